@@ -1,0 +1,1 @@
+"""Segmentation with few masks or none, in JAX."""
