@@ -9,10 +9,13 @@ program only.
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from ppcjax.losses import multilabel_soft_margin
+from ppcjax.nn.cam_net import CamOutput
 from ppcjax.ops import cam as cam_ops
 from ppcjax.ops.ranks import largest_mean, smallest_mean
-from ppcjax.ops.resize import resize
+from ppcjax.ops.resize import resize, resized_mean
 
 
 def min_pooling(
@@ -122,3 +125,63 @@ def equivariant_cross_regularization(
         term(teacher(cams[1]), refined[0]),
         term(teacher(cams[0]), refined[1]),
     )
+
+
+def classification(
+    outputs: list[CamOutput],
+    tags: chex.Array,
+    sizes: list[tuple[int, int]],
+    background: int,
+) -> jax.Array:
+    """L_cls: tags predicted from the mean of each view's upsampled maps.
+
+    Args:
+        outputs: of each view.
+        tags: [B, C] in {0, 1}.
+        sizes: (H, W) of each view.
+        background: index of the channel left out.
+
+    Returns:
+        [] nats, mean over views.
+    """
+    foreground = np.delete(np.arange(tags.shape[1]), background)
+
+    def of_view(output, size):
+        logits = resized_mean(output.cam, size)
+        return multilabel_soft_margin(logits[:, foreground], tags[:, foreground])
+
+    terms = [of_view(o, s) for o, s in zip(outputs, sizes, strict=True)]
+    return sum(terms) / len(terms)
+
+
+def terms(
+    outputs: list[CamOutput],
+    tags: chex.Array,
+    sizes: list[tuple[int, int]],
+    background: int,
+) -> dict[str, jax.Array]:
+    """The terms of SEAM beyond classification, not yet weighted.
+
+    Args:
+        outputs: of the view and of its smaller copy.
+        tags: [B, C] in {0, 1}, the background column 1.
+        sizes: (H, W) of both; maps are compared at the second.
+        background: index of the background channel.
+
+    Returns:
+        "min_pooling" (mean over views), "equivariance" and "cross_equivariance".
+    """
+    pools, cams, refined = [], [], []
+    for output, size in zip(outputs, sizes, strict=True):
+        upsampled = resize(output.refined, size, align_corners=True)
+        pools.append(min_pooling(upsampled, tags, background=background))
+        cams.append(tagged_max_norm(output.cam, tags, size, sizes[1]))
+        refined.append(tagged_max_norm(output.refined, tags, size, sizes[1]))
+    crossed = equivariant_cross_regularization(
+        tuple(cams), tuple(refined), background=background
+    )
+    return {
+        "min_pooling": sum(pools) / 2,
+        "equivariance": equivariant_regularization(*cams, background=background),
+        "cross_equivariance": sum(crossed),
+    }

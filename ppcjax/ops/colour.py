@@ -45,7 +45,7 @@ def normalize(
         [B, H, W, 3] float32.
     """
     chex.assert_shape(image, (valid.shape[0], None, None, 3))
-    image = (image - _channels(mean)) / _channels(std)
+    image = (image - _like(image, mean)) / _like(image, std)
     return jnp.where(valid_mask(valid, *image.shape[1:3]), image, 0.0)
 
 
@@ -54,25 +54,20 @@ def jitter(
     valid: chex.Array,
     key: chex.PRNGKey,
     *,
-    brightness: float,
-    contrast: float,
-    saturation: float,
-    hue: float,
+    strengths: tuple[float, float, float, float],
 ) -> jax.Array:
     """Random brightness, contrast, saturation and hue, in random order per image.
 
-    Factors are uniform in [1 - s, 1 + s] for the first three and the hue turns by
-    a share of the circle uniform in [-hue, hue]. Results are clipped to [0, 1]
+    Factors are uniform in [1 - s, 1 + s] for the first three, and the hue turns by
+    a share of the circle uniform in [-s, s]. Results are clipped to [0, 1]
     after every step.
 
     Args:
         image: [B, H, W, 3] float32 in [0, 1].
         valid: [B, 4] int32 rectangle over which the mean grey of contrast is taken.
         key: a PRNG key; row b uses fold_in(key, b), whatever the device.
-        brightness: strength, in [0, 1].
-        contrast: strength, in [0, 1].
-        saturation: strength, in [0, 1].
-        hue: strength, in [0, 0.5].
+        strengths: of brightness, contrast and saturation, each in [0, 1], and of
+            hue, in [0, 0.5].
 
     Returns:
         [B, H, W, 3] float32 in [0, 1].
@@ -81,7 +76,6 @@ def jitter(
         the photo before cropping; here nothing is rounded and the crop is used.
     """
     inside = valid_mask(valid, *image.shape[1:3])
-    strengths = (brightness, contrast, saturation, hue)
     keys = jax.vmap(lambda row: jax.random.fold_in(key, row))(
         jnp.arange(image.shape[0])
     )
@@ -125,17 +119,18 @@ def turn_hue(image: chex.Array, turn: chex.Numeric) -> jax.Array:
     )
     hue = sector / 6.0 + turn
     # Each channel is a trapezoid in the hue: f(n) = v - c max(0, min(k, 4 - k, 1)).
-    k = (_channels((5.0, 3.0, 1.0)) + hue[..., None] * 6.0) % 6.0
+    k = (_like(image, (5.0, 3.0, 1.0)) + hue[..., None] * 6.0) % 6.0
     fall = jnp.clip(jnp.minimum(k, 4.0 - k), 0.0, 1.0)
     return high[..., None] - chroma[..., None] * fall
 
 
-def _channels(values: tuple[float, ...]) -> jax.Array:
-    return jnp.asarray(values, jnp.float32)
+def _like(image: jax.Array, values: tuple[float, ...]) -> jax.Array:
+    """Values per channel, shaped to meet `image` [..., 3]."""
+    return jnp.asarray(values, jnp.float32).reshape((1,) * (image.ndim - 1) + (3,))
 
 
 def _grey(image: jax.Array) -> jax.Array:
-    return jnp.sum(image * _channels(_GREY), axis=-1, keepdims=True)
+    return jnp.sum(image * _like(image, _GREY), axis=-1, keepdims=True)
 
 
 def _mean_grey(image: jax.Array, mask: jax.Array) -> jax.Array:
