@@ -94,7 +94,10 @@ class FrozenBatchNorm(nn.Module):
         mean = self.param("mean", nn.initializers.zeros, shape)
         var = self.param("var", nn.initializers.ones, shape)
         factor = scale * jax.lax.rsqrt(var + 1e-5)
-        return x * factor.astype(x.dtype) + (bias - mean * factor).astype(x.dtype)
+        factor, offset = (
+            v.astype(x.dtype)[None, None, None] for v in (factor, bias - mean * factor)
+        )
+        return x * factor + offset
 
 
 def channel_dropout(rate: float, train: bool) -> nn.Dropout:

@@ -47,7 +47,7 @@ class DepthwiseConv(nn.Module):
         low = 0 if self.stride == 2 else self.dilation
         high = 2 * self.dilation - low
         x = jnp.pad(x, ((0, 0), (low, high), (low, high), (0, 0)))
-        y = bias.astype(self.dtype)
+        y = bias.astype(self.dtype)[None, None, None]
         for i in range(3):
             for j in range(3):
                 top, left = i * self.dilation, j * self.dilation
@@ -56,7 +56,7 @@ class DepthwiseConv(nn.Module):
                     top : top + (height - 1) * self.stride + 1 : self.stride,
                     left : left + (width - 1) * self.stride + 1 : self.stride,
                 ]
-                y = y + window * kernel[i, j]
+                y = y + window * kernel[i, j][None, None]
         return y
 
 

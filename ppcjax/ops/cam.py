@@ -25,8 +25,8 @@ def replace_channel(x: chex.Array, channel: int, value: chex.Numeric) -> jax.Arr
     Returns:
         [..., C].
     """
-    value = jnp.broadcast_to(jnp.asarray(value)[..., None], (*x.shape[:-1], 1))
-    return jnp.where(jnp.arange(x.shape[-1]) == channel, value, x)
+    value = jnp.broadcast_to(value, x.shape[:-1])[..., None]
+    return jnp.where(_is_channel(x, channel), value, x)
 
 
 def foreground_max(x: chex.Array, background: int) -> jax.Array:
@@ -54,9 +54,8 @@ def keep_foreground_max(x: chex.Array, background: int) -> jax.Array:
     Returns:
         [..., C].
     """
-    is_background = jnp.arange(x.shape[-1]) == background
     strongest = foreground_max(x, background)[..., None]
-    return jnp.where(is_background | (x == strongest), x, 0.0)
+    return jnp.where(_is_channel(x, background) | (x == strongest), x, 0.0)
 
 
 def clean(
@@ -180,3 +179,7 @@ def pixel_correlation(
         result = result.swapaxes(0, 1).reshape(batch, blocks * block, classes)
         result = result[:, :pixels]
     return result.reshape(batch, height, width, classes)
+
+
+def _is_channel(x: chex.Array, channel: int) -> jax.Array:
+    return jax.lax.broadcasted_iota(jnp.int32, x.shape, x.ndim - 1) == channel

@@ -22,7 +22,7 @@ def masked_mean(x: chex.Array, mask: chex.Array) -> jax.Array:
 
 
 def l2_normalize(x: chex.Array, *, axis: int = -1, epsilon: float = 1e-12) -> jax.Array:
-    """x / max(||x||, epsilon); a zero vector stays zero, with zero gradient of the norm.
+    """Divides x by max(||x||, epsilon); a zero vector stays zero.
 
     Args:
         x: vectors along `axis`.

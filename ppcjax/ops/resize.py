@@ -58,7 +58,14 @@ def bilinear_matrix(
     return (matrix * inside).astype(xp.float32)
 
 
-def resize(x: chex.Array, size: tuple[int, int], *, align_corners: bool) -> jax.Array:
+def resize(
+    x: chex.Array,
+    size: tuple[int, int],
+    *,
+    align_corners: bool,
+    in_extent: chex.Array | None = None,
+    out_extent: chex.Array | None = None,
+) -> jax.Array:
     """Resizes images bilinearly, without antialiasing.
 
     Args:
@@ -66,6 +73,9 @@ def resize(x: chex.Array, size: tuple[int, int], *, align_corners: bool) -> jax.
         size: (height, width) of the result.
         align_corners: whether corner pixels keep their values (the convention of
             PPC and SEAM inside the network) or pixel areas are aligned.
+        in_extent: [B, 2] true rows and columns of each image; None: all.
+        out_extent: [B, 2] true rows and columns of each result, given together
+            with `in_extent`; the rest is zero.
 
     Returns:
         [B, height, width, D] float32.
@@ -73,14 +83,51 @@ def resize(x: chex.Array, size: tuple[int, int], *, align_corners: bool) -> jax.
     chex.assert_rank(x, 4)
     x = jnp.asarray(x, jnp.float32)
     for axis, out_size in zip((1, 2), size, strict=True):
-        if x.shape[axis] != out_size:
-            matrix = bilinear_matrix(
-                out_size, x.shape[axis], align_corners=align_corners
+        in_size = x.shape[axis]
+        if in_extent is not None:
+
+            def matrix_of(o, i, out_size=out_size, in_size=in_size):
+                return bilinear_matrix(
+                    out_size,
+                    in_size,
+                    align_corners=align_corners,
+                    out_extent=o,
+                    in_extent=i,
+                )
+
+            matrix = jax.vmap(matrix_of)(
+                out_extent[:, axis - 1], in_extent[:, axis - 1]
             )
-            x = _apply(matrix, x, axis)
+            x = _apply("b" + _EQUATIONS[axis], matrix, x)
+        elif in_size != out_size:
+            matrix = bilinear_matrix(out_size, in_size, align_corners=align_corners)
+            x = _apply(_EQUATIONS[axis], matrix, x)
     return x
 
 
-def _apply(matrix: chex.Array, x: jax.Array, axis: int) -> jax.Array:
-    equation = {1: "ih,bhwd->biwd", 2: "jw,bhwd->bhjd"}[axis]
+_EQUATIONS = {1: "ih,bhwd->biwd", 2: "jw,bhwd->bhjd"}
+
+
+def _apply(equation: str, matrix: chex.Array, x: jax.Array) -> jax.Array:
     return jnp.einsum(equation, matrix, x, precision=jax.lax.Precision.HIGHEST)
+
+
+def resized_mean(x: chex.Array, size: tuple[int, int]) -> jax.Array:
+    """Spatial mean of `resize(x, size, align_corners=True)`, never formed.
+
+    Aligned corners give border cells about half the weight of the others.
+
+    Args:
+        x: [B, h, w, D].
+        size: (height, width) of the map whose mean is taken.
+
+    Returns:
+        [B, D] float32.
+    """
+    rows, columns = (
+        bilinear_matrix(out_size, in_size, align_corners=True).mean(axis=0)
+        for out_size, in_size in zip(size, x.shape[1:3], strict=True)
+    )
+    return jnp.einsum(
+        "h,w,bhwd->bd", rows, columns, x, precision=jax.lax.Precision.HIGHEST
+    )

@@ -21,9 +21,11 @@ def class_sizes(labels: chex.Array, num_classes: int) -> jax.Array:
     Returns:
         [C] int32.
     """
-    return jnp.zeros(num_classes + 1, jnp.int32).at[_slot(labels, num_classes)].add(1)[
-        :num_classes
-    ]
+    return (
+        jnp.zeros(num_classes + 1, jnp.int32)
+        .at[_slot(labels, num_classes)]
+        .add(1)[:num_classes]
+    )
 
 
 def random_half(labels: chex.Array, key: chex.PRNGKey, num_classes: int) -> jax.Array:
@@ -60,9 +62,7 @@ def hard_half(
     Returns:
         [P] bool with floor(L / 2) pixels of a class of L.
     """
-    rank, size = _rank_in_class(
-        labels, jax.lax.stop_gradient(similarity), num_classes
-    )
+    rank, size = _rank_in_class(labels, jax.lax.stop_gradient(similarity), num_classes)
     end = 3 * size // 5  # floor(0.6 L), in integers
     return (rank >= end - size // 2) & (rank < end) & (labels != IGNORE)
 
