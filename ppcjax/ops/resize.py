@@ -52,7 +52,7 @@ def bilinear_matrix(
     upper = xp.minimum(lower + 1, true_in - 1)
     fraction = (numerator % denominator) / xp.asarray(denominator, xp.float32)
     fraction = fraction.astype(xp.float32)[:, None]
-    j = xp.arange(in_size)
+    j = xp.arange(in_size)[None, :]
     matrix = (j == lower[:, None]) * (1 - fraction) + (j == upper[:, None]) * fraction
     inside = (i < true_out)[:, None]
     return (matrix * inside).astype(xp.float32)

@@ -1,0 +1,202 @@
+"""Evaluation: examples -> scores -> counts, and the three thresholds side by side."""
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ppcjax import tta
+from ppcjax.metrics import SWEEP, add_counts, mean_iou_sweep
+from ppcjax.types import Method, Metric, UserError
+
+
+class Evaluation(NamedTuple):
+    """What an evaluation found.
+
+    images: how many were predicted.
+    masked: how many of them have masks.
+    result: the metric's summary; None where no image has a mask.
+    """
+
+    images: int
+    masked: int
+    result: dict[str, Any] | None
+
+
+def evaluate(
+    method: Method,
+    params: Any,
+    model_state: Any,
+    examples: Iterable[Any],
+    *,
+    metric: Metric,
+    uses: Sequence[Callable[[tta.Prediction], None]] = (),
+    total: int | None = None,
+    name: str = "evaluation",
+    **settings: Any,
+) -> Evaluation:
+    """Predicts every example, counts those that have masks, and hands each on.
+
+    Args:
+        method: whose scores to evaluate.
+        params: its parameters.
+        model_state: its state.
+        examples: each with `id`, `image`, `tags` or None, and `mask` or None.
+        metric: counts predictions against masks.
+        uses: called with each prediction, such as a writer of files.
+        total: number of examples, for the progress display.
+        name: what is evaluated, for the progress display.
+        settings: of `tta.predict`.
+
+    Returns:
+        Counts and the metric's summary.
+    """
+    counts, images = None, 0
+    predictions = tta.predict(method, params, model_state, examples, **settings)
+    for prediction in show_progress(predictions, total, name):
+        images += 1
+        if prediction.example.mask is not None:
+            found = metric.count({"scores": prediction.scores}, prediction.example)
+            counts = add_counts(counts, found)
+        for use in uses:
+            use(prediction)
+    if counts is None:
+        return Evaluation(images, 0, None)
+    return Evaluation(images, int(counts["images"]), metric.summarize(counts))
+
+
+def make_metric(
+    classes: Sequence[str],
+    *,
+    threshold: float = 0.26,
+    report_classes: Sequence[str] = (),
+    absent: str = "skip",
+) -> Metric:
+    """Mean IoU at the thresholds of the published sweep and at a fixed one.
+
+    Args:
+        classes: names, background first.
+        threshold: the fixed threshold, which becomes one of the sweep.
+        report_classes: names that the mean is taken over; empty for all.
+        absent: see `mean_iou_sweep`.
+
+    Raises:
+        UserError: the threshold is not in [0, 1) or a name is no class.
+    """
+    if not 0 <= threshold < 1:
+        raise UserError(f"threshold {threshold}: give a score in [0, 1), such as 0.26")
+    unknown = [name for name in report_classes if name not in classes]
+    if unknown:
+        raise UserError(
+            f"eval.report_classes: there is no class {unknown[0]!r}; the classes are "
+            + ", ".join(classes)
+        )
+    reported = [classes.index(name) for name in report_classes] or None
+    thresholds = sorted({*SWEEP, threshold})
+    return mean_iou_sweep(
+        len(classes), thresholds=thresholds, report_classes=reported, absent=absent
+    )
+
+
+def compare_thresholds(
+    result: dict[str, Any] | None,
+    *,
+    threshold: float,
+    chosen: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The same scores at three thresholds that are easily mistaken for one another.
+
+    Args:
+        result: summary of the split in question; None where it has no masks.
+        threshold: set before any mask was looked at.
+        chosen: "threshold", "split" and "images" of the validation split on which
+            that threshold was best; None where there is none.
+
+    Returns:
+        "fixed", "chosen" and "oracle" (best on the very masks of `result`), each
+        None or a dict of "threshold" and, where there are masks, "mean_iou" and
+        "class_iou" [C]; "chosen" keeps its split and image count.
+    """
+    table = {"fixed": {"threshold": threshold}, "chosen": None, "oracle": None}
+    if chosen is not None:
+        table["chosen"] = dict(chosen)
+    if result is not None:
+        best = result["thresholds"][result["best"]]
+        table["oracle"] = {"threshold": round(float(best), 6)}
+        for row in filter(None, table.values()):
+            row |= at_threshold(result, row["threshold"])
+    return table
+
+
+def at_threshold(result: dict[str, Any], threshold: float) -> dict[str, Any]:
+    """Mean IoU and class IoU [C] of a summary at one of its thresholds."""
+    index = int(np.argmin(np.abs(result["thresholds"] - np.float32(threshold))))
+    return {
+        "mean_iou": float(result["mean_iou"][index]),
+        "class_iou": result["class_iou"][index].tolist(),
+    }
+
+
+def format_thresholds(
+    table: dict[str, Any], classes: Sequence[str], report_classes: Sequence[str] = ()
+) -> str:
+    """`compare_thresholds` as text: a line each, then the IoU of every class."""
+    explained = {
+        "fixed": "set before looking at any mask",
+        "chosen": "best on the validation split",
+        "oracle": "best on these very masks: an upper bound, not a result",
+    }
+    lines = [f"{'threshold':<10}{'t':>6}{'mean IoU':>10}"]
+    rows = {name: row for name, row in table.items() if row is not None}
+    for name, row in rows.items():
+        how = explained[name]
+        if name == "chosen":
+            how += f" {row['split']} ({row['images']} images)"
+        mean = _percent(row.get("mean_iou"))
+        lines.append(f"{name:<10}{row['threshold']:>6.2f}{mean:>10}  {how}")
+    if table["oracle"] is None:
+        return "\n".join([*lines, "no masks, so nothing is scored"])
+    width = max(map(len, classes)) + 2
+    lines += ["", "IoU".ljust(width) + "".join(f"{name:>9}" for name in rows)]
+    for c, name in enumerate(classes):
+        if name in (report_classes or classes):
+            cells = (_percent(row["class_iou"][c]) for row in rows.values())
+            lines.append(name.ljust(width) + "".join(f"{cell:>9}" for cell in cells))
+    return "\n".join(lines)
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None or np.isnan(share) else f"{100 * share:.1f} %"
+
+
+def show_progress(items: Iterable, total: int | None, name: str) -> Iterator:
+    """Passes items on and says how far it is: a bar on a terminal, else plain lines."""
+    terminal = sys.stderr.isatty()
+    pause = 0.2 if terminal else 20.0  # seconds
+    start = shown = time.monotonic()
+    count = 0
+    for count, item in enumerate(items, 1):
+        yield item
+        now = time.monotonic()
+        if now - shown >= pause:
+            shown = now
+            _say(name, count, total, now - start, terminal)
+    _say(name, count, total, time.monotonic() - start, terminal)
+    if terminal:
+        print(file=sys.stderr)
+
+
+def _say(name, count, total, seconds, terminal) -> None:
+    rate = count / max(seconds, 1e-9)
+    text = f"{name}: {count}{f'/{total}' if total else ''} images, {rate:.1f}/s"
+    if total and rate and count < total:
+        left = round((total - count) / rate)
+        text += f", {left // 60}:{left % 60:02d} left"
+    if terminal:
+        filled = 24 * min(count, total or 0) // (total or 1)
+        bar = f"[{'#' * filled:<24}] " if total else ""
+        print(f"\r{bar}{text}\x1b[K", end="", file=sys.stderr, flush=True)
+    else:
+        print(text, file=sys.stderr, flush=True)
