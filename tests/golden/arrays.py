@@ -44,7 +44,7 @@ class Golden:
 
     def text(self, name):
         value = str(self._arrays[name])
-        return json.loads(value) if value[:1] in "[{" else value
+        return json.loads(value) if value.startswith(("[", "{")) else value
 
 
 load = functools.cache(Golden)

@@ -1,0 +1,72 @@
+"""The embedded set `shapes` as a source."""
+
+import numpy as np
+
+from data_pipelines import settings
+from data_pipelines import shapes as generator
+from data_pipelines.images import Photo, check_ids
+from data_pipelines.sources.base import Record, Source, tags_of_mask
+from ppcjax.types import UserError
+
+
+def shapes(
+    split: str,
+    *,
+    size: int = 96,
+    train_size: int = 2000,
+    val_size: int = 200,
+    test_size: int = 400,
+    scene_seed: int = 0,
+    root: str = "",
+    void: tuple[int, ...] = (),
+) -> Source:
+    """A split of the procedural set; images are kept once they have been drawn.
+
+    Args:
+        split: "train", "val" or "test".
+        size: side of the square images, pixels.
+        train_size: images in split train.
+        val_size: images in split val.
+        test_size: images in split test.
+        scene_seed: of the set; apart from the seed of the run, so that runs with
+            several seeds see the same images.
+        root: must be empty; the set needs no files.
+        void: mask ids that mean IGNORE.
+    """
+    sizes = {"train": train_size, "val": val_size, "test": test_size}
+    if split not in sizes:
+        raise UserError(f"no split {split!r} in shapes; use {', '.join(sizes)}")
+    if root:
+        raise UserError(
+            f"config.data.root={root}, but the source shapes reads no files; set "
+            "config.data.source to folder or voc"
+        )
+    count = settings.whole_number(f"{split}_size", sizes[split], least=1)
+    settings.whole_number("size", size, least=16)
+    settings.whole_number("scene_seed", scene_seed, least=0)
+    ids = tuple(f"{split}_{index:05d}" for index in range(count))
+    drawn: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+
+    def scene(index):
+        if index not in drawn:
+            drawn[index] = generator.scene(scene_seed, split, index, size)[:2]
+        return drawn[index]
+
+    def record(index):
+        def photo(at_least=0):
+            return Photo(scene(index)[0], size, size)
+
+        def mask():
+            return check_ids(
+                scene(index)[1],
+                ids[index],
+                num_classes=len(generator.CLASSES),
+                void=tuple(void),
+            )
+
+        def tags():
+            return tags_of_mask(mask(), len(generator.CLASSES))
+
+        return Record(ids[index], photo, tags, mask)
+
+    return Source(f"shapes (split {split})", generator.CLASSES, ids, record)

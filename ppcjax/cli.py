@@ -1,0 +1,85 @@
+"""What the command lines share: a user's mistake is one line and exit code 1."""
+
+import re
+import sys
+from collections.abc import Callable
+
+from absl import app, flags
+
+from ppcjax.types import UserError
+
+
+def run(main: Callable[[list[str]], None]) -> None:
+    """Parses the flags, runs `main` and exits; absl's `app.run` with short errors.
+
+    Misspelt flags or config fields, values of the wrong type, a config file that
+    does not exist and every `UserError` become "error: ..." on stderr and exit
+    code 1. Anything else is a defect of ppcjax and keeps its traceback.
+    """
+
+    def guarded(argv):
+        try:
+            if len(argv) > 1:
+                raise UserError(
+                    f"unexpected argument {argv[1]!r}; options begin with --, and a "
+                    "pattern such as 'photos/*.jpg' needs quotes"
+                )
+            main(argv)
+        except UserError as error:
+            _fail(str(error))
+        except OSError as error:
+            # ml_collections reports a missing config file when it is first read.
+            _fail(_missing_config(error))
+
+    app.run(guarded, flags_parser=_parse)
+
+
+def _parse(argv: list[str]) -> list[str]:
+    try:
+        return flags.FLAGS(argv)
+    except (flags.Error, UserError) as error:
+        _fail(_one_line(error))
+    except (AttributeError, KeyError, TypeError) as error:
+        if "ml_collections" not in _origin(error):
+            raise
+        _fail(_unknown_field(argv, str(error)))
+    except OSError as error:
+        _fail(_missing_config(error))
+
+
+def _origin(error: BaseException) -> str:
+    """File in which `error` was raised."""
+    frame = error.__traceback__
+    while frame.tb_next is not None:
+        frame = frame.tb_next
+    return frame.tb_frame.f_code.co_filename
+
+
+def _unknown_field(argv: list[str], error: str) -> str:
+    hint = re.search(r'Did you mean "([^"]+)"', error)
+    quoted = re.findall(r"'(\w+)'", error.replace("\\", "").partition("\n")[0])
+    overrides = [a for a in argv[1:] if a.startswith("--config.")]
+    named = [a for a in overrides if quoted and re.search(rf"\.{quoted[0]}\b", a)]
+    return f"{' '.join(named or overrides)}: the config has no such field" + (
+        f"; did you mean {hint.group(1)!r}?" if hint else ""
+    )
+
+
+def _one_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if len(lines) > 1 and "parsing config file" in lines[0]:
+        return f"{lines[0].rstrip(':')}: {lines[-1]}"  # drops the traceback between
+    return " ".join(lines)
+
+
+def _missing_config(error: OSError) -> str:
+    text = str(error)
+    if "Failed loading config file" not in text:
+        raise error
+    paths = re.findall(r"\[[^\]]* path\]:\s+(.+)", text)
+    return f"no config file {paths[0] if paths else text!r}; see configs/ for those"
+
+
+def _fail(message: str) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(1)

@@ -1,0 +1,64 @@
+"""From batches of NumPy arrays on each host to global arrays on the devices."""
+
+import queue
+import threading
+from collections.abc import Iterator
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from ppcjax.train import mesh as meshes
+
+_END = object()
+
+
+def to_devices(
+    batches: Iterator[dict[str, np.ndarray]], mesh: Mesh, *, depth: int = 2
+) -> Iterator[dict[str, jax.Array]]:
+    """Global batches, the next `depth` of them made while a step runs.
+
+    Args:
+        batches: this process's rows of each global batch.
+        mesh: one axis, "data", over which the rows are split.
+        depth: batches that wait on the devices.
+
+    Raises: whatever `batches` raises, in the order of its batches.
+    """
+    sharding = meshes.sharded(mesh)
+    ready = queue.Queue(maxsize=depth)
+    stop = threading.Event()
+
+    def place(rows: np.ndarray) -> jax.Array:
+        return jax.make_array_from_process_local_data(sharding, rows)
+
+    def put(item) -> None:
+        while not stop.is_set():
+            try:
+                return ready.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+
+    def work() -> None:
+        try:
+            for batch in batches:
+                put((jax.tree.map(place, batch), None))
+                if stop.is_set():
+                    return
+            put((_END, None))
+        except BaseException as error:  # handed to the loop, which raises it
+            put((_END, error))
+
+    thread = threading.Thread(target=work, name="feed", daemon=True)
+    thread.start()
+    try:
+        while True:
+            batch, error = ready.get()
+            if error is not None:
+                raise error
+            if batch is _END:
+                return
+            yield batch
+    finally:
+        stop.set()
+        thread.join()

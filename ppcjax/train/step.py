@@ -1,0 +1,99 @@
+"""One update of the parameters: the only jit of training.
+
+The step sees the global batch, sharded over the mesh axis "data", so that a mean
+over the batch axis is the mean over all devices and hosts.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh
+
+from ppcjax.train import mesh as meshes
+from ppcjax.types import Method, TrainState
+
+Scalars = dict[str, jax.Array]
+
+
+def create_state(
+    method: Method,
+    optimizer: optax.GradientTransformation,
+    key: jax.Array,
+    batch_spec: Any,
+    mesh: Mesh,
+    *,
+    adapt: Callable[[Any], Any] | None = None,
+) -> TrainState:
+    """State before the first update, replicated over `mesh`.
+
+    Args:
+        method: what is trained.
+        optimizer: its `init` makes the optimizer's memory.
+        key: of the initial parameters.
+        batch_spec: global batch, arrays or ShapeDtypeStructs.
+        mesh: one axis, "data".
+        adapt: maps the initial parameters to others, such as pretrained ones.
+    """
+    params, model_state = method.init(key, batch_spec)
+    if adapt is not None:
+        params = adapt(params)
+
+    def build(params, model_state):
+        return TrainState(
+            step=jnp.zeros((), jnp.int32),
+            params=params,
+            model_state=model_state,
+            opt_state=optimizer.init(params),
+        )
+
+    # Built under jit so that no two leaves share a buffer: the step donates them.
+    replicated = meshes.replicated(mesh)
+    return jax.jit(build, out_shardings=replicated)(params, model_state)
+
+
+def make_step(
+    method: Method,
+    optimizer: optax.GradientTransformation,
+    mesh: Mesh,
+    root_key: jax.Array,
+) -> Callable[[TrainState, Any], tuple[TrainState, Scalars]]:
+    """Compiled (state, batch) -> (next state, scalars); the old state is donated.
+
+    The randomness of update number t is fold_in(root_key, t), whatever the devices
+    and whether the run was interrupted. Scalars are those of `method.loss`,
+    "loss/total" and "stat/update_norm" (L2 of what is added to the parameters: finite
+    only if the next parameters are, and free of the gradients of frozen ones, which
+    are thus never computed).
+    """
+
+    def update(state: TrainState, batch: Any) -> tuple[TrainState, Scalars]:
+        key = jax.random.fold_in(root_key, state.step)
+        (loss, (model_state, scalars)), gradients = jax.value_and_grad(
+            method.loss, has_aux=True
+        )(state.params, state.model_state, batch, key, state.step)
+        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+        scalars = {
+            **scalars,
+            "loss/total": loss,
+            "stat/update_norm": optax.global_norm(updates),
+        }
+        new_state = TrainState(
+            step=state.step + 1,
+            params=optax.apply_updates(state.params, updates),
+            model_state=model_state,
+            opt_state=opt_state,
+        )
+        return new_state, scalars
+
+    replicated = meshes.replicated(mesh)
+    # Shardings are given on both sides: without out_shardings the second call,
+    # which is fed the first one's output, would compile again.
+    return jax.jit(
+        update,
+        donate_argnums=0,
+        in_shardings=(replicated, meshes.sharded(mesh)),
+        out_shardings=(replicated, replicated),
+    )

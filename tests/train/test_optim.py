@@ -1,0 +1,100 @@
+"""Optimizers against the recorded release and against hand-written updates."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from ppcjax.train import optim
+from ppcjax.types import UserError
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "ppc_polysgd.npz"
+# Groups of the release: weights, biases (x2, no decay), head (x10), head biases.
+GROUPS = ("body/kernel", "body/bias", "head/kernel", "head/bias")
+
+
+def as_tree(values):
+    tree = {}
+    for name, value in zip(GROUPS, values, strict=True):
+        module, leaf = name.split("/")
+        tree.setdefault(module, {})[leaf] = jnp.asarray(value)
+    return tree
+
+
+def test_sgd_reproduces_the_release():
+    golden = np.load(GOLDEN)
+    optimizer = optim.sgd(
+        lr=float(golden["lr"]),
+        momentum=float(golden["group_momentum"][0]),
+        weight_decay=float(golden["wd"]),
+        power=0.9,
+        steps=int(golden["max_step"]),
+        lr_mults=(("head/bias", 20.0), ("head/", 10.0), ("bias", 2.0)),
+        no_decay=("bias",),
+    )
+    params = as_tree([golden[f"p{i}_0"] for i in range(4)])
+    state = optimizer.init(params)
+    update = jax.jit(optimizer.update)
+    for t in range(1, len(golden["lrs"]) + 1):
+        gradients = as_tree([golden[f"g{i}_{t}"] for i in range(4)])
+        updates, state = update(gradients, state, params)
+        params = optax.apply_updates(params, updates)
+        # atol: rounding of values of order 1 whose difference is near zero.
+        expected = as_tree([golden[f"p{i}_{t}"] for i in range(4)])
+        jax.tree.map(
+            lambda got, want: np.testing.assert_allclose(
+                got, want, rtol=1e-5, atol=1e-7
+            ),
+            params,
+            expected,
+        )
+
+
+def test_poly_follows_the_recorded_rates_and_stays_at_the_last():
+    golden = np.load(GOLDEN)
+    rate = optim.poly(float(golden["lr"]), power=0.9, steps=int(golden["max_step"]))
+    recorded = golden["lrs"][:, 0]
+    got = [rate(t) for t in range(len(recorded))]
+    np.testing.assert_allclose(got, recorded, rtol=1e-5)
+    np.testing.assert_allclose(rate(50), 0.01 * (1 - 9 / 10) ** 0.9, rtol=1e-5)
+
+
+def test_momentum_starts_as_the_gradient():
+    optimizer = optim.sgd(lr=1.0, momentum=0.5, weight_decay=0.0, power=0.0, steps=9)
+    params = {"w": jnp.zeros(2)}
+    state = optimizer.init(params)
+    one = {"w": jnp.array([1.0, -2.0])}
+    first, state = optimizer.update(one, state, params)
+    second, state = optimizer.update(one, state, params)
+    np.testing.assert_allclose(first["w"], [-1.0, 2.0])
+    np.testing.assert_allclose(second["w"], [-1.5, 3.0])
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_frozen_parameters_have_neither_update_nor_memory(name):
+    settings = {"lr": 0.1, "weight_decay": 0.1, "power": 0.9, "frozen": ("stem/",)}
+    if name == "sgd":
+        settings["momentum"] = 0.9
+    optimizer = optim.make(name=name, steps=10, **settings)
+    params = {"stem": {"w": jnp.ones((3, 5))}, "head": {"w": jnp.ones(4)}}
+    state = optimizer.init(params)
+    updates, state = optimizer.update(
+        jax.tree.map(jnp.ones_like, params), state, params
+    )
+    assert not updates["stem"]["w"].any()
+    assert updates["head"]["w"].all()
+    assert not [leaf for leaf in jax.tree.leaves(state) if leaf.shape == (3, 5)]
+
+
+def test_unmatched_pattern_and_unknown_settings_are_user_errors():
+    params = {"w": jnp.ones(2)}
+    settings = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.0, "power": 0.9}
+    with pytest.raises(UserError, match=r"lr_mults: 'claassifier' matches no param"):
+        optim.make(steps=1, lr_mults=(("claassifier", 10.0),), **settings).init(params)
+    with pytest.raises(UserError, match="config.optim.name='lars'"):
+        optim.make(name="lars", steps=1, lr=0.1)
+    with pytest.raises(UserError, match="adamw.*momentum"):
+        optim.make(name="adamw", steps=1, **settings)
