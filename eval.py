@@ -94,7 +94,13 @@ def main(_):
     text = json.dumps(evaluate.as_json(summary), indent=1)
     export.write_file(out / "metrics.json", text.encode())
     losses = report.read_losses(run.folder / "metrics.jsonl")
-    report.write_report(out / "report.html", summary, tiles=tiles, losses=losses)
+    report.write_report(
+        out / "report.html",
+        summary,
+        thresholds=thresholds,
+        tiles=tiles,
+        losses=losses,
+    )
     print_summary(summary, out)
 
 
