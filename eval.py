@@ -271,7 +271,8 @@ def print_summary(summary: dict[str, Any], out: Path) -> None:
             summary["thresholds"], summary["classes"], summary["report_classes"]
         )
     )
-    print(f"\nmasks at t = {exported['threshold']:.2f} ({exported['name']})")
+    used = evaluate.threshold_text(exported["threshold"])
+    print(f"\nmasks at t = {used} ({exported['name']})")
     print(f"report: {out / 'report.html'}")
 
 
