@@ -169,6 +169,7 @@ def restore_state(
         log: takes one line.
     Raises: UserError where there are checkpoints and none can be read.
     """
+    _quieten_orbax()
     directory = Path(workdir).expanduser().resolve() / _FOLDER
     spec = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), template
@@ -198,6 +199,7 @@ def restore(path: str | Path) -> Restored:
         path: a run folder, its checkpoints folder, or one step in it.
     Raises: UserError where `path` is no checkpoint or none can be read.
     """
+    _quieten_orbax()
     path = Path(path).expanduser().resolve()
     if not path.exists():
         raise UserError(f"no checkpoint at {path}: there is no such file or folder")
@@ -224,7 +226,6 @@ def restore(path: str | Path) -> Restored:
 
 
 def _read(directory: Path, step: int, state_args) -> Any:
-    _quieten_orbax()
     with ocp.CheckpointManager(
         directory, options=ocp.CheckpointManagerOptions(read_only=True)
     ) as manager:

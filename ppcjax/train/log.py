@@ -84,15 +84,13 @@ class Log:
             for name, value in sorted(values.items())
             if name.startswith("loss/")
         )
-        self.line(
-            f"step {step}/{self._steps}  {losses}  {rate:.3g} images/s  "
-            f"ETA {duration(seconds_left)}"
-        )
+        speed = _speed(rate, seconds_left)
+        self.line(f"step {step}/{self._steps}  {losses}  {speed}".rstrip())
 
     def progress(self, step: int, rate: float, seconds_left: float) -> None:
         """Moves the bar; costs nothing where there is none."""
         if self._bar is not None:
-            speed = f"{rate:.3g} images/s  ETA {duration(seconds_left)}"
+            speed = _speed(rate, seconds_left)
             self._bar.update(self._task, completed=step, speed=speed)
 
     def close(self) -> None:
@@ -159,10 +157,12 @@ class Meter:
             self._clock = (step, now)  # the rate follows the last seconds
 
 
-def duration(seconds: float) -> str:
-    """h:mm:ss."""
-    whole = int(seconds)
-    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+def _speed(rate: float, seconds_left: float) -> str:
+    if not rate:
+        return ""  # not known before the second step
+    whole = int(seconds_left)
+    clock = f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+    return f"{rate:.3g} images/s  ETA {clock}"
 
 
 def _drop_after(path: Path, step: int) -> None:

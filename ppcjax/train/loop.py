@@ -71,7 +71,7 @@ def fit(
         raise UserError(f"cannot make the run folder {workdir}: {error}") from error
 
     with contextlib.ExitStack() as stack:
-        stopper = stack.enter_context(Stopper())
+        stopper = stack.enter_context(contextlib.closing(Stopper()))
         logger = stack.enter_context(contextlib.closing(log.Log(workdir)))
         mesh = meshes.make_mesh()
         init_key, root_key = jax.random.split(jax.random.key(seed))

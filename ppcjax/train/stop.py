@@ -9,24 +9,23 @@ from ppcjax.train import checkpoint
 
 
 class Stopper:
-    """Turns SIGINT and SIGTERM into a flag while the loop runs.
+    """Turns SIGINT and SIGTERM into a flag until it is closed.
 
     With several processes the signal may reach only one of them; jax's preemption
     service then agrees on a step, and has taken SIGTERM for itself.
     """
 
     def __init__(self):
+        """Takes the signals, where this thread may."""
         self.reason = ""
         self._old = {}
-
-    def __enter__(self):
         alone = jax.process_count() == 1
         if alone and threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._old[number] = signal.signal(number, self._note)
-        return self
 
-    def __exit__(self, *_):
+    def close(self) -> None:
+        """Gives the signals back."""
         for number, handler in self._old.items():
             signal.signal(number, handler)
 
@@ -36,7 +35,7 @@ class Stopper:
             self.reason = "the cluster (SIGTERM)"
         return bool(self.reason)
 
-    def _note(self, number, _):
+    def _note(self, number, _) -> None:
         self.reason = signal.Signals(number).name
         # A second signal of this kind does what it does elsewhere.
         signal.signal(number, self._old[number])
