@@ -82,7 +82,9 @@ def fit(
             logger.line(f"{workdir} is finished: {found} of {steps} steps are made")
             return found
         batches = batches_from(found)
-        first = next(batches)
+        first = next(batches, None)
+        if first is None:
+            raise UserError("the training data has no batch; is the split empty?")
         state = create_state(
             method, optimizer, init_key, _global_spec(first), mesh, adapt=adapt
         )
