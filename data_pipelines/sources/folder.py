@@ -9,11 +9,11 @@ ROOT/splits/NAME.txt                             optional; ids of the split NAME
 """
 
 import hashlib
+from functools import partial
 from pathlib import Path
 
-from data_pipelines import images
 from data_pipelines.sources import files, tags
-from data_pipelines.sources.base import BACKGROUND, Record, Source, tags_of_mask
+from data_pipelines.sources.base import BACKGROUND, Files, Source
 from ppcjax.types import UserError
 
 MASK_FOLDERS = ("masks", "SegmentationClassAug", "SegmentationClass")
@@ -62,25 +62,12 @@ def folder(
     place = path / "tags.csv" if (path / "tags.csv").is_file() else path
     vectors, untagged = tags.encode_all(names, ids, classes, str(place))
 
+    there = Files(photos, masks, len(classes), tuple(void))
+
     def record(index):
-        key = ids[index]
-
-        def mask():
-            if key not in masks:
-                return None
-            return images.read_mask(
-                masks[key], str(masks[key]), num_classes=len(classes), void=void
-            )
-
-        def tag_vector():
-            if names is not None or key not in masks:
-                return vectors[index]
-            return tags_of_mask(mask(), len(classes))
-
-        def photo(at_least=0):
-            return images.read_photo(photos[key], str(photos[key]), at_least=at_least)
-
-        return Record(key, photo, tag_vector, mask)
+        if names is None:
+            return there.record(ids[index], partial(there.mask_tags, ids[index]))
+        return there.record(ids[index], lambda: vectors[index])
 
     return Source(f"{root} (split {split})", classes, ids, record, untagged)
 
@@ -134,14 +121,12 @@ def _select(path, split, photos, masks, val_share) -> list[str]:
         ids = files.read_list(listed)
         missing = next((i for i in ids if i not in photos), None)
         if missing is not None:
-            raise UserError(
-                f"{listed}: no image {missing!r} in the folder; mend the list"
-            )
+            raise UserError(f"{listed}: no image {missing!r} there; mend the list")
         return ids
     if split not in ("train", "val", "all"):
         raise UserError(
-            f"no split {split!r}: there is no {path}/splits/{split}.txt; write that list "
-            "of ids, or use train, val or all"
+            f"no split {split!r}: there is no {path}/splits/{split}.txt; write that "
+            "list of ids, or use train, val or all"
         )
     if not 0 <= val_share <= 1:
         raise UserError(f"config.data.val_share is {val_share}; give a share in [0, 1]")
@@ -159,7 +144,7 @@ def _digest(key: str) -> bytes:
 def _empty_split(path: Path, split: str, masks: dict) -> str:
     if split == "val" and not masks:
         return (
-            f"{path}: split val is empty, since no image has a mask; add masks/, or set "
-            "config.data.val_split to an empty string"
+            f"{path}: split val is empty, as no image has a mask; add masks/, or "
+            "set config.data.val_split to an empty string"
         )
     return f"{path}: split {split} is empty; add images or mend its list"

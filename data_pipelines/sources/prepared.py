@@ -26,15 +26,16 @@ def prepared(
     builder = tfds.builder_from_directory(str(_find(tfds_dir)))
     if split not in builder.info.splits:
         raise UserError(
-            f"{tfds_dir}: no split {split!r}; there are {', '.join(builder.info.splits)}"
+            f"{tfds_dir}: no split {split!r}; "
+            f"there are {', '.join(builder.info.splits)}"
         )
     as_bytes = {name: tfds.decode.SkipDecoding() for name in ("image", "mask")}
     try:
         records = builder.as_data_source(split, decoders=as_bytes)
     except NotImplementedError as error:
         raise UserError(
-            f"{tfds_dir}: records of this format cannot be read at random; prepare them "
-            "again with --file_format=array_record"
+            f"{tfds_dir}: records of this format cannot be read at random; prepare "
+            "them again with --file_format=array_record"
         ) from error
     ids = tuple(builder.info.metadata["ids"][split])
 
@@ -67,7 +68,7 @@ def _find(tfds_dir: str) -> Path:
     found = sorted(root.glob("**/dataset_info.json"))
     if not found:
         raise UserError(
-            f"config.data.tfds_dir={tfds_dir}: holds no prepared data set; make it with "
-            "python -m data_pipelines.voc_builder --root VOC2012 --tfds_dir DIR"
+            f"config.data.tfds_dir={tfds_dir}: holds no prepared data set; make it "
+            "with python -m data_pipelines.voc_builder --root VOC2012 --tfds_dir DIR"
         )
     return found[-1].parent
