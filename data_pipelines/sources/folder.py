@@ -3,9 +3,12 @@
 ROOT/[images/|JPEGImages/] a.jpg b.png ...       photographs, at any depth
 ROOT/tags.csv                                    image,tags ("a.jpg,dog person")
 or one sub-folder per tag: dog/a.jpg cat/b.jpg   instead of the table
-ROOT/masks/ or ROOT/SegmentationClassAug/ a.png  optional; 0 background, i = class i
+ROOT/masks/a.png                                 optional; 0 background, i = class i
 ROOT/classes.txt                                 optional; one class a line
 ROOT/splits/NAME.txt                             optional; ids of the split NAME
+
+Masks may also lie in SegmentationClassAug or SegmentationClass. Then, where the tags
+are VOC's and there is no classes.txt, ids are taken to be in VOC's order.
 """
 
 import hashlib
@@ -14,9 +17,11 @@ from pathlib import Path
 
 from data_pipelines.sources import files, tags
 from data_pipelines.sources.base import BACKGROUND, Files, Source
+from data_pipelines.sources.voc import CLASSES as VOC_CLASSES
 from ppcjax.types import UserError
 
-MASK_FOLDERS = ("masks", "SegmentationClassAug", "SegmentationClass")
+_VOC_MASKS = ("SegmentationClassAug", "SegmentationClass")
+MASK_FOLDERS = ("masks", *_VOC_MASKS)
 _NOT_IMAGES = (*MASK_FOLDERS, "splits", "ImageSets", "Annotations")
 _ID_ZERO_NAMES = (BACKGROUND, "void", "unlabelled", "unlabeled")
 _ADVICE = (
@@ -72,12 +77,16 @@ def folder(
     return Source(f"{root} (split {split})", classes, ids, record, untagged)
 
 
+def _mask_folder(path: Path) -> str | None:
+    return next((name for name in MASK_FOLDERS if (path / name).is_dir()), None)
+
+
 def _find_masks(path: Path, photos: dict[str, Path]) -> dict[str, Path]:
     """Mask files by image id: the same relative path, else the same file name."""
-    root = next((path / f for f in MASK_FOLDERS if (path / f).is_dir()), None)
-    if root is None:
+    name = _mask_folder(path)
+    if name is None:
         return {}
-    found = files.find_images(root, suffixes=(".png",))
+    found = files.find_images(path / name, suffixes=(".png",))
     stems = [key.rpartition("/")[2] for key in photos]
     masks = {}
     for key, stem in zip(photos, stems, strict=True):
@@ -102,8 +111,10 @@ def _class_names(path: Path, given: tuple[str, ...], names: dict | None) -> tupl
         lines = file.read_text(encoding="utf-8-sig").splitlines()
         given = tuple(line.strip() for line in lines if line.strip())
         given = given[1:] if given and given[0].lower() in _ID_ZERO_NAMES else given
+    found = {name for row in (names or {}).values() for name in row}
+    if not given and found <= set(VOC_CLASSES) and _mask_folder(path) in _VOC_MASKS:
+        given = VOC_CLASSES[1:]
     if not given:
-        found = {name for row in (names or {}).values() for name in row}
         given = tuple(sorted(found - {BACKGROUND}))
     if not given:
         raise UserError(f"{path}: has neither tags nor {file.name}; {_ADVICE}")
