@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from data_pipelines import images
 from data_pipelines.sources.base import Record, Source
 from data_pipelines.sources.tags import encode
@@ -47,7 +45,7 @@ def prepared(
             return images.read_photo(fields["image"], key, at_least=at_least)
 
         def tags():
-            names = tuple(np.char.decode(fields["tags"].astype(bytes)).tolist())
+            names = tuple(name.decode() for name in fields["tags"])
             return encode(names, classes, f"{tfds_dir}: image {key!r}")
 
         def mask():
