@@ -1,14 +1,14 @@
 """Evaluation: examples -> scores -> counts, and the three thresholds side by side."""
 
-import sys
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ppcjax import tta
 from ppcjax.metrics import SWEEP, add_counts, mean_iou_sweep
+from ppcjax.progress import show_progress
 from ppcjax.types import Method, Metric, UserError
 
 
@@ -67,26 +67,31 @@ def evaluate(
     return Evaluation(images, int(counts["images"]), metric.summarize(counts))
 
 
+def sweep_with(threshold: float) -> tuple[float, ...]:
+    """The thresholds of the published sweep and a fixed one, ascending."""
+    if not 0 <= threshold < 1:
+        raise UserError(f"threshold {threshold}: give a score in [0, 1), such as 0.26")
+    return tuple(sorted({*SWEEP, threshold}))
+
+
 def make_metric(
     classes: Sequence[str],
     *,
-    threshold: float = 0.26,
+    thresholds: Sequence[float] = SWEEP,
     report_classes: Sequence[str] = (),
     absent: str = "skip",
 ) -> Metric:
-    """Mean IoU at the thresholds of the published sweep and at a fixed one.
+    """Mean IoU over classes that are given by name.
 
     Args:
         classes: names, background first.
-        threshold: the fixed threshold, which becomes one of the sweep.
+        thresholds: see `mean_iou_sweep`.
         report_classes: names that the mean is taken over; empty for all.
         absent: see `mean_iou_sweep`.
 
     Raises:
-        UserError: the threshold is not in [0, 1) or a name is no class.
+        UserError: a name is no class.
     """
-    if not 0 <= threshold < 1:
-        raise UserError(f"threshold {threshold}: give a score in [0, 1), such as 0.26")
     unknown = [name for name in report_classes if name not in classes]
     if unknown:
         raise UserError(
@@ -94,7 +99,6 @@ def make_metric(
             + ", ".join(classes)
         )
     reported = [classes.index(name) for name in report_classes] or None
-    thresholds = sorted({*SWEEP, threshold})
     return mean_iou_sweep(
         len(classes), thresholds=thresholds, report_classes=reported, absent=absent
     )
@@ -139,22 +143,25 @@ def at_threshold(result: dict[str, Any], threshold: float) -> dict[str, Any]:
     }
 
 
+def explain(name: str, row: dict[str, Any]) -> str:
+    """How a threshold of `compare_thresholds` was set, in a few words."""
+    return {
+        "fixed": "set before looking at any mask",
+        "chosen": f"best on the validation split {row.get('split')} "
+        f"({row.get('images')} images)",
+        "oracle": "best on these very masks: an upper bound, not a result",
+    }[name]
+
+
 def format_thresholds(
     table: dict[str, Any], classes: Sequence[str], report_classes: Sequence[str] = ()
 ) -> str:
     """`compare_thresholds` as text: a line each, then the IoU of every class."""
-    explained = {
-        "fixed": "set before looking at any mask",
-        "chosen": "best on the validation split",
-        "oracle": "best on these very masks: an upper bound, not a result",
-    }
     lines = [f"{'threshold':<10}{'t':>6}{'mean IoU':>10}"]
     rows = {name: row for name, row in table.items() if row is not None}
     for name, row in rows.items():
-        how = explained[name]
-        if name == "chosen":
-            how += f" {row['split']} ({row['images']} images)"
-        mean = _percent(row.get("mean_iou"))
+        mean = percent(row.get("mean_iou"))
+        how = explain(name, row)
         lines.append(f"{name:<10}{row['threshold']:>6.2f}{mean:>10}  {how}")
     if table["oracle"] is None:
         return "\n".join([*lines, "no masks, so nothing is scored"])
@@ -162,41 +169,22 @@ def format_thresholds(
     lines += ["", "IoU".ljust(width) + "".join(f"{name:>9}" for name in rows)]
     for c, name in enumerate(classes):
         if name in (report_classes or classes):
-            cells = (_percent(row["class_iou"][c]) for row in rows.values())
+            cells = (percent(row["class_iou"][c]) for row in rows.values())
             lines.append(name.ljust(width) + "".join(f"{cell:>9}" for cell in cells))
     return "\n".join(lines)
 
 
-def _percent(share: float | None) -> str:
-    return "-" if share is None or np.isnan(share) else f"{100 * share:.1f} %"
+def percent(share: float | None) -> str:
+    """A share in 0..1 as text; "-" where it is undefined."""
+    return "-" if share is None or math.isnan(share) else f"{100 * share:.1f} %"
 
 
-def show_progress(items: Iterable, total: int | None, name: str) -> Iterator:
-    """Passes items on and says how far it is: a bar on a terminal, else plain lines."""
-    terminal = sys.stderr.isatty()
-    pause = 0.2 if terminal else 20.0  # seconds
-    start = shown = time.monotonic()
-    count = 0
-    for count, item in enumerate(items, 1):
-        yield item
-        now = time.monotonic()
-        if now - shown >= pause:
-            shown = now
-            _say(name, count, total, now - start, terminal)
-    _say(name, count, total, time.monotonic() - start, terminal)
-    if terminal:
-        print(file=sys.stderr)
-
-
-def _say(name, count, total, seconds, terminal) -> None:
-    rate = count / max(seconds, 1e-9)
-    text = f"{name}: {count}{f'/{total}' if total else ''} images, {rate:.1f}/s"
-    if total and rate and count < total:
-        left = round((total - count) / rate)
-        text += f", {left // 60}:{left % 60:02d} left"
-    if terminal:
-        filled = 24 * min(count, total or 0) // (total or 1)
-        bar = f"[{'#' * filled:<24}] " if total else ""
-        print(f"\r{bar}{text}\x1b[K", end="", file=sys.stderr, flush=True)
-    else:
-        print(text, file=sys.stderr, flush=True)
+def as_json(value: Any) -> Any:
+    """Arrays as lists, NumPy numbers as Python's, NaN as None; keys as text."""
+    if isinstance(value, dict):
+        return {str(key): as_json(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [as_json(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
