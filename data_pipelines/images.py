@@ -63,7 +63,8 @@ def read_photo(data: Path | bytes, name: str, *, at_least: int = 0) -> Photo:
             width, height = file.size
             if at_least and file.format == "JPEG":
                 ratio = at_least / max(width, height)
-                file.draft(None, (round(width * ratio), round(height * ratio)))
+                least = (max(round(side * ratio), 1) for side in file.size)
+                file.draft(None, tuple(least))
             image = ImageOps.exif_transpose(file)
             # A turn by 90 degrees leaves the sides swapped.
             if file.getexif().get(0x0112, 1) in (5, 6, 7, 8):

@@ -1,5 +1,6 @@
 """What the command lines share: a user's mistake is one line and exit code 1."""
 
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -32,6 +33,15 @@ def run(main: Callable[[list[str]], None]) -> None:
             _fail(_missing_config(error))
 
     app.run(guarded, flags_parser=_parse)
+
+
+def keep_compiled_programs() -> None:
+    """Lets a second run of the same program start without compiling it again."""
+    import jax  # not needed to read the flags
+
+    folder = os.environ.get("JAX_COMPILATION_CACHE_DIR", "~/.cache/ppcjax")
+    jax.config.update("jax_compilation_cache_dir", os.path.expanduser(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
 def _parse(argv: list[str]) -> list[str]:

@@ -40,6 +40,6 @@ def make_source(
     if classes and tuple(classes) != source.classes:
         raise UserError(
             f"{source.name}: has the classes {', '.join(source.classes)}, but the "
-            f"checkpoint was trained with {', '.join(classes)}; use the data it belongs to"
+            f"checkpoint was trained with {', '.join(classes)}; use its own data"
         )
     return replace_masks(source, masks, void) if masks else source

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,6 +55,44 @@ class Source:
         return len(self.ids)
 
 
+class Files(NamedTuple):
+    """Where the images and masks of a source lie, by id.
+
+    photos: image files.
+    masks: index PNGs; an image may have none.
+    num_classes: C, background included.
+    void: mask ids that mean IGNORE, besides 255.
+    """
+
+    photos: Mapping[str, Path]
+    masks: Mapping[str, Path]
+    num_classes: int
+    void: tuple[int, ...]
+
+    def photo(self, key: str, at_least: int = 0) -> Photo:
+        """Reads an image; see images.read_photo."""
+        file = self.photos[key]
+        return images.read_photo(file, str(file), at_least=at_least)
+
+    def mask(self, key: str) -> np.ndarray | None:
+        """Reads a mask; see images.read_mask."""
+        if key not in self.masks:
+            return None
+        file = self.masks[key]
+        return images.read_mask(
+            file, str(file), num_classes=self.num_classes, void=self.void
+        )
+
+    def mask_tags(self, key: str) -> np.ndarray | None:
+        """[C] float32, the classes that the mask holds; None without a mask."""
+        mask = self.mask(key)
+        return None if mask is None else tags_of_mask(mask, self.num_classes)
+
+    def record(self, key: str, tags: Callable[[], np.ndarray | None]) -> Record:
+        """The record of an image with the given tags."""
+        return Record(key, partial(self.photo, key), tags, partial(self.mask, key))
+
+
 def read_tags(source: Source, index: int) -> np.ndarray:
     """The tags of an image that training needs.
 
@@ -84,8 +123,8 @@ def read_checked(record: Record, photo: Photo) -> np.ndarray | None:
     if mask is not None and mask.shape != (photo.height, photo.width):
         raise UserError(
             f"the mask of {record.id!r} is {mask.shape[1]}x{mask.shape[0]} pixels but "
-            f"its image is {photo.width}x{photo.height} (upright); save the mask at the "
-            "size of the image"
+            f"its image is {photo.width}x{photo.height} (upright); save the mask at "
+            "the size of the image"
         )
     return mask
 
@@ -121,16 +160,12 @@ def replace_masks(source: Source, folder: str, void: tuple[int, ...]) -> Source:
             "eval.py --export, or leave the setting empty"
         )
 
+    files = {key: root / f"{key}.png" for key in source.ids}
+    there = {key: file for key, file in files.items() if file.is_file()}
+    replaced = Files({}, there, len(source.classes), void)
+
     def record(index):
-        file = root / f"{source.ids[index]}.png"
-
-        def mask():
-            if not file.is_file():
-                return None
-            return images.read_mask(
-                file, str(file), num_classes=len(source.classes), void=void
-            )
-
-        return source.record(index)._replace(mask=mask)
+        key = source.ids[index]
+        return source.record(index)._replace(mask=partial(replaced.mask, key))
 
     return dataclasses.replace(source, record=record)

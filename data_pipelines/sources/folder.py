@@ -3,20 +3,25 @@
 ROOT/[images/|JPEGImages/] a.jpg b.png ...       photographs, at any depth
 ROOT/tags.csv                                    image,tags ("a.jpg,dog person")
 or one sub-folder per tag: dog/a.jpg cat/b.jpg   instead of the table
-ROOT/masks/ or ROOT/SegmentationClassAug/ a.png  optional; 0 background, i = class i
+ROOT/masks/a.png                                 optional; 0 background, i = class i
 ROOT/classes.txt                                 optional; one class a line
 ROOT/splits/NAME.txt                             optional; ids of the split NAME
+
+Masks may also lie in SegmentationClassAug or SegmentationClass. Then, where the tags
+are VOC's and there is no classes.txt, ids are taken to be in VOC's order.
 """
 
 import hashlib
+from functools import partial
 from pathlib import Path
 
-from data_pipelines import images
 from data_pipelines.sources import files, tags
-from data_pipelines.sources.base import BACKGROUND, Record, Source, tags_of_mask
+from data_pipelines.sources.base import BACKGROUND, Files, Source
+from data_pipelines.sources.voc import CLASSES as VOC_CLASSES
 from ppcjax.types import UserError
 
-MASK_FOLDERS = ("masks", "SegmentationClassAug", "SegmentationClass")
+_VOC_MASKS = ("SegmentationClassAug", "SegmentationClass")
+MASK_FOLDERS = ("masks", *_VOC_MASKS)
 _NOT_IMAGES = (*MASK_FOLDERS, "splits", "ImageSets", "Annotations")
 _ID_ZERO_NAMES = (BACKGROUND, "void", "unlabelled", "unlabeled")
 _ADVICE = (
@@ -62,35 +67,26 @@ def folder(
     place = path / "tags.csv" if (path / "tags.csv").is_file() else path
     vectors, untagged = tags.encode_all(names, ids, classes, str(place))
 
+    there = Files(photos, masks, len(classes), tuple(void))
+
     def record(index):
-        key = ids[index]
-
-        def mask():
-            if key not in masks:
-                return None
-            return images.read_mask(
-                masks[key], str(masks[key]), num_classes=len(classes), void=void
-            )
-
-        def tag_vector():
-            if names is not None or key not in masks:
-                return vectors[index]
-            return tags_of_mask(mask(), len(classes))
-
-        def photo(at_least=0):
-            return images.read_photo(photos[key], str(photos[key]), at_least=at_least)
-
-        return Record(key, photo, tag_vector, mask)
+        if names is None:
+            return there.record(ids[index], partial(there.mask_tags, ids[index]))
+        return there.record(ids[index], lambda: vectors[index])
 
     return Source(f"{root} (split {split})", classes, ids, record, untagged)
 
 
+def _mask_folder(path: Path) -> str | None:
+    return next((name for name in MASK_FOLDERS if (path / name).is_dir()), None)
+
+
 def _find_masks(path: Path, photos: dict[str, Path]) -> dict[str, Path]:
     """Mask files by image id: the same relative path, else the same file name."""
-    root = next((path / f for f in MASK_FOLDERS if (path / f).is_dir()), None)
-    if root is None:
+    name = _mask_folder(path)
+    if name is None:
         return {}
-    found = files.find_images(root, suffixes=(".png",))
+    found = files.find_images(path / name, suffixes=(".png",))
     stems = [key.rpartition("/")[2] for key in photos]
     masks = {}
     for key, stem in zip(photos, stems, strict=True):
@@ -115,8 +111,10 @@ def _class_names(path: Path, given: tuple[str, ...], names: dict | None) -> tupl
         lines = file.read_text(encoding="utf-8-sig").splitlines()
         given = tuple(line.strip() for line in lines if line.strip())
         given = given[1:] if given and given[0].lower() in _ID_ZERO_NAMES else given
+    found = {name for row in (names or {}).values() for name in row}
+    if not given and found <= set(VOC_CLASSES) and _mask_folder(path) in _VOC_MASKS:
+        given = VOC_CLASSES[1:]
     if not given:
-        found = {name for row in (names or {}).values() for name in row}
         given = tuple(sorted(found - {BACKGROUND}))
     if not given:
         raise UserError(f"{path}: has neither tags nor {file.name}; {_ADVICE}")
@@ -134,14 +132,12 @@ def _select(path, split, photos, masks, val_share) -> list[str]:
         ids = files.read_list(listed)
         missing = next((i for i in ids if i not in photos), None)
         if missing is not None:
-            raise UserError(
-                f"{listed}: no image {missing!r} in the folder; mend the list"
-            )
+            raise UserError(f"{listed}: no image {missing!r} there; mend the list")
         return ids
     if split not in ("train", "val", "all"):
         raise UserError(
-            f"no split {split!r}: there is no {path}/splits/{split}.txt; write that list "
-            "of ids, or use train, val or all"
+            f"no split {split!r}: there is no {path}/splits/{split}.txt; write that "
+            "list of ids, or use train, val or all"
         )
     if not 0 <= val_share <= 1:
         raise UserError(f"config.data.val_share is {val_share}; give a share in [0, 1]")
@@ -159,7 +155,7 @@ def _digest(key: str) -> bytes:
 def _empty_split(path: Path, split: str, masks: dict) -> str:
     if split == "val" and not masks:
         return (
-            f"{path}: split val is empty, since no image has a mask; add masks/, or set "
-            "config.data.val_split to an empty string"
+            f"{path}: split val is empty, as no image has a mask; add masks/, or "
+            "set config.data.val_split to an empty string"
         )
     return f"{path}: split {split} is empty; add images or mend its list"

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from data_pipelines import images
 from data_pipelines.sources.base import Record, Source
 from data_pipelines.sources.tags import encode
@@ -24,19 +22,21 @@ def prepared(
     import tensorflow_datasets as tfds  # takes seconds; only this source needs it
 
     builder = tfds.builder_from_directory(str(_find(tfds_dir)))
-    if split not in builder.info.splits:
+    lists = (builder.info.metadata or {}).get("ids", {})
+    if split not in lists:
         raise UserError(
-            f"{tfds_dir}: no split {split!r}; there are {', '.join(builder.info.splits)}"
+            f"{tfds_dir}: no split {split!r} made by voc_builder; "
+            f"there are {', '.join(lists) or 'none'}"
         )
     as_bytes = {name: tfds.decode.SkipDecoding() for name in ("image", "mask")}
     try:
         records = builder.as_data_source(split, decoders=as_bytes)
     except NotImplementedError as error:
         raise UserError(
-            f"{tfds_dir}: records of this format cannot be read at random; prepare them "
-            "again with --file_format=array_record"
+            f"{tfds_dir}: records of this format cannot be read at random; prepare "
+            "them again with --file_format=array_record"
         ) from error
-    ids = tuple(builder.info.metadata["ids"][split])
+    ids = tuple(lists[split])
 
     def record(index):
         fields = records[index]
@@ -46,7 +46,7 @@ def prepared(
             return images.read_photo(fields["image"], key, at_least=at_least)
 
         def tags():
-            names = tuple(np.char.decode(fields["tags"].astype(bytes)).tolist())
+            names = tuple(name.decode() for name in fields["tags"])
             return encode(names, classes, f"{tfds_dir}: image {key!r}")
 
         def mask():
@@ -62,12 +62,12 @@ def prepared(
 
 def _find(tfds_dir: str) -> Path:
     root = Path(tfds_dir).expanduser()
-    if (root / "dataset_info.json").is_file():
-        return root
-    found = sorted(root.glob("**/dataset_info.json"))
+    places = ("", "*/", "*/*/")
+    found = [f for p in places for f in sorted(root.glob(f"{p}dataset_info.json"))]
+    found = [file.parent for file in found if "incomplete" not in file.parent.name]
     if not found:
         raise UserError(
-            f"config.data.tfds_dir={tfds_dir}: holds no prepared data set; make it with "
-            "python -m data_pipelines.voc_builder --root VOC2012 --tfds_dir DIR"
+            f"config.data.tfds_dir={tfds_dir}: holds no prepared data set; make it "
+            "with python -m data_pipelines.voc_builder --root VOC2012 --tfds_dir DIR"
         )
-    return found[-1].parent
+    return found[-1]

@@ -131,8 +131,8 @@ def encode_all(
         vectors.append(encode(names[key], classes, image) if known else None)
         if not names.get(key):
             untagged[index] = (
-                f"{image} has no tag; give it one ({BACKGROUND} if it shows none of the "
-                "classes), remove it, or leave such images out with "
+                f"{image} has no tag; give it one ({BACKGROUND} if it shows none of "
+                "the classes), remove it, or leave such images out with "
                 "--config.data.on_bad_image=skip"
             )
     return vectors, untagged

@@ -5,13 +5,13 @@ ROOT/ImageSets/Segmentation/SPLIT.txt; tags from ROOT/tags.csv, ROOT/Annotations
 or the masks.
 """
 
+from functools import partial
 from pathlib import Path
 
-from data_pipelines import images
 from data_pipelines.settings import one_of
 from data_pipelines.sources import files, prepared
 from data_pipelines.sources import tags as tag_readers
-from data_pipelines.sources.base import BACKGROUND, Record, Source, tags_of_mask
+from data_pipelines.sources.base import BACKGROUND, Files, Source
 from ppcjax.types import UserError
 
 CLASSES = (
@@ -62,29 +62,15 @@ def voc(
         rows, ids, CLASSES, str(path / "tags.csv")
     )
 
+    there = Files(photos, masks, len(CLASSES), tuple(void))
+    read = {
+        "csv": lambda index: vectors[index],
+        "xml": lambda index: _annotated(path / "Annotations" / f"{ids[index]}.xml"),
+        "masks": lambda index: there.mask_tags(ids[index]),
+    }[kind]
+
     def record(index):
-        key = ids[index]
-
-        def mask():
-            if key not in masks:
-                return None
-            file = masks[key]
-            return images.read_mask(
-                file, str(file), num_classes=len(CLASSES), void=void
-            )
-
-        def tag_vector():
-            if kind == "csv":
-                return vectors[index]
-            if kind == "xml":
-                return _annotated(path / "Annotations" / f"{key}.xml")
-            found = mask()
-            return None if found is None else tags_of_mask(found, len(CLASSES))
-
-        def photo(at_least=0):
-            return images.read_photo(photos[key], str(photos[key]), at_least=at_least)
-
-        return Record(key, photo, tag_vector, mask)
+        return there.record(ids[index], partial(read, index))
 
     return Source(f"{root} (split {split})", CLASSES, ids, record, untagged)
 
@@ -94,8 +80,8 @@ def _listed(path: Path, split: str, photos: dict[str, Path]) -> list[str]:
     if listed is None:
         there = sorted(p.stem for p in (path / "ImageSets/Segmentation").glob("*.txt"))
         raise UserError(
-            f"no split {split!r}: {path}/ImageSets/Segmentation/{split}.txt is missing; "
-            + (f"there are {', '.join(there)}" if there else ADVICE)
+            f"no split {split!r}: {path}/ImageSets/Segmentation/{split}.txt is "
+            "missing; " + (f"there are {', '.join(there)}" if there else ADVICE)
         )
     ids = files.read_list(listed)
     if not ids:

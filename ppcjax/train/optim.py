@@ -118,8 +118,15 @@ def _by_path(
         _scale_by_path(lr_mults),
         optax.scale_by_learning_rate(schedule),
     )
+    is_frozen = _mask(frozen, hit=True)
+
+    def labels(params):
+        return jax.tree.map(
+            lambda hit: "frozen" if hit else "moving", is_frozen(params)
+        )
+
     rule = optax.multi_transform(
-        {False: moving, True: optax.set_to_zero()}, _mask(frozen, hit=True)
+        {"moving": moving, "frozen": optax.set_to_zero()}, labels
     )
     patterns = (
         [("lr_mults", pattern) for pattern, _ in lr_mults]

@@ -78,7 +78,7 @@ def make_step(
         scalars = {
             **scalars,
             "loss/total": loss,
-            "stat/update_norm": optax.global_norm(updates),
+            "stat/update_norm": optax.tree.norm(updates),
         }
         new_state = TrainState(
             step=state.step + 1,

@@ -1,0 +1,82 @@
+"""What stops a run with one line, before or while it trains."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from ppcjax.train import checkpoint
+from ppcjax.types import UserError
+
+# What a resumed run must share with its checkpoints, and what of it may differ.
+_SAME = ("method", "data", "optim", "seed")
+_FREE = ("data.root", "data.eval_split", "data.val_split", "data.on_bad_image")
+
+
+def check_settings(config: Any) -> None:
+    """Raises UserError where the numbers of `config` cannot work on these devices."""
+    for name in ("steps", "log_every", "checkpoint_every", "keep_checkpoints"):
+        if config[name] < 1:
+            raise UserError(f"config.{name}={config[name]} must be 1 or more")
+    batch, devices = config.data.batch_size, jax.device_count()
+    if batch < 1 or batch % devices:
+        raise UserError(
+            f"config.data.batch_size={batch} must be a multiple of the {devices} "
+            "devices, which share each batch"
+        )
+
+
+def check_same_run(
+    meta: dict[str, Any] | None, config: dict[str, Any], workdir: Path
+) -> None:
+    """Raises UserError where the run in `workdir` was made by another config.
+
+    Args:
+        meta: of a checkpoint of the run; None where there is none yet.
+        config: of this process; JSON types.
+        workdir: named in the message.
+    """
+    saved = meta["config"] if meta else config
+    old = {k: v for part in _SAME for k, v in _flat(saved.get(part), part)}
+    new = {k: v for part in _SAME for k, v in _flat(config.get(part), part)}
+    differ = [
+        f"{name} (there {old.get(name)!r}, now {new.get(name)!r})"
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name) and name not in _FREE
+    ]
+    if differ:
+        raise UserError(
+            f"{workdir} holds a run of another config: {', '.join(differ)}; choose "
+            "another --workdir, or remove that folder to start again"
+        )
+
+
+def _flat(value: Any, name: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _flat(inner, f"{name}.{key}")
+    else:
+        yield name, value
+
+
+def check_finite(
+    step: int, values: dict[str, float], saver: checkpoint.Checkpoints
+) -> None:
+    """Raises UserError where a loss term or the update of `step` is NaN or infinite."""
+    guarded = {
+        name: value
+        for name, value in values.items()
+        if name.startswith("loss/") or name == "stat/update_norm"
+    }
+    bad = sorted(name for name, value in guarded.items() if not math.isfinite(value))
+    if not bad:
+        return
+    saver.wait()
+    kept = checkpoint.newest_step(saver.workdir)
+    raise UserError(
+        f"not finite at step {step}: {', '.join(f'{n}={values[n]}' for n in bad)}; "
+        + ("nothing was saved" if kept is None else f"checkpoint {kept} is kept")
+        + "; lower config.optim.lr, or look at the images of that step"
+    )

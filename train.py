@@ -1,0 +1,34 @@
+"""Trains what a config describes.
+
+    python train.py --config configs/ppc_shapes.py [--config.optim.lr=0.02]
+
+Results go to runs/NAME; the same command resumes there.
+"""
+
+from pathlib import Path
+
+from absl import flags
+from ml_collections import config_flags
+
+from ppcjax import cli
+from ppcjax.train import loop, mesh
+
+CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "Config file, as configs/NAME.py[:VARIANT].", lock_config=True
+)
+WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Folder of the run; runs/NAME of the config where it is not given."
+)
+flags.mark_flag_as_required("config")
+
+
+def main(_) -> None:
+    """Runs the training loop on all devices of all processes."""
+    cli.keep_compiled_programs()
+    mesh.maybe_distributed()
+    config = CONFIG.value
+    loop.train(config, WORKDIR.value or Path("runs") / config.name)
+
+
+if __name__ == "__main__":
+    cli.run(main)
