@@ -56,6 +56,7 @@ class Run(NamedTuple):
 
 def main(_):
     """Evaluates what the flags name and writes files and the report."""
+    cli.keep_compiled_programs()
     run = load_run(FLAGS.ckpt)
     if FLAGS.threshold is not None:
         run = run._replace(threshold=FLAGS.threshold)
