@@ -1,14 +1,14 @@
-"""Evaluation: examples -> scores -> counts, and the three thresholds side by side."""
+"""Evaluation: examples -> scores -> counts, and what of a run that needs."""
 
-import math
+import inspect
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from ppcjax import tta
+from ppcjax import methods, tta
 from ppcjax.metrics import SWEEP, add_counts, mean_iou_sweep
 from ppcjax.progress import show_progress
+from ppcjax.train import checkpoint
 from ppcjax.types import Method, Metric, UserError
 
 
@@ -76,8 +76,8 @@ def sweep_with(threshold: float) -> tuple[float, ...]:
 
 def make_metric(
     classes: Sequence[str],
-    *,
     thresholds: Sequence[float] = SWEEP,
+    *,
     report_classes: Sequence[str] = (),
     absent: str = "skip",
 ) -> Metric:
@@ -85,7 +85,7 @@ def make_metric(
 
     Args:
         classes: names, background first.
-        thresholds: see `mean_iou_sweep`.
+        thresholds: ascending.
         report_classes: names that the mean is taken over; empty for all.
         absent: see `mean_iou_sweep`.
 
@@ -104,94 +104,67 @@ def make_metric(
     )
 
 
-def compare_thresholds(
-    result: dict[str, Any] | None,
-    *,
-    threshold: float,
-    chosen: dict[str, Any] | None = None,
-) -> dict[str, Any]:
-    """The same scores at three thresholds that are easily mistaken for one another.
+class Run(NamedTuple):
+    """A restored run, and what its config.eval says, by what it is for."""
+
+    folder: Path
+    config: dict[str, Any]
+    classes: tuple[str, ...]
+    step: int
+    predictor: tuple[Method, Any, Any]  # with params and model_state
+    threshold: float  # the fixed one
+    gallery: int  # images in the report
+    metric: dict[str, Any]  # settings of `make_metric`
+    tta: dict[str, Any]  # settings of `tta.predict`
+
+
+def load_run(path: str | Path, *, threshold: float | None = None) -> Run:
+    """Restores the newest checkpoint of a run, or the one named.
 
     Args:
-        result: summary of the split in question; None where it has no masks.
-        threshold: set before any mask was looked at.
-        chosen: "threshold", "split" and "images" of the validation split on which
-            that threshold was best; None where there is none.
+        path: RUN, RUN/checkpoints or RUN/checkpoints/STEP.
+        threshold: replaces config.eval.threshold.
 
-    Returns:
-        "fixed", "chosen" and "oracle" (best on the very masks of `result`), each
-        None or a dict of "threshold" and, where there are masks, "mean_iou" and
-        "class_iou" [C]; "chosen" keeps its split and image count.
+    Raises:
+        UserError: there is no checkpoint, or its config has an unknown field.
     """
-    table = {"fixed": {"threshold": threshold}, "chosen": None, "oracle": None}
-    if chosen is not None:
-        table["chosen"] = dict(chosen)
-    if result is not None:
-        best = result["thresholds"][result["best"]]
-        table["oracle"] = {"threshold": round(float(best), 6)}
-        for row in filter(None, table.values()):
-            row |= at_threshold(result, row["threshold"])
-    return table
+    restored = checkpoint.restore(path)
+    config, classes = restored.meta["config"], tuple(restored.meta["classes"])
+    metric, predictor = _keyword_only(make_metric), _keyword_only(tta.predict)
+    settings = dict(config["eval"])
+    unknown = set(settings) - {"threshold", "gallery"} - metric - predictor
+    if unknown:
+        raise UserError(f"config.eval.{min(unknown)} is not a setting of evaluation")
+    return Run(
+        folder=_run_folder(Path(path)),
+        config=config,
+        classes=classes,
+        step=restored.step,
+        predictor=(
+            methods.make(config["method"], len(classes)),
+            restored.params,
+            restored.model_state,
+        ),
+        threshold=settings.get("threshold", 0.26) if threshold is None else threshold,
+        gallery=settings.get("gallery", 24),
+        metric={name: settings[name] for name in metric & set(settings)},
+        tta={name: settings[name] for name in predictor & set(settings)},
+    )
 
 
-def at_threshold(result: dict[str, Any], threshold: float) -> dict[str, Any]:
-    """Mean IoU and class IoU [C] of a summary at one of its thresholds."""
-    index = int(np.argmin(np.abs(result["thresholds"] - np.float32(threshold))))
-    return {
-        "mean_iou": float(result["mean_iou"][index]),
-        "class_iou": result["class_iou"][index].tolist(),
-    }
+def evaluate_run(run: Run, examples: Iterable[Any], **arguments: Any) -> Evaluation:
+    """`evaluate` with the predictor and the settings of a run."""
+    metric = make_metric(run.classes, sweep_with(run.threshold), **run.metric)
+    return evaluate(*run.predictor, examples, metric=metric, **run.tta, **arguments)
 
 
-def explain(name: str, row: dict[str, Any]) -> str:
-    """How a threshold of `compare_thresholds` was set, in a few words."""
-    return {
-        "fixed": "set before looking at any mask",
-        "chosen": f"best on the validation split {row.get('split')} "
-        f"({row.get('images')} images)",
-        "oracle": "best on these very masks: an upper bound, not a result",
-    }[name]
+def _keyword_only(function: Callable) -> set[str]:
+    parameters = inspect.signature(function).parameters
+    return {p.name for p in parameters.values() if p.kind is p.KEYWORD_ONLY}
 
 
-def format_thresholds(
-    table: dict[str, Any], classes: Sequence[str], report_classes: Sequence[str] = ()
-) -> str:
-    """`compare_thresholds` as text: a line each, then the IoU of every class."""
-    lines = [f"{'threshold':<10}{'t':>6}{'mean IoU':>10}"]
-    rows = {name: row for name, row in table.items() if row is not None}
-    for name, row in rows.items():
-        mean = percent(row.get("mean_iou"))
-        how = explain(name, row)
-        lines.append(
-            f"{name:<10}{threshold_text(row['threshold']):>6}{mean:>10}  {how}"
-        )
-    if table["oracle"] is None:
-        return "\n".join([*lines, "no masks, so nothing is scored"])
-    width = max(map(len, classes)) + 2
-    lines += ["", "IoU".ljust(width) + "".join(f"{name:>9}" for name in rows)]
-    for c, name in enumerate(classes):
-        if name in (report_classes or classes):
-            cells = (percent(row["class_iou"][c]) for row in rows.values())
-            lines.append(name.ljust(width) + "".join(f"{cell:>9}" for cell in cells))
-    return "\n".join(lines)
-
-
-def percent(share: float | None) -> str:
-    """A share in 0..1 as text; "-" where it is undefined."""
-    return "-" if share is None or math.isnan(share) else f"{100 * share:.1f} %"
-
-
-def threshold_text(threshold: float) -> str:
-    """A threshold as text: two decimals, or as many as it needs up to four."""
-    return max(f"{threshold:.2f}", f"{round(threshold, 4):g}", key=len)
-
-
-def as_json(value: Any) -> Any:
-    """Arrays as lists, NumPy numbers as Python's, NaN as None; keys as text."""
-    if isinstance(value, dict):
-        return {str(key): as_json(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray | np.generic):
-        value = value.tolist()
-    if isinstance(value, list | tuple):
-        return [as_json(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+def _run_folder(path: Path) -> Path:
+    """The run that a folder RUN, RUN/checkpoints or RUN/checkpoints/STEP is of."""
+    path = path.expanduser().resolve()
+    steps = next((p for p in (path, path.parent) if p.name == "checkpoints"), None)
+    return path if steps is None else steps.parent

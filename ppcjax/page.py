@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ppcjax.evaluate import explain, percent, threshold_text
 from ppcjax.palette import voc_palette
 from ppcjax.plots import line_plot, marker
+from ppcjax.summary import explain, percent, threshold_text
 
 _TITLES = {"fixed": "Fixed", "chosen": "Chosen", "oracle": "Oracle"}
 
@@ -66,7 +66,7 @@ def _card(name: str, row: Mapping[str, Any] | None) -> str:
 
 def curve(summary: Mapping[str, Any]) -> str:
     """Mean IoU over the threshold, with the three thresholds marked."""
-    if "curve" not in summary:
+    if summary["curve"] is None:
         return ""
     thresholds, means = summary["curve"]["threshold"], summary["curve"]["mean_iou"]
     rows = {k: row for k, row in summary["thresholds"].items() if row is not None}

@@ -14,10 +14,10 @@ import numpy as np
 from PIL import Image
 
 from ppcjax import page
-from ppcjax.evaluate import as_json, threshold_text
 from ppcjax.export import write_file
 from ppcjax.metrics import score_levels
 from ppcjax.palette import voc_palette
+from ppcjax.summary import threshold_text
 from ppcjax.tta import Prediction
 from ppcjax.types import IGNORE
 
@@ -124,7 +124,6 @@ def write_report(
         tiles: the gallery.
         losses: as read by `read_losses`.
     """
-    summary = as_json(dict(summary))
     sections = [
         page.headline(summary),
         page.curve(summary),
@@ -157,7 +156,7 @@ def _data(summary, tiles, thresholds) -> str:
     content = {
         "thresholds": [float(t) for t in thresholds],
         "labels": [threshold_text(t) for t in thresholds],
-        "mean_iou": summary["curve"]["mean_iou"] if "curve" in summary else None,
+        "mean_iou": summary["curve"] and summary["curve"]["mean_iou"],
         "palette": voc_palette().tolist(),
         "tiles": [
             {

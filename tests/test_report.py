@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ppcjax import evaluate, plots, report
+from ppcjax import evaluate, plots, report, summary
 from ppcjax.metrics import predict_mask
 from ppcjax.tta import Prediction
 from ppcjax.types import IGNORE
@@ -46,34 +46,31 @@ def make_prediction(name, size, *, seed=0, masked=True):
 
 
 def make_summary(predictions, *, masked=True):
-    metric = evaluate.make_metric(CLASSES, thresholds=THRESHOLDS)
-    summary = {
-        "config": "demo",
-        "method": "ppc",
-        "step": 12,
-        "split": "val",
-        "images": len(predictions),
-        "images_with_masks": len(predictions) if masked else 0,
-        "skipped": {},
-        "classes": list(CLASSES),
-        "report_classes": ["background", "cat"],
-        "exported": {"name": "fixed", "threshold": 0.265},
-    }
+    run = evaluate.Run(
+        folder=None,
+        config={"name": "demo", "method": {"name": "ppc"}},
+        classes=CLASSES,
+        step=12,
+        predictor=(None, None, None),
+        threshold=0.265,
+        gallery=24,
+        metric={"report_classes": ["background", "cat"]},
+        tta={},
+    )
     result = None
     if masked:
+        metric = evaluate.make_metric(CLASSES, THRESHOLDS, **run.metric)
         scored = predictions[0]
         counts = metric.count({"scores": scored.scores}, scored.example)
         result = metric.summarize(counts)
-        summary["curve"] = {
-            "threshold": list(THRESHOLDS),
-            "mean_iou": result["mean_iou"],
-        }
-    summary["thresholds"] = evaluate.compare_thresholds(
-        result,
-        threshold=0.265,
+    count = len(predictions)
+    return summary.summarize(
+        run,
+        evaluate.Evaluation(count, count if masked else 0, result),
+        split="val",
+        exported={"name": "fixed", "threshold": 0.265},
         chosen={"threshold": 0.4, "split": "val2", "images": 7} if masked else None,
     )
-    return summary
 
 
 def write_demo(path, *, masked=True):
@@ -133,7 +130,7 @@ def test_three_thresholds_stand_side_by_side(tmp_path):
     text = (tmp_path / "report.html").read_text()
     rows = make_summary(predictions)["thresholds"]
     for name in ("fixed", "chosen", "oracle"):
-        assert f"<div class='value'>{evaluate.percent(rows[name]['mean_iou'])}" in text
+        assert f"<div class='value'>{summary.percent(rows[name]['mean_iou'])}" in text
     assert "validation split val2 (7 images)" in text and "upper bound" in text
 
 
@@ -260,7 +257,7 @@ def test_slider_redraws_the_masks(browser, tmp_path):
             np.testing.assert_array_equal(shown, mask)
         drawn.append((pixels[..., 3] > 0).sum())
         label = browser.find_element("id", "threshold-value").text
-        text = evaluate.threshold_text(THRESHOLDS[position])
+        text = summary.threshold_text(THRESHOLDS[position])
         assert f"t = {text}, mean IoU" in label
     assert drawn[1] > drawn[0] > drawn[2] > 0
     truth = read_canvas(browser, "#tile-0 .truth canvas")
