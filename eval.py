@@ -56,6 +56,7 @@ class Run(NamedTuple):
 
 def main(_):
     """Evaluates what the flags name and writes files and the report."""
+    cli.keep_compiled_programs()
     run = load_run(FLAGS.ckpt)
     if FLAGS.threshold is not None:
         run = run._replace(threshold=FLAGS.threshold)
@@ -271,7 +272,8 @@ def print_summary(summary: dict[str, Any], out: Path) -> None:
             summary["thresholds"], summary["classes"], summary["report_classes"]
         )
     )
-    print(f"\nmasks at t = {exported['threshold']:.2f} ({exported['name']})")
+    used = evaluate.threshold_text(exported["threshold"])
+    print(f"\nmasks at t = {used} ({exported['name']})")
     print(f"report: {out / 'report.html'}")
 
 

@@ -162,7 +162,9 @@ def format_thresholds(
     for name, row in rows.items():
         mean = percent(row.get("mean_iou"))
         how = explain(name, row)
-        lines.append(f"{name:<10}{row['threshold']:>6.2f}{mean:>10}  {how}")
+        lines.append(
+            f"{name:<10}{threshold_text(row['threshold']):>6}{mean:>10}  {how}"
+        )
     if table["oracle"] is None:
         return "\n".join([*lines, "no masks, so nothing is scored"])
     width = max(map(len, classes)) + 2
@@ -177,6 +179,11 @@ def format_thresholds(
 def percent(share: float | None) -> str:
     """A share in 0..1 as text; "-" where it is undefined."""
     return "-" if share is None or math.isnan(share) else f"{100 * share:.1f} %"
+
+
+def threshold_text(threshold: float) -> str:
+    """A threshold as text: two decimals, or as many as it needs up to four."""
+    return max(f"{threshold:.2f}", f"{round(threshold, 4):g}", key=len)
 
 
 def as_json(value: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ppcjax.evaluate import explain, percent
+from ppcjax.evaluate import explain, percent, threshold_text
 from ppcjax.palette import voc_palette
 from ppcjax.plots import line_plot, marker
 
@@ -29,7 +29,7 @@ def lead(summary: Mapping[str, Any]) -> str:
 def headline(summary: Mapping[str, Any]) -> str:
     """The mean IoU at the three thresholds."""
     exported = summary["exported"]
-    note = f"Exported masks: t = {exported['threshold']:.2f} ({exported['name']} threshold)."
+    note = f"Exported masks: {_at(exported)} ({exported['name']})."
     if not summary["images_with_masks"]:
         return _section(
             "Masks", f"<p>No image has a mask, so nothing is scored. {note}</p>"
@@ -46,6 +46,10 @@ def headline(summary: Mapping[str, Any]) -> str:
     )
 
 
+def _at(row: Mapping[str, Any]) -> str:
+    return f"t = {threshold_text(row['threshold'])}"
+
+
 def _card(name: str, row: Mapping[str, Any] | None) -> str:
     title = f"{marker(name)}{_TITLES[name]}"
     if row is None:
@@ -54,7 +58,7 @@ def _card(name: str, row: Mapping[str, Any] | None) -> str:
             "<p>needs a validation split other than this one, with masks</p></div>"
         )
     return (
-        f"<div class='card'><h3>{title}<span>t = {row['threshold']:.2f}</span></h3>"
+        f"<div class='card'><h3>{title}<span>{_at(row)}</span></h3>"
         f"<div class='value'>{percent(row['mean_iou'])}</div>"
         f"<p>{escape(explain(name, row))}</p></div>"
     )
@@ -81,7 +85,7 @@ def curve(summary: Mapping[str, Any]) -> str:
     )
     plot = plot.replace("</svg>", '<path class="cursor" d=""/></svg>')
     keys = "".join(
-        f"<li>{marker(name)} {_TITLES[name]}: t = {row['threshold']:.2f}, "
+        f"<li>{marker(name)} {_TITLES[name]}: {_at(row)}, "
         f"{percent(row['mean_iou'])}</li>"
         for name, row in rows.items()
     )
@@ -98,7 +102,7 @@ def class_table(summary: Mapping[str, Any]) -> str:
         return ""
     rows = {k: row for k, row in summary["thresholds"].items() if row is not None}
     head = "".join(
-        f"<th scope='col'>{marker(name)}{_TITLES[name]} t = {row['threshold']:.2f}</th>"
+        f"<th scope='col'>{marker(name)}{_TITLES[name]} {_at(row)}</th>"
         for name, row in rows.items()
     )
     means = {name: row["mean_iou"] for name, row in rows.items()}
@@ -121,9 +125,10 @@ def class_table(summary: Mapping[str, Any]) -> str:
 
 def _class_row(kind: str, title: str, values: Mapping[str, float | None]) -> str:
     cells = "".join(
-        f"<td><div class='cell'><b>{'–' if v is None else percent(v)}</b>"
-        f"<span class='bar {name}'><i style='width:{100 * (v or 0):.1f}%'></i></span>"
-        "</div></td>"
+        "<td>–</td>"
+        if v is None
+        else f"<td><div class='cell'><b>{percent(v)}</b><span class='bar {name}'>"
+        f"<i style='width:{100 * v:.1f}%'></i></span></div></td>"
         for name, v in values.items()
     )
     return f"<tr class='{kind}'><th scope='row'>{title}</th>{cells}</tr>"

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from ppcjax import page
-from ppcjax.evaluate import as_json
+from ppcjax.evaluate import as_json, threshold_text
 from ppcjax.export import write_file
 from ppcjax.metrics import score_levels
 from ppcjax.palette import voc_palette
@@ -91,13 +91,15 @@ def read_losses(path: Path) -> dict[str, tuple[list[int], list[float]]]:
     if not path.is_file():
         return {}
     terms: dict[str, dict[int, float]] = {}
-    for line in path.read_text().splitlines():
-        row = json.loads(line)
+    for line in path.read_text("utf-8").splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue  # the last line of a run that was killed while writing
         for name, value in row.items():
             if name.startswith("train/loss/") and value is not None:
-                terms.setdefault(name.removeprefix("train/loss/"), {})[row["step"]] = (
-                    value
-                )
+                term = terms.setdefault(name.removeprefix("train/loss/"), {})
+                term[row["step"]] = value
     ordered = sorted(terms, key=lambda name: (name != "total", name))
     return {
         name: tuple(map(list, zip(*sorted(terms[name].items()), strict=True)))
@@ -154,6 +156,7 @@ def _data(summary, tiles, thresholds) -> str:
     """What the script draws from, as JSON that may stand inside a <script>."""
     content = {
         "thresholds": [float(t) for t in thresholds],
+        "labels": [threshold_text(t) for t in thresholds],
         "mean_iou": summary["curve"]["mean_iou"] if "curve" in summary else None,
         "palette": voc_palette().tolist(),
         "tiles": [

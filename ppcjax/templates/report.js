@@ -16,7 +16,7 @@ function heat(score) {
   const at = (score / 255) * (HEAT.length - 1);
   const low = Math.min(Math.floor(at), HEAT.length - 2);
   const mix = HEAT[low].map((v, i) => v + (HEAT[low + 1][i] - v) * (at - low));
-  return [...mix, score < 8 ? 0 : 90 + score * 0.55];
+  return [...mix, Math.min(2.4 * score, 225)];
 }
 
 function paint(canvas, tile, colour) {
@@ -27,8 +27,22 @@ function paint(canvas, tile, colour) {
 }
 
 const CLEAR = [0, 0, 0, 0];
-function classColour(id) {
-  return id === 0 ? CLEAR : [...data.palette[id], id === 255 ? 230 : 185];
+const OUTLINE = [255, 255, 255, 255]; // classes as grey as the photo below need one
+const VOID = 255;
+function paintMask(canvas, tile, mask) {
+  const { width, height } = tile;
+  const colours = data.palette.map((rgb, id) => [...rgb, id === VOID ? 230 : 185]);
+  const differs = (p, q) => mask[q] !== mask[p] && mask[q] !== VOID;
+  paint(canvas, tile, (p) => {
+    if (mask[p] === 0) return CLEAR;
+    if (mask[p] === VOID) return colours[VOID];
+    const x = p % width;
+    const edge =
+      (x > 0 && differs(p, p - 1)) || (x < width - 1 && differs(p, p + 1)) ||
+      (p >= width && differs(p, p - width)) ||
+      (p < width * (height - 1) && differs(p, p + width));
+    return edge ? OUTLINE : colours[mask[p]];
+  });
 }
 
 // A pixel is foreground where its score exceeds the threshold, which is where its
@@ -41,13 +55,12 @@ function maskOf(tile, position) {
 function drawMasks(position) {
   for (const tile of data.tiles) {
     if (!tile.planes) continue;
-    const mask = maskOf(tile, position);
-    paint(tile.canvas("prediction"), tile, (p) => classColour(mask[p]));
+    paintMask(tile.canvas("prediction"), tile, maskOf(tile, position));
   }
 }
 
 function describe(position) {
-  const t = data.thresholds[position].toFixed(2);
+  const t = data.labels[position];
   const mean = data.mean_iou && data.mean_iou[position];
   const text = mean == null ? `t = ${t}` : `t = ${t}, mean IoU ${(100 * mean).toFixed(1)} %`;
   document.getElementById("threshold-value").textContent = text;
@@ -86,7 +99,7 @@ async function load(tile, index) {
   const [score, level, best, truth] = [0, 1, 2, 3].map((k) => all.subarray(k * size, (k + 1) * size));
   tile.planes = { score, level, best, truth };
   paint(tile.canvas("scores"), tile, (p) => heat(score[p]));
-  if (tile.has_truth) paint(tile.canvas("truth"), tile, (p) => classColour(truth[p]));
+  if (tile.has_truth) paintMask(tile.canvas("truth"), tile, truth);
 }
 
 if (slider) {
