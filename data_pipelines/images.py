@@ -61,7 +61,7 @@ def read_photo(data: Path | bytes, name: str, *, at_least: int = 0) -> Photo:
     try:
         with Image.open(io.BytesIO(data) if isinstance(data, bytes) else data) as file:
             width, height = file.size
-            if at_least and file.format == "JPEG":
+            if at_least and file.format in ("JPEG", "MPO"):
                 ratio = at_least / max(width, height)
                 least = (max(round(side * ratio), 1) for side in file.size)
                 file.draft(None, tuple(least))
@@ -73,7 +73,7 @@ def read_photo(data: Path | bytes, name: str, *, at_least: int = 0) -> Photo:
     except _DAMAGE as error:
         raise UserError(
             f"{name}: cannot be read as an image ({_first_line(error)}); replace or "
-            "remove it, or leave such images out with --config.data.on_bad_image=skip"
+            "remove it, or leave such images out with on_bad_image=skip"
         ) from error
     return Photo(pixels, height, width)
 

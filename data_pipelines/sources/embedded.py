@@ -1,5 +1,7 @@
 """The embedded set `shapes` as a source."""
 
+from functools import partial
+
 import numpy as np
 
 from data_pipelines import settings
@@ -45,28 +47,32 @@ def shapes(
     settings.whole_number("size", size, least=16)
     settings.whole_number("scene_seed", scene_seed, least=0)
     ids = tuple(f"{split}_{index:05d}" for index in range(count))
+    scene = _kept(partial(generator.scene, scene_seed, split), size)
+
+    def record(index):
+        mask = partial(_mask, scene, index, ids[index], tuple(void))
+        return Record(
+            ids[index],
+            lambda at_least=0: Photo(scene(index)[0], size, size),
+            lambda: tags_of_mask(mask(), len(generator.CLASSES)),
+            mask,
+        )
+
+    return Source(f"shapes (split {split})", generator.CLASSES, ids, record)
+
+
+def _kept(draw, size):
+    """index -> (image, mask), drawn once."""
     drawn: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     def scene(index):
         if index not in drawn:
-            drawn[index] = generator.scene(scene_seed, split, index, size)[:2]
+            drawn[index] = draw(index, size)[:2]
         return drawn[index]
 
-    def record(index):
-        def photo(at_least=0):
-            return Photo(scene(index)[0], size, size)
+    return scene
 
-        def mask():
-            return check_ids(
-                scene(index)[1],
-                ids[index],
-                num_classes=len(generator.CLASSES),
-                void=tuple(void),
-            )
 
-        def tags():
-            return tags_of_mask(mask(), len(generator.CLASSES))
-
-        return Record(ids[index], photo, tags, mask)
-
-    return Source(f"shapes (split {split})", generator.CLASSES, ids, record)
+def _mask(scene, index, name, void):
+    count = len(generator.CLASSES)
+    return check_ids(scene(index)[1], name, num_classes=count, void=void)

@@ -133,6 +133,6 @@ def encode_all(
             untagged[index] = (
                 f"{image} has no tag; give it one ({BACKGROUND} if it shows none of "
                 "the classes), remove it, or leave such images out with "
-                "--config.data.on_bad_image=skip"
+                "on_bad_image=skip"
             )
     return vectors, untagged

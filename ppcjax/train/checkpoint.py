@@ -118,12 +118,7 @@ class Checkpoints:
 
     def _explained(self, error: Exception) -> Exception:
         """`error`, or a UserError where the user can mend it."""
-        text = str(error)
-        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
-        if not full and not any(
-            sign in text
-            for sign in ("No space left", "quota exceeded", "RESOURCE_EXHAUSTED")
-        ):
+        if not is_disk_full(error):
             return error
         kept = (
             "no checkpoint was saved before"
@@ -134,6 +129,15 @@ class Checkpoints:
             f"disk full while saving to {self._directory}: {kept}; free some space "
             "and run the same command again to resume"
         )
+
+
+def is_disk_full(error: Exception) -> bool:
+    """Whether `error` says that the disk or the user's share of it is full."""
+    codes = (errno.ENOSPC, errno.EDQUOT)
+    # The native writer of arrays tells the number in its text only.
+    return getattr(error, "errno", None) in codes or any(
+        f"os_error_code='{code}'" in str(error) for code in codes
+    )
 
 
 def newest_step(workdir: str | Path) -> int | None:
@@ -273,5 +277,9 @@ def _first_line(error: Exception) -> str:
 
 
 def _quieten_orbax() -> None:
-    """Orbax tells the story of every file through absl's logger."""
-    logging.getLogger("absl").setLevel(logging.ERROR)
+    """Drops what Orbax logs of every file; what goes wrong it also raises."""
+    logging.getLogger("absl").addFilter(_not_from_orbax)
+
+
+def _not_from_orbax(record: logging.LogRecord) -> bool:
+    return "/orbax/" not in record.pathname.replace("\\", "/")

@@ -1,5 +1,6 @@
 """What stops a run with one line, before or while it trains."""
 
+import contextlib
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,20 @@ from ppcjax.types import UserError
 # What a resumed run must share with its checkpoints, and what of it may differ.
 _SAME = ("method", "data", "optim", "seed")
 _FREE = ("data.root", "data.eval_split", "data.val_split", "data.on_bad_image")
+
+
+@contextlib.contextmanager
+def full_disk(workdir: Path) -> Iterator[None]:
+    """Turns a log or metric file that found no space into a UserError."""
+    try:
+        yield
+    except OSError as error:
+        if not checkpoint.is_disk_full(error):
+            raise
+        raise UserError(
+            f"disk full while writing to {workdir}: its checkpoints are kept; free "
+            "some space and run the same command again to resume"
+        ) from error
 
 
 def check_settings(config: Any) -> None:

@@ -71,6 +71,7 @@ def fit(
         raise UserError(f"cannot make the run folder {workdir}: {error}") from error
 
     with contextlib.ExitStack() as stack:
+        stack.enter_context(guard.full_disk(workdir))
         stopper = stack.enter_context(contextlib.closing(Stopper()))
         logger = stack.enter_context(contextlib.closing(log.Log(workdir)))
         mesh = meshes.make_mesh()

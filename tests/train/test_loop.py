@@ -1,7 +1,6 @@
 """The loop in one process: resuming, what it writes, and what stops it."""
 
 import json
-import os
 import signal
 
 import jax
@@ -33,18 +32,6 @@ def unbroken(tmp_path_factory):
     return workdir
 
 
-def interrupted_batches(at):
-    """Batches that bring a SIGTERM with number `at`."""
-
-    def batches_from(step):
-        for index, batch in enumerate(toy.batches_from(step), start=step):
-            if index == at:
-                os.kill(os.getpid(), signal.SIGTERM)
-            yield batch
-
-    return batches_from
-
-
 def test_run_folder_has_config_log_metrics_and_checkpoints(unbroken):
     assert {p.name for p in unbroken.iterdir()} >= {
         "config.json",
@@ -67,16 +54,7 @@ def test_run_folder_has_config_log_metrics_and_checkpoints(unbroken):
 def test_interrupted_and_resumed_equals_unbroken(tmp_path, unbroken):
     at = int(np.random.default_rng().integers(3, STEPS - 3))
     handler = signal.getsignal(signal.SIGTERM)
-    done = loop.fit(
-        toy.method(),
-        toy.optimizer(STEPS),
-        interrupted_batches(at),
-        steps=STEPS,
-        workdir=tmp_path,
-        seed=0,
-        log_every=5,
-        checkpoint_every=10,
-    )
+    done = toy.fit(tmp_path, steps=STEPS, terminate_at=at)
     assert 0 < done < STEPS, f"interrupted with batch {at}"
     assert signal.getsignal(signal.SIGTERM) == handler
     assert f"after step {done} of" in (tmp_path / "log.txt").read_text()

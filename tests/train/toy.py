@@ -5,6 +5,8 @@ comes out right only if the step sees the global batch.
 """
 
 import argparse
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -53,8 +55,11 @@ def method(*, ballast: int = 1, traces: list | None = None) -> Method:
     return Method(init, loss, predict)
 
 
-def batches_from(step, *, seed=7, poison_at=None, delay=0.0):
-    """This process's rows of batch `step`, `step` + 1, ...; NaN at `poison_at`."""
+def batches_from(step, *, seed=7, poison_at=None, terminate_at=None, delay=0.0):
+    """This process's rows of batch `step`, `step` + 1, ...
+
+    Batch number `poison_at` holds a NaN, `terminate_at` comes with a SIGTERM.
+    """
     rows = BATCH // jax.process_count()
     mine = slice(jax.process_index() * rows, (jax.process_index() + 1) * rows)
     while True:
@@ -64,6 +69,8 @@ def batches_from(step, *, seed=7, poison_at=None, delay=0.0):
         mask[rng.random(BATCH) < 0.4] = IGNORE
         if step == poison_at:
             image[0] = np.nan
+        if step == terminate_at:
+            os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(delay)
         yield {"image": image[mine], "mask": mask[mine]}
         step += 1
@@ -74,12 +81,21 @@ def optimizer(steps: int) -> optax.GradientTransformation:
 
 
 def fit(
-    workdir: Path, *, steps: int, ballast=1, delay=0.0, poison_at=None, **more
+    workdir: Path,
+    *,
+    steps: int,
+    ballast=1,
+    delay=0.0,
+    poison_at=None,
+    terminate_at=None,
+    **more,
 ) -> int:
     return loop.fit(
         method(ballast=ballast),
         optimizer(steps),
-        lambda step: batches_from(step, delay=delay, poison_at=poison_at),
+        lambda step: batches_from(
+            step, delay=delay, poison_at=poison_at, terminate_at=terminate_at
+        ),
         **{
             "steps": steps,
             "workdir": workdir,
