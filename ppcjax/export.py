@@ -1,5 +1,6 @@
 """Files that predictions become: masks, scores, overlays. Each is written whole."""
 
+import contextlib
 import io
 import os
 from collections.abc import Sequence
@@ -99,7 +100,8 @@ def write_file(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise UserError(
             f"cannot write {path} ({error.strerror}); free space there or choose "
             "another folder with --export"
