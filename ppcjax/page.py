@@ -11,6 +11,7 @@ import numpy as np
 from ppcjax.palette import voc_palette
 from ppcjax.plots import line_plot, marker
 from ppcjax.summary import explain, percent, threshold_text
+from ppcjax.types import IGNORE
 
 _TITLES = {"fixed": "Fixed", "chosen": "Chosen", "oracle": "Oracle"}
 
@@ -144,8 +145,9 @@ def gallery(
     legend = "".join(
         f"<li>{_chip(c)}{escape(summary['classes'][c])}</li>" for c in shown
     )
-    if any(tile.has_truth for tile in tiles):
-        legend += f"<li>{_chip(255)}void in the truth</li>"
+    if any(tile.has_truth and (tile.planes[3] == IGNORE).any() for tile in tiles):
+        legend += f"<li>{_chip(IGNORE)}void, counts nowhere</li>"
+    legend += "<li>score 0<span class='heat'></span>1</li>"
     count = f"{len(tiles)} of {summary['images']} images, evenly spaced over the split"
     items = (_tile(i, tile, summary["classes"]) for i, tile in enumerate(tiles))
     return _section(
@@ -159,7 +161,7 @@ def gallery(
 
 def _classes_of(tile) -> set[int]:
     truth = np.unique(tile.planes[3]).tolist() if tile.has_truth else []
-    return {c for c in (*tile.tags, *truth) if c != 255}
+    return {c for c in (*tile.tags, *truth) if c != IGNORE}
 
 
 def _control(summary: Mapping[str, Any], thresholds: Sequence[float]) -> str:

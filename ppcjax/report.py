@@ -23,7 +23,7 @@ from ppcjax.types import IGNORE
 
 
 class Tile(NamedTuple):
-    """One image of the gallery, shrunk.
+    """One image of the gallery.
 
     id: of the example.
     tags: ids of the classes it shows, without background.
@@ -45,10 +45,10 @@ class Tile(NamedTuple):
 def make_tile(
     prediction: Prediction, thresholds: Sequence[float], *, side: int = 320
 ) -> Tile:
-    """Shrinks a prediction to what the gallery needs.
+    """Brings a prediction to the size that the gallery shows.
 
     Every plane takes the nearest pixel, so that a mask in the page is exactly that
-    of the full image at the pixels it shows.
+    of the full image at the pixels it shows. Small images grow by a whole factor.
 
     Args:
         prediction: scores and their example.
@@ -57,8 +57,9 @@ def make_tile(
     """
     example = prediction.example
     height, width = example.image.shape[:2]
-    shrink = min(1.0, side / max(height, width))
-    size = [max(round(length * shrink), 1) for length in (height, width)]
+    longest = max(height, width)
+    factor = side / longest if longest > side else side // longest
+    size = [max(round(length * factor), 1) for length in (height, width)]
     rows, columns = (
         (2 * np.arange(new) + 1) * old // (2 * new)
         for new, old in zip(size, (height, width), strict=True)
