@@ -113,7 +113,10 @@ def class_table(summary: Mapping[str, Any]) -> str:
         kind = "" if class_name in reported else "outside"
         values = {name: row["class_iou"][c] for name, row in rows.items()}
         body.append(_class_row(kind, f"{_chip(c)}{escape(class_name)}", values))
-    note = "A dash: the class is neither in the masks nor predicted; no mean counts it."
+    undefined = any(v is None for row in rows.values() for v in row["class_iou"])
+    note = ""
+    if undefined:
+        note = "A dash: neither in the masks nor predicted; no mean counts the class."
     if summary["report_classes"]:
         note += " Grey names are not in the mean."
     return _section(

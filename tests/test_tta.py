@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ppcjax import tta
+from ppcjax import methods, tta
 from ppcjax.ops.resize import resize
 from ppcjax.types import Method, UserError
 
@@ -120,6 +120,24 @@ def test_batching_changes_nothing():
     for example in examples:
         (alone,) = tta.predict(make_toy(), WEIGHTS, None, [example], batch_size=1)
         np.testing.assert_allclose(alone.scores, batched[example.id], atol=1e-5)
+
+
+def test_ppc_gives_the_same_scores_on_any_canvas():
+    settings = {"backbone": "small_resnet", "backbone_settings": {"width": 8}}
+    method = methods.make({"name": "ppc", **settings}, CLASSES)
+    example = photo(37, 45, tags=(1, 1, 1, 1))
+    spec = {
+        "image": np.zeros((1, 64, 64, 3), np.uint8),
+        "valid": np.array([[0, 0, 64, 64]], np.int32),
+        "tags": np.zeros((1, CLASSES), np.float32),
+    }
+    state = method.init(jax.random.key(0), spec)
+    tight, wide = (
+        next(tta.predict(method, *state, [example], scales=(1.0,), canvas_steps=steps))
+        for steps in (4, 1)
+    )
+    assert np.abs(tight.scores).max() > 0.5
+    np.testing.assert_allclose(tight.scores, wide.scores, atol=1e-4)
 
 
 def test_one_scale_without_mirror():
