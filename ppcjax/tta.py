@@ -1,7 +1,7 @@
 """Class scores of whole images: several scales and mirrors, at any image size.
 
 A compiled program has fixed shapes, photos do not. Images therefore lie in the
-corner of canvases whose sides come from a short ladder (`canvas_size`), with their
+corner of canvases whose sides come from a short ladder (`canvases.py`), with their
 true size beside them, and everything that looks at neighbours or borders uses the
 true size: the network (see `ppcjax.nn.layers`), the resizing and the normalisation.
 The result is that of the unpadded image, and a data set of hundreds of sizes needs
@@ -18,8 +18,8 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
-from PIL import Image
 
+from ppcjax.canvases import canvas_size, groups, scaled_images, scaled_side
 from ppcjax.ops.resize import bilinear_matrix
 from ppcjax.types import Method, UserError
 
@@ -99,25 +99,13 @@ def predict(
 
     # One group stays in flight, so that the host works while the device does.
     previous = None
-    for group in _groups(examples, canvas, batch_size, max_side):
+    for group in groups(examples, canvas, batch_size=batch_size, max_side=max_side):
         current = group, run(group)
         if previous is not None:
             yield from _collect(*previous)
         previous = current
     if previous is not None:
         yield from _collect(*previous)
-
-
-def canvas_size(length: int, *, steps: int = 4, smallest: int = 32) -> int:
-    """The smallest side on the ladder of canvas sides that holds `length` pixels.
-
-    Each octave is divided evenly: with 4 steps ..., 128, 160, 192, 224, 256, 320, ...
-    """
-    octave = smallest
-    while 2 * octave < length:
-        octave *= 2
-    step = max(octave // steps, 1)
-    return max(smallest, -(-length // step) * step)
 
 
 def normalize_scores(total: jax.Array, tags: jax.Array, extent: jax.Array) -> jax.Array:
@@ -151,40 +139,6 @@ def normalize_scores(total: jax.Array, tags: jax.Array, extent: jax.Array) -> ja
     return jnp.where(inside & tagged[:, None, None, :], scores, 0)
 
 
-class _Group(NamedTuple):
-    """Examples that share all shapes; `size` is how many a full batch has."""
-
-    examples: list[Any]
-    sizes: list[tuple[int, int]]  # network sides at scale 1
-    canvas: tuple[int, int]  # of the scores
-    network_canvas: tuple[int, int]  # at scale 1
-    size: int
-
-
-def _groups(examples, canvas, batch_size, max_side) -> Iterator[_Group]:
-    """Collects examples of equal canvases; at the end, the incomplete batches."""
-    pending: dict[tuple[int, ...], _Group] = {}
-    for example in examples:
-        height, width = example.image.shape[:2]
-        shrink = min(1.0, max_side / max(height, width))
-        size = _scaled(height, shrink), _scaled(width, shrink)
-        key = tuple(canvas(side) for side in (height, width, *size))
-        if key not in pending:
-            fit = batch_size * 512 * 512 // (key[0] * key[1])
-            full = min(max(fit, 1), batch_size)
-            pending[key] = _Group([], [], key[:2], key[2:], full)
-        group = pending[key]
-        group.examples.append(example)
-        group.sizes.append(size)
-        if len(group.examples) == group.size:
-            yield pending.pop(key)
-    yield from pending.values()
-
-
-def _scaled(length: int, scale: float) -> int:
-    return max(round(length * scale), 1)  # Python rounds half to even
-
-
 def _run_group(group, network, *, canvas, scales, flip, stride, num_classes):
     """Scores [B, H, W, C] and tags [B, C] of a group, on the device."""
     shape = (group.size, *group.canvas, num_classes)
@@ -193,8 +147,8 @@ def _run_group(group, network, *, canvas, scales, flip, stride, num_classes):
     extent = np.ones((group.size, 2), np.int32)  # rows that fill the batch: one pixel
     extent[: len(group.examples)] = [e.image.shape[:2] for e in group.examples]
     for scale in scales:
-        sides = [canvas(_scaled(side, scale)) for side in group.network_canvas]
-        images, scaled = _scaled_images(group, scale, sides, flip)
+        sides = tuple(canvas(scaled_side(n, scale)) for n in group.network_canvas)
+        images, scaled = scaled_images(group, scale, sides, flip=flip)
         valid = np.concatenate([np.zeros_like(scaled), scaled], 1)
         prediction = network(images, valid)
         total = _add_maps(
@@ -202,7 +156,7 @@ def _run_group(group, network, *, canvas, scales, flip, stride, num_classes):
             prediction["scores"],
             extent,
             scaled[: group.size],
-            mid=tuple(sides),
+            mid=sides,
             stride=stride,
         )
         parts = prediction["tag_logits"].reshape(-1, group.size, num_classes)
@@ -213,24 +167,6 @@ def _run_group(group, network, *, canvas, scales, flip, stride, num_classes):
         if example.tags is not None:
             tags[i], known[i] = example.tags, True
     return _finish(total, logits, tags, known, extent)
-
-
-def _scaled_images(group, scale, sides, flip):
-    """Images [B or 2B, *sides, 3] uint8, mirrors after originals, and sizes [.., 2]."""
-    copies = 2 if flip else 1
-    images = np.zeros((copies, group.size, *sides, 3), np.uint8)
-    scaled = np.ones((copies, group.size, 2), np.int32)
-    for i, (example, size) in enumerate(zip(group.examples, group.sizes, strict=True)):
-        height, width = _scaled(size[0], scale), _scaled(size[1], scale)
-        image = np.asarray(
-            Image.fromarray(example.image).resize(
-                (width, height), Image.Resampling.BICUBIC
-            )
-        )
-        images[0, i, :height, :width] = image
-        images[-1, i, :height, :width] = image[:, ::-1] if flip else image
-        scaled[:, i] = height, width
-    return images.reshape(-1, *sides, 3), scaled.reshape(-1, 2)
 
 
 @partial(jax.jit, static_argnums=0)

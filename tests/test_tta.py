@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ppcjax import methods, tta
+from ppcjax import canvases, methods, tta
 from ppcjax.ops.resize import resize
 from ppcjax.types import Method, UserError
 
@@ -176,10 +176,10 @@ def test_large_images_are_shrunk_for_the_network():
 
 @pytest.mark.parametrize("n", [1, 31, 32, 33, 100, 128, 129, 375, 500, 4000])
 def test_canvas_ladder(n):
-    size = tta.canvas_size(n)
+    size = canvases.canvas_size(n)
     assert size >= n and size % 8 == 0
     assert size <= max(32, 1.25 * n + 1)
-    assert tta.canvas_size(size) == size
+    assert canvases.canvas_size(size) == size
 
 
 def test_settings_that_cannot_work():
