@@ -59,7 +59,7 @@ def folder(
     if not photos:
         raise UserError(f"{image_root}: holds no image; {_ADVICE}")
     masks = _find_masks(path, photos)
-    names = _find_tags(path, photos)
+    names = _find_tags(path, image_root, photos)
     classes = _class_names(path, tuple(classes), names)
     ids = tuple(_select(path, split, photos, masks, val_share))
     if not ids:
@@ -97,11 +97,18 @@ def _find_masks(path: Path, photos: dict[str, Path]) -> dict[str, Path]:
     return masks
 
 
-def _find_tags(path: Path, photos: dict[str, Path]) -> dict | None:
+def _find_tags(path: Path, image_root: Path, photos: dict[str, Path]) -> dict | None:
     """Tags by image id from the table or the sub-folders; None where there are none."""
     if (path / "tags.csv").is_file():
         return tags.read_table(path / "tags.csv", photos)
     found = {key: (key.split("/")[0],) for key in photos if "/" in key}
+    used = {names[0] for names in found.values()}
+    for place in sorted(image_root.iterdir()) if found else ():
+        known = place.name in used or place.name in _NOT_IMAGES or place.name[0] == "."
+        if place.is_dir() and not known:
+            raise UserError(
+                f"{place}: this tag has no image; put photographs there or remove it"
+            )
     return found or None
 
 

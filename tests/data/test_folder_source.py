@@ -63,6 +63,12 @@ def test_sub_folders_are_tags(tmp_path):
     assert source.record(0).mask() is not None and source.record(1).mask() is None
 
 
+def test_tag_without_images(tmp_path):
+    fake_data.write_image(tmp_path / "cat/1.jpg")
+    (tmp_path / "dog").mkdir()
+    refuses("dog: this tag has no image", tmp_path)
+
+
 def test_background_tag_means_none_of_the_classes(tmp_path):
     root = fake_data.write_folder(tmp_path, tags=("cat", "background"), masks=False)
     source = make_source(config(root), "all")
