@@ -62,7 +62,7 @@ def shapes(
 
 
 def _kept(draw, size):
-    """index -> (image, mask), drawn once."""
+    """A function index -> (image, mask) that draws each scene once."""
     drawn: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     def scene(index):

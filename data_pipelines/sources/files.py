@@ -7,6 +7,7 @@ from data_pipelines.images import IMAGE_SUFFIXES
 from ppcjax.types import UserError
 
 IMAGE_FOLDERS = ("images", "JPEGImages")
+_LIST_FOLDERS = ("splits", "ImageSets/Segmentation")
 
 
 def directory(root: str, advice: str) -> Path:
@@ -81,13 +82,18 @@ def read_list(file: Path) -> list[str]:
     return list(dict.fromkeys(i for i in ids if i))
 
 
+def all_lists(root: Path) -> list[Path]:
+    """The lists of all splits, sorted."""
+    return [f for d in _LIST_FOLDERS for f in sorted((root / d).glob("*.txt"))]
+
+
 def find_list(root: Path, split: str) -> Path | None:
     """The list of a split, where there is one.
 
     The published lists of VOC come as train_aug.txt and as trainaug.txt.
     """
     names = dict.fromkeys((split, split.replace("_", ""), _spaced(split)))
-    for folder in ("splits", "ImageSets/Segmentation"):
+    for folder in _LIST_FOLDERS:
         for name in names:
             if (root / folder / f"{name}.txt").is_file():
                 return root / folder / f"{name}.txt"

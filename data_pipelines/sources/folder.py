@@ -41,9 +41,10 @@ def folder(
     """A split of a folder of photographs; the layout is in the module's docstring.
 
     Args:
-        split: the name of a list in ROOT/splits or ROOT/ImageSets/Segmentation; without
-            a list, "all", "val" or "train". "val" is the share of the images with
-            masks that have the smallest SHA-256 of their id; "train" is the rest.
+        split: name of a list in ROOT/splits or ROOT/ImageSets/Segmentation; without
+            a list, "all", "val" or "train". Of the images in no list, "val" is the
+            share of those with masks that have the smallest SHA-256 of their id, and
+            "train" is the rest.
         root: the folder.
         classes: class names without background; empty = the lines of classes.txt,
             else the sorted tags. A first line "background" or "void" stands for id 0.
@@ -59,7 +60,7 @@ def folder(
     if not photos:
         raise UserError(f"{image_root}: holds no image; {_ADVICE}")
     masks = _find_masks(path, photos)
-    names = _find_tags(path, photos)
+    names = _find_tags(path, image_root, photos)
     classes = _class_names(path, tuple(classes), names)
     ids = tuple(_select(path, split, photos, masks, val_share))
     if not ids:
@@ -97,11 +98,18 @@ def _find_masks(path: Path, photos: dict[str, Path]) -> dict[str, Path]:
     return masks
 
 
-def _find_tags(path: Path, photos: dict[str, Path]) -> dict | None:
+def _find_tags(path: Path, image_root: Path, photos: dict[str, Path]) -> dict | None:
     """Tags by image id from the table or the sub-folders; None where there are none."""
     if (path / "tags.csv").is_file():
         return tags.read_table(path / "tags.csv", photos)
     found = {key: (key.split("/")[0],) for key in photos if "/" in key}
+    used = {names[0] for names in found.values()}
+    for place in sorted(image_root.iterdir()) if found else ():
+        known = place.name in used or place.name in _NOT_IMAGES or place.name[0] == "."
+        if place.is_dir() and not known:
+            raise UserError(
+                f"{place}: this tag has no image; put photographs there or remove it"
+            )
     return found or None
 
 
@@ -141,11 +149,14 @@ def _select(path, split, photos, masks, val_share) -> list[str]:
         )
     if not 0 <= val_share <= 1:
         raise UserError(f"config.data.val_share is {val_share}; give a share in [0, 1]")
-    count = max(round(val_share * len(masks)), 1) if masks and val_share else 0
-    held_out = set(sorted(masks, key=_digest)[:count])
     if split == "all":
         return list(photos)
-    return [key for key in photos if (key in held_out) == (split == "val")]
+    listed_ids = {i for file in files.all_lists(path) for i in files.read_list(file)}
+    free = [key for key in photos if key not in listed_ids]
+    masked = sorted((key for key in free if key in masks), key=_digest)
+    count = max(round(val_share * len(masked)), 1) if val_share else 0
+    held_out = set(masked[:count])
+    return [key for key in free if (key in held_out) == (split == "val")]
 
 
 def _digest(key: str) -> bytes:
@@ -158,4 +169,6 @@ def _empty_split(path: Path, split: str, masks: dict) -> str:
             f"{path}: split val is empty, as no image has a mask; add masks/, or "
             "set config.data.val_split to an empty string"
         )
-    return f"{path}: split {split} is empty; add images or mend its list"
+    lists = ", ".join(file.stem for file in files.all_lists(path))
+    where = f" (the lists there are, {lists}, hold all images)" if lists else ""
+    return f"{path}: split {split} is empty{where}; add images or mend its list"

@@ -63,6 +63,12 @@ def test_sub_folders_are_tags(tmp_path):
     assert source.record(0).mask() is not None and source.record(1).mask() is None
 
 
+def test_tag_without_images(tmp_path):
+    fake_data.write_image(tmp_path / "cat/1.jpg")
+    (tmp_path / "dog").mkdir()
+    refuses("dog: this tag has no image", tmp_path)
+
+
 def test_background_tag_means_none_of_the_classes(tmp_path):
     root = fake_data.write_folder(tmp_path, tags=("cat", "background"), masks=False)
     source = make_source(config(root), "all")
@@ -124,6 +130,19 @@ def test_list_makes_a_split(tmp_path):
     (root / "splits/few.txt").write_text("\n")
     refuses("split few is empty", root, "few")
     refuses("no split 'test'", root, "test")
+
+
+def test_listed_images_are_in_no_other_split(tmp_path):
+    root = fake_data.write_folder(tmp_path, tags=("cat",) * 10)
+    (root / "splits").mkdir()
+    (root / "splits/test.txt").write_text("photo_1\nphoto_2\n")
+    train, val = (make_source(config(root), s).ids for s in ("train", "val"))
+    rest = {f"photo_{n}" for n in (0, 3, 4, 5, 6, 7, 8, 9)}
+    assert set(train) | set(val) == rest and len(val) == 1 and len(train) == 7
+    (root / "splits/train.txt").write_text("".join(f"{i}\n" for i in rest))
+    refuses(
+        "split val is empty (the lists there are, test, train, hold all", root, "val"
+    )
 
 
 def test_other_masks_replace_the_own(tmp_path):
