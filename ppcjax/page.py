@@ -152,6 +152,8 @@ def gallery(
         legend += f"<li>{_chip(IGNORE)}void, counts nowhere</li>"
     legend += "<li>score 0<span class='heat'></span>1</li>"
     count = f"{len(tiles)} of {summary['images']} images, evenly spaced over the split"
+    if len(tiles) == summary["images"]:
+        count = "All images"
     items = (_tile(i, tile, summary["classes"]) for i, tile in enumerate(tiles))
     return _section(
         "Images",
@@ -213,7 +215,7 @@ def _tile(index: int, tile, classes: Sequence[str]) -> str:
     return (
         f"<article class='tile' id='tile-{index}'><h3>{name} "
         f"<span>{source}: {tags}</span></h3>"
-        f"<div class='panels'>{''.join(figures)}</div></article>"
+        f"<div class='panels of-{len(panels)}'>{''.join(figures)}</div></article>"
     )
 
 
