@@ -17,9 +17,10 @@ def get_config(variant=""):
         backbone_settings=dict(width=16),
         projection=64,
         affinity=(32, 32, 64),
+        image_gain=10.0,
         dropout=0.2,
         jitter=(0.3, 0.3, 0.3, 0.1),
-        small_view=48,  # pixels; half of the crop
+        small_view=64,  # pixels
         min_pooling=1.0,
         equivariance=1.0,
         cross_equivariance=1.0,
@@ -41,9 +42,10 @@ def get_config(variant=""):
     )
     c.optim = dict(
         name="adamw",
-        lr=1e-3,
+        lr=3e-3,
         weight_decay=1e-4,
         power=0.9,
+        lr_mults=((r"heads/affinity", 0.1),),
     )
     c.eval = dict(threshold=0.26, scales=(1.0, 1.5))
     return ppc.vary(c, variant)

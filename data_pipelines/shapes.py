@@ -5,10 +5,12 @@ only the most telling part of an object, so its class activation map covers the 
 the dog and not the dog. Here that failure is built in and can be measured:
 
 - an object is a large *body* with a small *part* on it;
-- the part alone tells the class: each class has its own pattern in its own colours;
+- the part alone tells the class: each class has its own pattern, drawn in a lighter
+  and a darker tone of the body's colour;
 - the body tells nothing: form, colour and texture are drawn per object from lists that
   all classes share, and untagged *distractors* are bodies without a part;
-- the part sits off the centre, so that a blurred map of the part is no map of the body;
+- bodies are long and the part sits near one end, so that a blurred map of the part is
+  no map of the body;
 - within an image each body, and the background, has a colour of its own, and a body
   looks the same all over, so similarity of pixels can carry the evidence from the part
   to its body, and to no other.
@@ -24,14 +26,9 @@ import numpy as np
 
 CLASSES = ("background", "cross", "rings", "checker", "stripes", "dots")
 
-# Colours of the two tones of each class's part: saturated, unlike any body.
-PART_COLOURS = (
-    ((230, 30, 30), (250, 250, 250)),
-    ((250, 220, 20), (30, 30, 200)),
-    ((15, 15, 15), (245, 245, 245)),
-    ((20, 200, 60), (200, 20, 180)),
-    ((250, 130, 10), (60, 10, 60)),
-)
+# The two tones of a part: its body's colour, lighter and darker. A part has no colour
+# of its own: only its pattern tells the class.
+PART_CONTRAST = 70  # grey levels
 # Colours of bodies and backgrounds: muted, and far enough apart to be told apart.
 PALETTE = (
     *((150, 110, 80), (95, 125, 90), (95, 115, 150), (165, 150, 110), (120, 90, 125)),
@@ -42,10 +39,11 @@ TEXTURE_STRENGTH = (14, 30)  # range of the amplitude of a texture, grey levels
 TAGGED_OBJECTS = (1, 3)
 DISTRACTORS = (0, 2)
 # Lengths in units of 1/1024 of the image side.
-BODY_RADIUS = (160, 230)  # half axes: bodies are 31 to 45 % of the side
-PART_SHARE = 370  # half width of the part in 1/1024 of the shorter half axis
-PART_OFFSET = (330, 520)  # from the body's centre, in 1/1024 of the half axes
-MARGIN = 110  # least distance of a body's centre from the border
+BODY_LENGTH = (230, 310)  # long half axis: bodies are 45 to 60 % of the side
+BODY_WIDTH = (105, 145)  # short half axis
+PART_SHARE = 620  # half width of the part in 1/1024 of the shorter half axis
+PART_OFFSET = (560, 680)  # from the body's centre, in 1/1024 of the long half axis
+MARGIN = 90  # least distance of centres of bodies and parts from the border
 GAP = 900  # least distance of two centres, in 1/1024 of the sum of their mean radii
 ATTEMPTS = 24  # positions tried for an object before it is left out
 
@@ -72,7 +70,7 @@ class Scene(NamedTuple):
 
 
 class _Body(NamedTuple):
-    """Lengths in 1/16 pixel; class 0 for a distractor."""
+    """Lengths in 1/16 pixel; class 0 for a distractor; `part` is along the height."""
 
     class_id: int
     form: int
@@ -81,8 +79,7 @@ class _Body(NamedTuple):
     half_height: int
     half_width: int
     turn: int
-    part_y: int
-    part_x: int
+    part: int
     part_turn: int
 
 
@@ -114,8 +111,9 @@ def scene(seed: int, split: str, index: int, size: int) -> Scene:
         inside, on_part, tone = _draw_body(body, window, size)
         look = _textured(draw, bits, grain, window, colour, size)
         if body.class_id:
-            two_tones = np.array(PART_COLOURS[body.class_id - 1], np.uint8)
-            look[on_part] = two_tones[tone[on_part]]
+            change = np.where(tone[on_part], PART_CONTRAST, -PART_CONTRAST)
+            toned = look[on_part].astype(np.int32) + change[:, None]
+            look[on_part] = np.clip(toned, 0, 255)
         image[window][inside] = look[inside]
         mask[window][inside] = body.class_id
         part[window][inside] = on_part[inside] & (body.class_id > 0)
@@ -147,19 +145,23 @@ def _place_bodies(draw, size: int) -> list[_Body]:
 
 def _place_body(draw, class_id: int, others: list[_Body], size: int) -> _Body | None:
     unit = 16 * size  # the side in 1/16 pixel
-    half_height, half_width = (draw(*BODY_RADIUS) * unit // 1024 for _ in range(2))
+    half_height = draw(*BODY_LENGTH) * unit // 1024
+    half_width = draw(*BODY_WIDTH) * unit // 1024
     turn, form = draw(0, 31), draw(0, _BODY_FORMS - 1)
-    along, distance = _TURNS[draw(0, 31)].tolist(), draw(*PART_OFFSET)
+    part = draw(*PART_OFFSET) * half_height // 1024
     part_turn = draw(0, 31)
+    cosine, sine = _TURNS[turn].tolist()
     margin = MARGIN * unit // 1024
     for _ in range(ATTEMPTS):
         y, x = draw(margin, unit - margin), draw(margin, unit - margin)
-        if all(_apart(y, x, half_height + half_width, other) for other in others):
-            part_y = along[0] * distance * half_height // 1024**2
-            part_x = along[1] * distance * half_width // 1024**2
+        tip_y, tip_x = y + (cosine * part >> 10), x - (sine * part >> 10)
+        seen = margin <= min(tip_y, tip_x) and max(tip_y, tip_x) <= unit - margin
+        if seen and all(
+            _apart(y, x, half_height + half_width, other) for other in others
+        ):
             return _Body(
                 *(class_id, form, y, x, half_height, half_width, turn),
-                *(part_y, part_x, part_turn),
+                *(part, part_turn),
             )
     return None
 
@@ -186,7 +188,7 @@ def _draw_body(body: _Body, window, size: int):
     v, u = _turned(y, x, body.turn)
     inside = _body_form(v * 1024 // body.half_height, u * 1024 // body.half_width, body)
     half = min(body.half_height, body.half_width) * PART_SHARE // 1024
-    q, p = _turned(v - body.part_y, u - body.part_x, body.part_turn)
+    q, p = _turned(v - body.part, u, body.part_turn)
     q, p = q * 1024 // half, p * 1024 // half
     on_part = (np.maximum(abs(q), abs(p)) <= 1024) & (q * q + p * p <= 1200**2) & inside
     return inside, on_part, _part_tone(q, p, body.class_id)

@@ -29,6 +29,7 @@ def ppc(
     background: int = 0,
     projection: int = 128,
     affinity: tuple[int, int, int] = (64, 128, 192),
+    image_gain: float = 1.0,
     dropout: float = 0.5,
     dtype: str = "float32",
     jitter: tuple[float, float, float, float] = (0.3, 0.3, 0.3, 0.1),
@@ -60,6 +61,7 @@ def ppc(
         background: index of the background channel.
         projection: channels D of the contrast features.
         affinity: channels in the pixel correlation, see `CamHeads`.
+        image_gain: weight of the image in the pixel correlation, see `CamHeads`.
         dropout: rate on the embedding.
         dtype: "float32" or "bfloat16", of the backbone's convolutions; heads, losses
             and similarities are float32 always.
@@ -96,7 +98,13 @@ def ppc(
         backbone, dtype=jnp.dtype(dtype), **(backbone_settings or {})
     )
     heads = CamHeads(
-        num_classes, background, projection, affinity, dropout, correlation_block
+        num_classes,
+        background,
+        projection,
+        affinity,
+        dropout,
+        correlation_block,
+        image_gain,
     )
     net = CamNet(module, heads)
     mining = ppc_terms.Mining.of(num_classes, *mining_shares)

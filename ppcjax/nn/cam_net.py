@@ -46,6 +46,8 @@ class CamHeads(nn.Module):
     dropout: rate at which channels of the embedding are dropped, once for the
         classifier and the projector.
     correlation_block: columns of the pixel correlation formed at once.
+    image_gain: factor on the image in that mixture. 1 as published; a backbone that
+        never saw ImageNet has lost colour in its late stages and wants more.
     """
 
     num_classes: int
@@ -54,6 +56,7 @@ class CamHeads(nn.Module):
     affinity: tuple[int, int, int] = (64, 128, 192)
     dropout: float = 0.5
     correlation_block: int = 1024
+    image_gain: float = 1.0
 
     @nn.compact
     def __call__(
@@ -76,7 +79,7 @@ class CamHeads(nn.Module):
             in_extent=image_extent,
             out_extent=extent,
         )
-        mixed = jnp.concatenate([pixels, low, high], axis=-1)
+        mixed = jnp.concatenate([self.image_gain * pixels, low, high], axis=-1)
         mixed = Conv(self.affinity[2], 1, name="affinity")(mixed)
         refined = cam_ops.pixel_correlation(
             cam_ops.clean(cam, background=self.background, inside=inside(cam, extent)),
