@@ -1,0 +1,66 @@
+"""Evaluation examples: one pass in order, at full size, without TensorFlow."""
+
+import logging
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from data_pipelines import settings
+from data_pipelines.sources.base import Source, read_checked
+from ppcjax.types import UserError
+
+_LOG = logging.getLogger(__name__)
+
+
+class Example(NamedTuple):
+    """One image to evaluate.
+
+    id: as in source.ids.
+    image: [H, W, 3] uint8 RGB.
+    tags: [C] float32 in {0, 1}, background 1; None where unknown.
+    mask: [H, W] int32 in 0..C-1 or IGNORE; None where there is none.
+    """
+
+    id: str
+    image: np.ndarray
+    tags: np.ndarray | None
+    mask: np.ndarray | None
+
+
+def make_eval(data: Any, source: Source) -> Iterator[Example]:
+    """All images of a source once, in the order of source.ids.
+
+    Args:
+        data: config.data; on_bad_image="skip" leaves unusable images out and notes the
+            reason in source.skipped, "stop" (the default) raises.
+        source: what make_source made.
+
+    Raises:
+        UserError: an image, its mask or its tags are unusable (while iterating).
+    """
+    fields = settings.fields(data)
+    stream = {k: fields[k] for k in ("on_bad_image",) if k in fields}
+    return settings.call(eval_stream, stream, where="evaluation", source=source)
+
+
+def eval_stream(*, source: Source, on_bad_image: str = "stop") -> Iterator[Example]:
+    """All images of a source once; see make_eval."""
+    settings.one_of("on_bad_image", on_bad_image, ("stop", "skip"))
+    return _examples(source, skip=on_bad_image == "skip")
+
+
+def _examples(source: Source, *, skip: bool) -> Iterator[Example]:
+    for index in range(len(source)):
+        try:
+            record = source.record(index)
+            photo = record.photo(0)
+            mask = read_checked(record, photo)
+            example = Example(record.id, photo.pixels, record.tags(), mask)
+        except UserError as error:
+            if not skip:
+                raise
+            source.skipped[source.ids[index]] = str(error)
+            _LOG.warning("left out (%d so far) %s", len(source.skipped), error)
+            continue
+        yield example

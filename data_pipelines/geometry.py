@@ -1,0 +1,97 @@
+"""Resize, flip and crop of an image together with its mask.
+
+As in the published recipe: long side drawn uniformly from a range of whole pixels,
+antialiased bicubic resize (Pillow's, a = -0.5), flip, crop; along an axis shorter than
+the crop the image is pasted at a random offset. Only the crop's pixels are resized.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from data_pipelines.order import Draws
+from ppcjax.types import IGNORE
+
+
+class Window(NamedTuple):
+    """Where the crop lies: source pixels, canvas pixels, mirror.
+
+    height, width: size of the whole resized image.
+    y, x: top left of the crop in the resized (unmirrored) image.
+    top, left: where that point goes on the canvas.
+    rows, columns: size of what is copied.
+    flip: whether the copied part is mirrored left to right.
+    """
+
+    height: int
+    width: int
+    y: int
+    x: int
+    top: int
+    left: int
+    rows: int
+    columns: int
+    flip: bool
+
+
+def draw_window(
+    height: int, width: int, draws: Draws, *, crop: int, long_side: tuple[int, int]
+) -> Window:
+    """Draws resize, flip and crop of an image of the given size in pixels."""
+    long = draws.integer(*long_side)
+    flip = draws.integer(0, 1) == 1
+    longest = max(height, width)
+    # Halves round up; in whole numbers, so that every machine agrees.
+    new_height, new_width = (
+        max((2 * side * long + longest) // (2 * longest), 1) for side in (height, width)
+    )
+    y, top, rows = _place(new_height, crop, draws)
+    x, left, columns = _place(new_width, crop, draws)
+    return Window(new_height, new_width, y, x, top, left, rows, columns, flip)
+
+
+def _place(size: int, crop: int, draws: Draws) -> tuple[int, int, int]:
+    """Offset in the image, offset in the canvas, length; along one axis."""
+    offset = draws.integer(0, abs(size - crop))
+    return (offset, 0, crop) if size > crop else (0, offset, size)
+
+
+def cut_image(pixels: np.ndarray, window: Window, crop: int) -> np.ndarray:
+    """[crop, crop, 3] uint8 canvas with the window of an [h, w, 3] image; else 0."""
+    height, width = pixels.shape[:2]
+    scale_y, scale_x = height / window.height, width / window.width
+    box = (
+        window.x * scale_x,
+        window.y * scale_y,
+        min((window.x + window.columns) * scale_x, width),
+        min((window.y + window.rows) * scale_y, height),
+    )
+    part = np.asarray(
+        Image.fromarray(pixels).resize(
+            (window.columns, window.rows), Image.Resampling.BICUBIC, box
+        )
+    )
+    return _paste(part, window, np.zeros((crop, crop, 3), np.uint8))
+
+
+def cut_mask(mask: np.ndarray, window: Window, crop: int) -> np.ndarray:
+    """[crop, crop] int32 canvas with the window of an [H, W] mask; else IGNORE."""
+    rows = _nearest(mask.shape[0], window.height, window.y, window.rows)
+    columns = _nearest(mask.shape[1], window.width, window.x, window.columns)
+    part = mask[rows[:, None], columns[None, :]]
+    return _paste(part, window, np.full((crop, crop), IGNORE, np.int32))
+
+
+def _nearest(size: int, new_size: int, start: int, count: int) -> np.ndarray:
+    """Source index under the centre of each of `count` resized pixels."""
+    centres = 2 * np.arange(start, start + count, dtype=np.int64) + 1
+    return centres * size // (2 * new_size)
+
+
+def _paste(part: np.ndarray, window: Window, canvas: np.ndarray) -> np.ndarray:
+    bottom, right = window.top + window.rows, window.left + window.columns
+    canvas[window.top : bottom, window.left : right] = (
+        part[:, ::-1] if window.flip else part
+    )
+    return canvas

@@ -1,0 +1,151 @@
+"""Reading photographs and index masks of every usual kind, through Pillow.
+
+Pillow and not TensorFlow, because tf.io returns the colours of a palette mask
+instead of its indices, turns no photograph upright and misreads CMYK.
+"""
+
+import io
+import struct
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from ppcjax.types import IGNORE, UserError
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+
+# What Pillow raises on a damaged file, by format and by the place of the damage.
+_DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+
+
+class Photo(NamedTuple):
+    """A decoded photograph.
+
+    pixels: [h, w, 3] uint8 RGB; a JPEG may have been decoded at 1/2, 1/4 or 1/8.
+    height, width: size of the photograph in full, upright.
+    """
+
+    pixels: np.ndarray
+    height: int
+    width: int
+
+
+def read_photo(data: Path | bytes, name: str, *, at_least: int = 0) -> Photo:
+    """Reads a photograph as upright 8-bit RGB.
+
+    Grey and palette images become RGB; transparency is laid over white, the paper
+    that cut-outs are meant for (dropping alpha would show the colours hidden under
+    it); 16-bit grey is divided by 257; CMYK is converted; the EXIF orientation is
+    applied; of an animation the first frame is taken.
+
+    Args:
+        data: a file or its content.
+        name: what to call it in an error.
+        at_least: pixels; where positive, a JPEG may be decoded at a reduced size
+            whose longer side is still at least this, which is several times faster.
+
+    Raises:
+        UserError: the data is unreadable or truncated; names `name`.
+    """
+    try:
+        with Image.open(io.BytesIO(data) if isinstance(data, bytes) else data) as file:
+            width, height = file.size
+            if at_least and file.format in ("JPEG", "MPO"):
+                ratio = at_least / max(width, height)
+                least = (max(round(side * ratio), 1) for side in file.size)
+                file.draft(None, tuple(least))
+            image = ImageOps.exif_transpose(file)
+            # A turn by 90 degrees leaves the sides swapped.
+            if file.getexif().get(0x0112, 1) in (5, 6, 7, 8):
+                width, height = height, width
+            pixels = np.asarray(_rgb(image))
+    except _DAMAGE as error:
+        raise UserError(
+            f"{name}: cannot be read as an image ({_first_line(error)}); replace or "
+            "remove it, or leave such images out with on_bad_image=skip"
+        ) from error
+    return Photo(pixels, height, width)
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16 bits, or 32 bits that hold 16
+        grey = np.asarray(image).astype(np.int64)
+        if grey.min() < 0 or grey.max() > 65535:
+            raise ValueError("grey values beyond 16 bits")
+        image = Image.fromarray(((grey + 128) // 257).astype(np.uint8))
+    if image.mode == "F":
+        raise ValueError("floating-point pixels have no agreed range")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        paper = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(paper, image)
+    return image.convert("RGB")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def read_mask(
+    data: Path | bytes, name: str, *, num_classes: int, void: tuple[int, ...] = ()
+) -> np.ndarray:
+    """Reads an index mask: palette indices or grey values are class ids.
+
+    Args:
+        data: a PNG file or its content.
+        name: what to call it in an error.
+        num_classes: C, background included.
+        void: ids that mean IGNORE, besides 255.
+
+    Returns:
+        [H, W] int32 in 0..C-1 or IGNORE.
+
+    Raises:
+        UserError: unreadable, not an index mask, or an id outside the range.
+    """
+    try:
+        with Image.open(io.BytesIO(data) if isinstance(data, bytes) else data) as file:
+            mode, indices = file.mode, np.asarray(file).astype(np.int32)
+    except _DAMAGE as error:
+        raise UserError(
+            f"{name}: cannot be read as a mask ({_first_line(error)}); replace it"
+        ) from error
+    if indices.ndim != 2:
+        raise UserError(
+            f"{name}: is a {mode} picture, not an index mask; save it as a palette or "
+            "grey PNG whose values are class ids"
+        )
+    return check_ids(indices, name, num_classes=num_classes, void=void)
+
+
+def check_ids(
+    indices: np.ndarray, name: str, *, num_classes: int, void: tuple[int, ...]
+) -> np.ndarray:
+    """Maps void ids to IGNORE and refuses ids of no class.
+
+    Args:
+        indices: [H, W] integers.
+        name: what to call the mask in an error.
+        num_classes: C, background included.
+        void: ids that mean IGNORE, besides 255.
+    """
+    mask = np.where(np.isin(indices, (*void, IGNORE)), IGNORE, indices).astype(np.int32)
+    wrong = ((mask < 0) | (mask >= num_classes)) & (mask != IGNORE)
+    if wrong.any():
+        raise UserError(
+            f"{name}: holds class id {mask[wrong][0]}, but there are {num_classes} "
+            f"classes (0..{num_classes - 1}, {IGNORE} = void); correct the mask or the "
+            "class list, or name the id in config.data.void"
+        )
+    return mask

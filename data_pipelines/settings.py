@@ -1,0 +1,64 @@
+"""From a config to keyword arguments, with an error that names the field."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ppcjax.types import UserError
+
+# Fields of config.data that belong to the streams, and names of splits, which callers
+# pass on themselves; all others belong to the source.
+STREAM = (
+    *("batch_size", "crop", "long_side"),
+    *("on_bad_image", "with_masks", "workers"),
+)
+STREAM_AND_SPLITS = (*STREAM, "train_split", "eval_split", "val_split")
+
+
+def fields(data: Any) -> dict[str, Any]:
+    """The fields of a ConfigDict, a mapping or a plain object, as a new dict."""
+    if hasattr(data, "to_dict"):
+        return data.to_dict()
+    return dict(data) if isinstance(data, Mapping) else dict(vars(data))
+
+
+def call(function: Callable, arguments: dict[str, Any], *, where: str, **extra) -> Any:
+    """Calls `function` with the keyword-only arguments that a config gives.
+
+    Args:
+        function: takes its settings as keyword-only arguments.
+        arguments: settings by name; every one must be an argument of `function`.
+        where: what the settings belong to, for the error message.
+        extra: arguments that do not come from the config.
+
+    Raises:
+        UserError: an argument is unknown or missing.
+    """
+    parameters = inspect.signature(function).parameters
+    known = {n for n, p in parameters.items() if p.kind is p.KEYWORD_ONLY} - set(extra)
+    unknown = sorted(set(arguments) - known)
+    if unknown:
+        raise UserError(
+            f"config.data.{unknown[0]} is not a setting of {where}; "
+            f"its settings are {', '.join(sorted(known))}"
+        )
+    for name in sorted(known - set(arguments)):
+        if parameters[name].default is inspect.Parameter.empty:
+            raise UserError(f"config.data.{name} is missing; {where} needs it")
+    return function(**arguments, **extra)
+
+
+def whole_number(name: str, value: Any, *, least: int) -> int:
+    """Checks an integer setting; raises UserError naming it."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise UserError(
+            f"config.data.{name} is {value!r}; give a whole number of at least {least}"
+        )
+    return value
+
+
+def one_of(name: str, value: Any, choices: tuple[str, ...]) -> str:
+    """Checks a setting that names a choice; raises UserError naming it."""
+    if value not in choices:
+        raise UserError(f"config.data.{name} is {value!r}; give {' or '.join(choices)}")
+    return value

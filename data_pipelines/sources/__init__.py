@@ -1,0 +1,45 @@
+"""Sources of images: make_source builds the one that a config names."""
+
+from typing import Any
+
+from data_pipelines import settings
+from data_pipelines.sources.base import Record, Source, replace_masks
+from data_pipelines.sources.embedded import shapes
+from data_pipelines.sources.folder import folder
+from data_pipelines.sources.voc import voc
+from ppcjax.types import UserError
+
+__all__ = ["SOURCES", "Record", "Source", "make_source"]
+
+SOURCES = {"folder": folder, "shapes": shapes, "voc": voc}
+
+
+def make_source(
+    data: Any, split: str, *, classes: tuple[str, ...] | None = None
+) -> Source:
+    """A split of the data set that config.data describes.
+
+    Args:
+        data: config.data; its field `source` names an entry of SOURCES, whose keyword
+            arguments are the other fields, apart from those of the streams and `masks`.
+        split: name of the split.
+        classes: names that a checkpoint was trained with, background first; the source
+            must have these. None = whatever the data has.
+
+    Raises:
+        UserError: a setting is wrong, or the data is missing or malformed.
+    """
+    fields = settings.fields(data)
+    name = settings.one_of("source", fields.pop("source", None), tuple(SOURCES))
+    masks = fields.pop("masks", "")
+    void = tuple(fields.get("void", ()))
+    chosen = {k: v for k, v in fields.items() if k not in settings.STREAM_AND_SPLITS}
+    if classes and name == "folder":
+        chosen["classes"] = tuple(classes[1:])
+    source = settings.call(SOURCES[name], chosen, where=f"source {name}", split=split)
+    if classes and tuple(classes) != source.classes:
+        raise UserError(
+            f"{source.name}: has the classes {', '.join(source.classes)}, but the "
+            f"checkpoint was trained with {', '.join(classes)}; use its own data"
+        )
+    return replace_masks(source, masks, void) if masks else source

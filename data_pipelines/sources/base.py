@@ -1,0 +1,171 @@
+"""What every source of images is: classes, ids and random access to records."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from data_pipelines import images
+from data_pipelines.images import Photo
+from ppcjax.types import IGNORE, UserError
+
+BACKGROUND = "background"
+
+
+class Record(NamedTuple):
+    """One image, decoded only when asked for.
+
+    id: unique within the source; a relative path without suffix for files.
+    photo: (at_least) -> Photo, see images.read_photo.
+    tags: () -> [C] float32 in {0, 1}, background 1; None where unknown.
+    mask: () -> [H, W] int32 in 0..C-1 or IGNORE; None where there is none.
+    """
+
+    id: str
+    photo: Callable[[int], Photo]
+    tags: Callable[[], np.ndarray | None]
+    mask: Callable[[], np.ndarray | None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A split of a data set.
+
+    name: source and split, for messages.
+    classes: names, "background" first.
+    ids: one name per image.
+    record: index -> Record.
+    untagged: index -> why that image cannot be trained on, where that is known
+        without reading it.
+    skipped: id -> why an image was left out so far (on_bad_image="skip").
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    ids: tuple[str, ...]
+    record: Callable[[int], Record]
+    untagged: Mapping[int, str] = dataclasses.field(default_factory=dict)
+    skipped: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.ids)
+
+
+class Files(NamedTuple):
+    """Where the images and masks of a source lie, by id.
+
+    photos: image files.
+    masks: index PNGs; an image may have none.
+    num_classes: C, background included.
+    void: mask ids that mean IGNORE, besides 255.
+    """
+
+    photos: Mapping[str, Path]
+    masks: Mapping[str, Path]
+    num_classes: int
+    void: tuple[int, ...]
+
+    def photo(self, key: str, at_least: int = 0) -> Photo:
+        """Reads an image; see images.read_photo."""
+        file = self.photos[key]
+        return images.read_photo(file, str(file), at_least=at_least)
+
+    def mask(self, key: str) -> np.ndarray | None:
+        """Reads a mask; see images.read_mask."""
+        if key not in self.masks:
+            return None
+        file = self.masks[key]
+        return images.read_mask(
+            file, str(file), num_classes=self.num_classes, void=self.void
+        )
+
+    def mask_tags(self, key: str) -> np.ndarray | None:
+        """[C] float32, the classes that the mask holds; None without a mask."""
+        mask = self.mask(key)
+        return None if mask is None else tags_of_mask(mask, self.num_classes)
+
+    def record(self, key: str, tags: Callable[[], np.ndarray | None]) -> Record:
+        """The record of an image with the given tags."""
+        return Record(key, partial(self.photo, key), tags, partial(self.mask, key))
+
+
+def read_tags(source: Source, index: int) -> np.ndarray:
+    """The tags of an image that training needs.
+
+    Returns:
+        [C] float32 in {0, 1}.
+
+    Raises:
+        UserError: the image has no tag.
+    """
+    if index in source.untagged:
+        raise UserError(source.untagged[index])
+    tags = source.record(index).tags()
+    if tags is None:
+        raise UserError(f"{source.name}: image {source.ids[index]!r} has no tags")
+    return tags
+
+
+def read_checked(record: Record, photo: Photo) -> np.ndarray | None:
+    """The mask of a record, which must have the size of its photo.
+
+    Returns:
+        [H, W] int32, or None where there is no mask.
+
+    Raises:
+        UserError: the sizes differ.
+    """
+    mask = record.mask()
+    if mask is not None and mask.shape != (photo.height, photo.width):
+        raise UserError(
+            f"the mask of {record.id!r} is {mask.shape[1]}x{mask.shape[0]} pixels but "
+            f"its image is {photo.width}x{photo.height} (upright); save the mask at "
+            "the size of the image"
+        )
+    return mask
+
+
+def tags_of_mask(mask: np.ndarray, num_classes: int) -> np.ndarray:
+    """Which classes a mask holds; the background column is always 1.
+
+    Args:
+        mask: [H, W] int32 in 0..C-1 or IGNORE.
+        num_classes: C.
+
+    Returns:
+        [C] float32 in {0, 1}.
+    """
+    counts = np.bincount(mask[mask != IGNORE], minlength=num_classes)
+    tags = (counts > 0).astype(np.float32)
+    tags[0] = 1
+    return tags
+
+
+def replace_masks(source: Source, folder: str, void: tuple[int, ...]) -> Source:
+    """The same images with the masks `folder`/ID.png instead of their own.
+
+    Args:
+        source: gives all but the masks.
+        folder: directory of index PNGs; an image without one has no mask.
+        void: ids that mean IGNORE, besides 255.
+    """
+    root = Path(folder).expanduser()
+    if not root.is_dir():
+        raise UserError(
+            f"config.data.masks={folder}: no such directory; export masks into it with "
+            "eval.py --export, or leave the setting empty"
+        )
+
+    files = {key: root / f"{key}.png" for key in source.ids}
+    there = {key: file for key, file in files.items() if file.is_file()}
+    replaced = Files({}, there, len(source.classes), void)
+
+    def record(index):
+        key = source.ids[index]
+        return source.record(index)._replace(mask=partial(replaced.mask, key))
+
+    return dataclasses.replace(source, record=record)

@@ -1,0 +1,78 @@
+"""The embedded set `shapes` as a source."""
+
+from functools import partial
+
+import numpy as np
+
+from data_pipelines import settings
+from data_pipelines import shapes as generator
+from data_pipelines.images import Photo, check_ids
+from data_pipelines.sources.base import Record, Source, tags_of_mask
+from ppcjax.types import UserError
+
+
+def shapes(
+    split: str,
+    *,
+    size: int = 96,
+    train_size: int = 2000,
+    val_size: int = 200,
+    test_size: int = 400,
+    scene_seed: int = 0,
+    root: str = "",
+    void: tuple[int, ...] = (),
+) -> Source:
+    """A split of the procedural set; images are kept once they have been drawn.
+
+    Args:
+        split: "train", "val" or "test".
+        size: side of the square images, pixels.
+        train_size: images in split train.
+        val_size: images in split val.
+        test_size: images in split test.
+        scene_seed: of the set; apart from the seed of the run, so that runs with
+            several seeds see the same images.
+        root: must be empty; the set needs no files.
+        void: mask ids that mean IGNORE.
+    """
+    sizes = {"train": train_size, "val": val_size, "test": test_size}
+    if split not in sizes:
+        raise UserError(f"no split {split!r} in shapes; use {', '.join(sizes)}")
+    if root:
+        raise UserError(
+            f"config.data.root={root}, but the source shapes reads no files; set "
+            "config.data.source to folder or voc"
+        )
+    count = settings.whole_number(f"{split}_size", sizes[split], least=1)
+    settings.whole_number("size", size, least=16)
+    settings.whole_number("scene_seed", scene_seed, least=0)
+    ids = tuple(f"{split}_{index:05d}" for index in range(count))
+    scene = _kept(partial(generator.scene, scene_seed, split), size)
+
+    def record(index):
+        mask = partial(_mask, scene, index, ids[index], tuple(void))
+        return Record(
+            ids[index],
+            lambda at_least=0: Photo(scene(index)[0], size, size),
+            lambda: tags_of_mask(mask(), len(generator.CLASSES)),
+            mask,
+        )
+
+    return Source(f"shapes (split {split})", generator.CLASSES, ids, record)
+
+
+def _kept(draw, size):
+    """A function index -> (image, mask) that draws each scene once."""
+    drawn: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+
+    def scene(index):
+        if index not in drawn:
+            drawn[index] = draw(index, size)[:2]
+        return drawn[index]
+
+    return scene
+
+
+def _mask(scene, index, name, void):
+    count = len(generator.CLASSES)
+    return check_ids(scene(index)[1], name, num_classes=count, void=void)

@@ -1,0 +1,174 @@
+"""Anyone's photographs: a folder with tags, and masks where there are any.
+
+ROOT/[images/|JPEGImages/] a.jpg b.png ...       photographs, at any depth
+ROOT/tags.csv                                    image,tags ("a.jpg,dog person")
+or one sub-folder per tag: dog/a.jpg cat/b.jpg   instead of the table
+ROOT/masks/a.png                                 optional; 0 background, i = class i
+ROOT/classes.txt                                 optional; one class a line
+ROOT/splits/NAME.txt                             optional; ids of the split NAME
+
+Masks may also lie in SegmentationClassAug or SegmentationClass. Then, where the tags
+are VOC's and there is no classes.txt, ids are taken to be in VOC's order.
+"""
+
+import hashlib
+from functools import partial
+from pathlib import Path
+
+from data_pipelines.sources import files, tags
+from data_pipelines.sources.base import BACKGROUND, Files, Source
+from data_pipelines.sources.voc import CLASSES as VOC_CLASSES
+from ppcjax.types import UserError
+
+_VOC_MASKS = ("SegmentationClassAug", "SegmentationClass")
+MASK_FOLDERS = ("masks", *_VOC_MASKS)
+_NOT_IMAGES = (*MASK_FOLDERS, "splits", "ImageSets", "Annotations")
+_ID_ZERO_NAMES = (BACKGROUND, "void", "unlabelled", "unlabeled")
+_ADVICE = (
+    "give a folder of photographs with a table tags.csv (image,tags), or with one "
+    "sub-folder per tag"
+)
+
+
+def folder(
+    split: str,
+    *,
+    root: str,
+    classes: tuple[str, ...] = (),
+    val_share: float = 0.1,
+    void: tuple[int, ...] = (),
+) -> Source:
+    """A split of a folder of photographs; the layout is in the module's docstring.
+
+    Args:
+        split: name of a list in ROOT/splits or ROOT/ImageSets/Segmentation; without
+            a list, "all", "val" or "train". Of the images in no list, "val" is the
+            share of those with masks that have the smallest SHA-256 of their id, and
+            "train" is the rest.
+        root: the folder.
+        classes: class names without background; empty = the lines of classes.txt,
+            else the sorted tags. A first line "background" or "void" stands for id 0.
+        val_share: of the images that have masks, in [0, 1].
+        void: mask ids that mean IGNORE, besides 255.
+    """
+    path = files.directory(root, _ADVICE)
+    image_root = next(
+        (path / f for f in files.IMAGE_FOLDERS if (path / f).is_dir()), path
+    )
+    leave_out = _NOT_IMAGES if image_root == path else ()
+    photos = files.find_images(image_root, leave_out=leave_out)
+    if not photos:
+        raise UserError(f"{image_root}: holds no image; {_ADVICE}")
+    masks = _find_masks(path, photos)
+    names = _find_tags(path, image_root, photos)
+    classes = _class_names(path, tuple(classes), names)
+    ids = tuple(_select(path, split, photos, masks, val_share))
+    if not ids:
+        raise UserError(_empty_split(path, split, masks))
+    place = path / "tags.csv" if (path / "tags.csv").is_file() else path
+    vectors, untagged = tags.encode_all(names, ids, classes, str(place))
+
+    there = Files(photos, masks, len(classes), tuple(void))
+
+    def record(index):
+        if names is None:
+            return there.record(ids[index], partial(there.mask_tags, ids[index]))
+        return there.record(ids[index], lambda: vectors[index])
+
+    return Source(f"{root} (split {split})", classes, ids, record, untagged)
+
+
+def _mask_folder(path: Path) -> str | None:
+    return next((name for name in MASK_FOLDERS if (path / name).is_dir()), None)
+
+
+def _find_masks(path: Path, photos: dict[str, Path]) -> dict[str, Path]:
+    """Mask files by image id: the same relative path, else the same file name."""
+    name = _mask_folder(path)
+    if name is None:
+        return {}
+    found = files.find_images(path / name, suffixes=(".png",))
+    stems = [key.rpartition("/")[2] for key in photos]
+    masks = {}
+    for key, stem in zip(photos, stems, strict=True):
+        if key in found:
+            masks[key] = found[key]
+        elif stem in found and stems.count(stem) == 1:
+            masks[key] = found[stem]
+    return masks
+
+
+def _find_tags(path: Path, image_root: Path, photos: dict[str, Path]) -> dict | None:
+    """Tags by image id from the table or the sub-folders; None where there are none."""
+    if (path / "tags.csv").is_file():
+        return tags.read_table(path / "tags.csv", photos)
+    found = {key: (key.split("/")[0],) for key in photos if "/" in key}
+    used = {names[0] for names in found.values()}
+    for place in sorted(image_root.iterdir()) if found else ():
+        known = place.name in used or place.name in _NOT_IMAGES or place.name[0] == "."
+        if place.is_dir() and not known:
+            raise UserError(
+                f"{place}: this tag has no image; put photographs there or remove it"
+            )
+    return found or None
+
+
+def _class_names(path: Path, given: tuple[str, ...], names: dict | None) -> tuple:
+    file = path / "classes.txt"
+    if not given and file.is_file():
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        given = tuple(line.strip() for line in lines if line.strip())
+        given = given[1:] if given and given[0].lower() in _ID_ZERO_NAMES else given
+    found = {name for row in (names or {}).values() for name in row}
+    if not given and found <= set(VOC_CLASSES) and _mask_folder(path) in _VOC_MASKS:
+        given = VOC_CLASSES[1:]
+    if not given:
+        given = tuple(sorted(found - {BACKGROUND}))
+    if not given:
+        raise UserError(f"{path}: has neither tags nor {file.name}; {_ADVICE}")
+    if len(set(given)) < len(given) or BACKGROUND in given:
+        raise UserError(
+            f"{path}: class names must be distinct and none may be {BACKGROUND!r}; "
+            f"they are {', '.join(given)}"
+        )
+    return (BACKGROUND, *given)
+
+
+def _select(path, split, photos, masks, val_share) -> list[str]:
+    listed = files.find_list(path, split)
+    if listed is not None:
+        ids = files.read_list(listed)
+        missing = next((i for i in ids if i not in photos), None)
+        if missing is not None:
+            raise UserError(f"{listed}: no image {missing!r} there; mend the list")
+        return ids
+    if split not in ("train", "val", "all"):
+        raise UserError(
+            f"no split {split!r}: there is no {path}/splits/{split}.txt; write that "
+            "list of ids, or use train, val or all"
+        )
+    if not 0 <= val_share <= 1:
+        raise UserError(f"config.data.val_share is {val_share}; give a share in [0, 1]")
+    if split == "all":
+        return list(photos)
+    listed_ids = {i for file in files.all_lists(path) for i in files.read_list(file)}
+    free = [key for key in photos if key not in listed_ids]
+    masked = sorted((key for key in free if key in masks), key=_digest)
+    count = max(round(val_share * len(masked)), 1) if val_share else 0
+    held_out = set(masked[:count])
+    return [key for key in free if (key in held_out) == (split == "val")]
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode()).digest()
+
+
+def _empty_split(path: Path, split: str, masks: dict) -> str:
+    if split == "val" and not masks:
+        return (
+            f"{path}: split val is empty, as no image has a mask; add masks/, or "
+            "set config.data.val_split to an empty string"
+        )
+    lists = ", ".join(file.stem for file in files.all_lists(path))
+    where = f" (the lists there are, {lists}, hold all images)" if lists else ""
+    return f"{path}: split {split} is empty{where}; add images or mend its list"

@@ -1,0 +1,73 @@
+"""VOC records that data_pipelines.voc_builder prepared: sharded, random access."""
+
+from pathlib import Path
+
+from data_pipelines import images
+from data_pipelines.sources.base import Record, Source
+from data_pipelines.sources.tags import encode
+from ppcjax.types import UserError
+
+
+def prepared(
+    split: str, *, tfds_dir: str, classes: tuple[str, ...], void: tuple[int, ...]
+) -> Source:
+    """A split of a prepared TFDS folder in the array_record format.
+
+    Args:
+        split: a split of the prepared set.
+        tfds_dir: folder with dataset_info.json, or one that holds the data set.
+        classes: names, background first.
+        void: mask ids that mean IGNORE, besides 255.
+    """
+    import tensorflow_datasets as tfds  # takes seconds; only this source needs it
+
+    builder = tfds.builder_from_directory(str(_find(tfds_dir)))
+    lists = (builder.info.metadata or {}).get("ids", {})
+    if split not in lists:
+        raise UserError(
+            f"{tfds_dir}: no split {split!r} made by voc_builder; "
+            f"there are {', '.join(lists) or 'none'}"
+        )
+    as_bytes = {name: tfds.decode.SkipDecoding() for name in ("image", "mask")}
+    try:
+        records = builder.as_data_source(split, decoders=as_bytes)
+    except NotImplementedError as error:
+        raise UserError(
+            f"{tfds_dir}: records of this format cannot be read at random; prepare "
+            "them again with --file_format=array_record"
+        ) from error
+    ids = tuple(lists[split])
+
+    def record(index):
+        fields = records[index]
+        key = ids[index]
+
+        def photo(at_least=0):
+            return images.read_photo(fields["image"], key, at_least=at_least)
+
+        def tags():
+            names = tuple(name.decode() for name in fields["tags"])
+            return encode(names, classes, f"{tfds_dir}: image {key!r}")
+
+        def mask():
+            name = f"mask of {key}"
+            return images.read_mask(
+                fields["mask"], name, num_classes=len(classes), void=void
+            )
+
+        return Record(key, photo, tags, mask)
+
+    return Source(f"{tfds_dir} (split {split})", classes, ids, record)
+
+
+def _find(tfds_dir: str) -> Path:
+    root = Path(tfds_dir).expanduser()
+    places = ("", "*/", "*/*/")
+    found = [f for p in places for f in sorted(root.glob(f"{p}dataset_info.json"))]
+    found = [file.parent for file in found if "incomplete" not in file.parent.name]
+    if not found:
+        raise UserError(
+            f"config.data.tfds_dir={tfds_dir}: holds no prepared data set; make it "
+            "with python -m data_pipelines.voc_builder --root VOC2012 --tfds_dir DIR"
+        )
+    return found[-1]

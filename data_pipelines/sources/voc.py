@@ -1,0 +1,105 @@
+"""PASCAL VOC 2012 with the SBD masks (train_aug), in its usual folder layout.
+
+ROOT/JPEGImages/ID.jpg, ROOT/SegmentationClassAug/ID.png (else SegmentationClass),
+ROOT/ImageSets/Segmentation/SPLIT.txt; tags from ROOT/tags.csv, ROOT/Annotations/ID.xml
+or the masks.
+"""
+
+from functools import partial
+from pathlib import Path
+
+from data_pipelines.settings import one_of
+from data_pipelines.sources import files, prepared
+from data_pipelines.sources import tags as tag_readers
+from data_pipelines.sources.base import BACKGROUND, Files, Source
+from ppcjax.types import UserError
+
+CLASSES = (
+    BACKGROUND,
+    *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair"),
+    *("cow", "diningtable", "dog", "horse", "motorbike", "person", "pottedplant"),
+    *("sheep", "sofa", "train", "tvmonitor"),
+)
+ADVICE = (
+    "download VOCtrainval_11-May-2012.tar from host.robots.ox.ac.uk/pascal/VOC/voc2012 "
+    "and the SegmentationClassAug masks of SBD, and set config.data.root to the folder "
+    "that holds JPEGImages, SegmentationClassAug and ImageSets"
+)
+
+
+def voc(
+    split: str,
+    *,
+    root: str = "",
+    tags: str = "auto",
+    tfds_dir: str = "",
+    void: tuple[int, ...] = (),
+) -> Source:
+    """A split of VOC, from its folder or from records prepared with voc_builder.
+
+    Args:
+        split: name of a list in ImageSets/Segmentation, such as "train_aug".
+        root: the folder (VOCdevkit/VOC2012).
+        tags: "csv" (tags.csv), "xml" (Annotations), "masks", or "auto": the first of
+            these that is there.
+        tfds_dir: folder of prepared records, which are read instead of `root`.
+        void: mask ids that mean IGNORE, besides 255.
+    """
+    if tfds_dir:
+        return prepared.prepared(split, tfds_dir=tfds_dir, classes=CLASSES, void=void)
+    path = files.directory(root, ADVICE)
+    if not (path / "JPEGImages").is_dir():
+        raise UserError(f"{path}: has no folder JPEGImages; {ADVICE}")
+    photos = files.find_images(path / "JPEGImages")
+    ids = tuple(_listed(path, split, photos))
+    masks = {}
+    for name in ("SegmentationClass", "SegmentationClassAug"):  # the second wins
+        if (path / name).is_dir():
+            masks |= files.find_images(path / name, suffixes=(".png",))
+    kind = _tag_kind(path, one_of("tags", tags, ("auto", "csv", "xml", "masks")))
+    rows = tag_readers.read_table(path / "tags.csv", photos) if kind == "csv" else None
+    vectors, untagged = tag_readers.encode_all(
+        rows, ids, CLASSES, str(path / "tags.csv")
+    )
+
+    there = Files(photos, masks, len(CLASSES), tuple(void))
+    read = {
+        "csv": lambda index: vectors[index],
+        "xml": lambda index: _annotated(path / "Annotations" / f"{ids[index]}.xml"),
+        "masks": lambda index: there.mask_tags(ids[index]),
+    }[kind]
+
+    def record(index):
+        return there.record(ids[index], partial(read, index))
+
+    return Source(f"{root} (split {split})", CLASSES, ids, record, untagged)
+
+
+def _listed(path: Path, split: str, photos: dict[str, Path]) -> list[str]:
+    listed = files.find_list(path, split)
+    if listed is None:
+        there = sorted(p.stem for p in (path / "ImageSets/Segmentation").glob("*.txt"))
+        raise UserError(
+            f"no split {split!r}: {path}/ImageSets/Segmentation/{split}.txt is "
+            "missing; " + (f"there are {', '.join(there)}" if there else ADVICE)
+        )
+    ids = files.read_list(listed)
+    if not ids:
+        raise UserError(f"{listed}: split {split} is empty; put ids into the list")
+    missing = next((i for i in ids if i not in photos), None)
+    if missing is not None:
+        raise UserError(f"{listed}: no image {path}/JPEGImages/{missing}.jpg; {ADVICE}")
+    return ids
+
+
+def _tag_kind(path: Path, kind: str) -> str:
+    places = {"csv": path / "tags.csv", "xml": path / "Annotations"}
+    if kind == "auto":
+        return next((k for k, place in places.items() if place.exists()), "masks")
+    if kind in places and not places[kind].exists():
+        raise UserError(f"{places[kind]}: is missing; set config.data.tags=auto")
+    return kind
+
+
+def _annotated(file: Path):
+    return tag_readers.encode(tag_readers.read_annotation(file), CLASSES, str(file))

@@ -1,0 +1,106 @@
+"""Files that predictions become: masks, scores, overlays. Each is written whole."""
+
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ppcjax.metrics import predict_mask
+from ppcjax.palette import voc_palette
+from ppcjax.tta import Prediction
+from ppcjax.types import UserError
+
+
+def write_prediction(
+    prediction: Prediction, folder: Path, *, threshold: float, scores: bool = True
+) -> None:
+    """Writes what one image yields below `folder`.
+
+    masks/ID.png: palette PNG of class ids, as large as the image.
+    scores/ID.npz: see `write_scores`; left out unless `scores`.
+    overlays/ID.jpg: the mask over the photo.
+
+    Args:
+        prediction: scores and their image.
+        folder: where to; missing folders are made.
+        threshold: score above which a pixel is foreground.
+        scores: whether score arrays are kept, by far the largest files.
+    """
+    name, image = prediction.example.id, prediction.example.image
+    mask = predict_mask(prediction.scores, threshold)
+    write_mask(folder / "masks" / f"{name}.png", mask)
+    if scores:
+        path = folder / "scores" / f"{name}.npz"
+        write_scores(path, prediction.scores, prediction.tags)
+    picture = io.BytesIO()
+    Image.fromarray(draw_mask(image, mask)).save(picture, "JPEG", quality=88)
+    write_file(folder / "overlays" / f"{name}.jpg", picture.getvalue())
+
+
+def write_mask(path: Path, mask: np.ndarray) -> None:
+    """Writes class ids [H, W] uint8 as a PNG in the VOC palette."""
+    image = Image.fromarray(np.asarray(mask, np.uint8))
+    image.putpalette(voc_palette().tobytes())
+    content = io.BytesIO()
+    image.save(content, "PNG")
+    write_file(path, content.getvalue())
+
+
+def write_scores(path: Path, scores: np.ndarray, tags: np.ndarray) -> None:
+    """Writes the score maps of the classes that an image shows.
+
+    The file holds "classes" [K] int64, the ids, and "scores" [K, H, W] float16 in
+    [0, 1]; scores below 0, which no threshold looks at, become 0.
+
+    Args:
+        path: the .npz file.
+        scores: [H, W, C] float32.
+        tags: [C] bool; the background is not written.
+    """
+    classes = np.flatnonzero(np.asarray(tags)[1:]) + 1
+    maps = np.moveaxis(scores[..., classes], -1, 0)
+    content = io.BytesIO()
+    np.savez_compressed(
+        content, classes=classes, scores=np.maximum(maps, 0).astype(np.float16)
+    )
+    write_file(path, content.getvalue())
+
+
+def draw_mask(
+    image: np.ndarray, mask: np.ndarray, *, opacity: float = 0.55
+) -> np.ndarray:
+    """The photo [H, W, 3] with its mask's colours over it; background stays clear."""
+    colours = voc_palette()[mask].astype(np.float32)
+    blend = image * (1 - opacity) + colours * opacity
+    return np.where((mask > 0)[..., None], blend, image).round().astype(np.uint8)
+
+
+def write_classes(path: Path, classes: Sequence[str]) -> None:
+    """Writes class names, one per line; the first line is class 0."""
+    write_file(path, "".join(f"{name}\n" for name in classes).encode())
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Writes a file so that it is there whole or not at all.
+
+    Args:
+        path: the file; missing folders are made.
+        content: its bytes.
+
+    Raises:
+        UserError: the folder cannot be written to.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise UserError(
+            f"cannot write {path} ({error.strerror}); free space there or choose "
+            "another folder with --export"
+        ) from error

@@ -1,0 +1,183 @@
+"""PPC on SEAM: activation maps from image tags.
+
+Du et al., "Weakly Supervised Semantic Segmentation by Pixel-to-Prototype Contrast",
+CVPR 2022 (its contrasts are in `ppcjax.methods.ppc_terms`), on Wang et al., SEAM, CVPR
+2020 (its terms are in `ppcjax.methods.seam`). Plain CAM, SEAM and every ablation are
+settings of `ppc`: a weight of 0 leaves a term out, and without terms that compare
+views the second view is not formed at all.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ppcjax.methods import ppc_terms, seam
+from ppcjax.nn import backbones
+from ppcjax.nn.cam_net import INIT_RULES, CamHeads, CamNet
+from ppcjax.nn.init import initialize
+from ppcjax.ops import colour
+from ppcjax.ops.resize import resize
+from ppcjax.types import Method
+
+
+def ppc(
+    num_classes: int,
+    *,
+    backbone: str = "wide_resnet38",
+    backbone_settings: dict[str, Any] | None = None,
+    background: int = 0,
+    projection: int = 128,
+    affinity: tuple[int, int, int] = (64, 128, 192),
+    dropout: float = 0.5,
+    dtype: str = "float32",
+    jitter: tuple[float, float, float, float] = (0.3, 0.3, 0.3, 0.1),
+    small_view: int = 128,
+    min_pooling: float = 1.0,
+    equivariance: float = 1.0,
+    cross_equivariance: float = 1.0,
+    cross_prototype: float = 0.1,
+    cross_cam: float = 0.1,
+    intra: float = 0.1,
+    temperature: float = 0.1,
+    pseudo_threshold: float = 0.2,
+    prototype_share: float = 0.125,
+    mining_shares: tuple[float, float] = (0.1, 0.6),
+    maps: str = "refined",
+    correlation_block: int = 1024,
+) -> Method:
+    """Class activation maps from tags: plain CAM, SEAM or PPC.
+
+        L = L_cls + w_min L_min + w_er L_er + w_ecr L_ecr
+            + w_cp L_cp + w_cc L_cc + w_intra L_intra
+
+    L_cls and L_min are means over the two views where two are formed.
+
+    Args:
+        num_classes: C >= 2, the background included.
+        backbone: a name of `ppcjax.nn.backbones.BACKBONES`.
+        backbone_settings: fields of its module.
+        background: index of the background channel.
+        projection: channels D of the contrast features.
+        affinity: channels in the pixel correlation, see `CamHeads`.
+        dropout: rate on the embedding.
+        dtype: "float32" or "bfloat16", of the backbone's convolutions; heads, losses
+            and similarities are float32 always.
+        jitter: strength of brightness, contrast, saturation and hue.
+        small_view: side of the second view, pixels.
+        min_pooling: weight w_min.
+        equivariance: weight w_er.
+        cross_equivariance: weight w_ecr.
+        cross_prototype: weight w_cp.
+        cross_cam: weight w_cc.
+        intra: weight w_intra.
+        temperature: t of the contrasts.
+        pseudo_threshold: background score in pseudo labels.
+        prototype_share: K of a prototype, as a share of one image's grid cells.
+        mining_shares: hardest share of prototypes dropped, and share up to which
+            they are kept.
+        maps: what `predict` returns, "refined" or "cam".
+        correlation_block: columns of the pixel correlation formed at once.
+
+    Returns:
+        A Method on DenseBatch. `predict` gives {"scores": [B, h, w, C] maps >= 0,
+        "tag_logits": [B, C]}; the maps' background channel carries no information.
+
+    Raises:
+        ValueError: for a setting outside its range.
+
+    Source: released training program of PPC, as described in docs/deviations.md.
+    """
+    if num_classes < 2:
+        raise ValueError("ppc needs a background and at least one more class")
+    if maps not in ("refined", "cam"):
+        raise ValueError(f"maps={maps!r}: choose 'refined' or 'cam'")
+    module, entry = backbones.make(
+        backbone, dtype=jnp.dtype(dtype), **(backbone_settings or {})
+    )
+    heads = CamHeads(
+        num_classes, background, projection, affinity, dropout, correlation_block
+    )
+    net = CamNet(module, heads)
+    mining = ppc_terms.Mining.of(num_classes, *mining_shares)
+    seam_weights = {
+        "min_pooling": min_pooling,
+        "equivariance": equivariance,
+        "cross_equivariance": cross_equivariance,
+    }
+    contrast_weights = {
+        "cross_prototype": cross_prototype,
+        "cross_cam": cross_cam,
+        "intra": intra,
+    }
+    uses_contrast = any(contrast_weights.values())
+    uses_two_views = uses_contrast or any(seam_weights.values())
+
+    def init(key, batch):
+        del batch  # parameter shapes do not depend on it
+        image = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
+        variables = initialize(net, key, image, rules=INIT_RULES)
+        return variables.pop("params"), variables
+
+    def apply(params, model_state, image, key):
+        return net.apply(
+            {"params": params, **model_state},
+            image,
+            train=True,
+            rngs={"dropout": key},
+            mutable=list(model_state),
+        )
+
+    def prepare(batch, key):
+        image = batch["image"].astype(jnp.float32) / 255.0
+        if key is not None and any(jitter):
+            image = colour.jitter(image, batch["valid"], key, strengths=jitter)
+        return colour.normalize(image, batch["valid"], mean=entry.mean, std=entry.std)
+
+    def loss(params, model_state, batch, key, step):
+        del step  # no term is scheduled
+        colour_key, first_key, second_key, pixel_key = jax.random.split(key, 4)
+        tags = batch["tags"]
+        image = prepare(batch, colour_key)
+        sizes = [image.shape[1:3]]
+        output, model_state = apply(params, model_state, image, first_key)
+        outputs = [output]
+        if uses_two_views:
+            sizes.append((small_view, small_view))
+            small = resize(image, sizes[1], align_corners=True)
+            output, model_state = apply(params, model_state, small, second_key)
+            outputs.append(output)
+        terms = {
+            "classification": seam.classification(outputs, tags, sizes, background)
+        }
+        stats = {}
+        if any(seam_weights.values()):
+            terms |= seam.terms(outputs, tags, sizes, background)
+        if uses_contrast:
+            contrast_terms, stats["stat/foreground"] = ppc_terms.contrasts(
+                outputs,
+                tags,
+                pixel_key,
+                mining=mining,
+                prototype_share=prototype_share,
+                background=background,
+                threshold=pseudo_threshold,
+                temperature=temperature,
+            )
+            terms |= contrast_terms
+        weights = {"classification": 1.0} | seam_weights | contrast_weights
+        total = sum(weights[name] * term for name, term in terms.items())
+        scalars = {f"loss/{name}": term for name, term in terms.items()}
+        return total, (model_state, scalars | {"loss/total": total} | stats)
+
+    def predict(params, model_state, batch):
+        image = prepare(batch, key=None)
+        extent = batch["valid"][:, 2:]
+        output = net.apply({"params": params, **model_state}, image, extent)
+        low = -(-extent // module.stride)
+        area = jnp.maximum(jnp.prod(low, axis=1), 1)[:, None]
+        scores = output.refined if maps == "refined" else jax.nn.relu(output.cam)
+        logits = jnp.sum(output.cam, axis=(1, 2)) / area
+        return {"scores": scores, "tag_logits": logits}
+
+    return Method(init, loss, predict)

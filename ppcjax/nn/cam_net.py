@@ -1,0 +1,120 @@
+"""The network of SEAM and PPC: a backbone, its activation maps, and the heads.
+
+Wang et al. (SEAM), CVPR 2020, section 3.3, with the projector of Du et al. (PPC),
+CVPR 2022, section 3.2.
+"""
+
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from ppcjax.nn.init import he_normal, xavier_uniform
+from ppcjax.nn.layers import Conv, channel_dropout, clip_to, inside, shrink
+from ppcjax.ops import cam as cam_ops
+from ppcjax.ops.resize import resize
+
+INIT_RULES = (
+    (r"(classifier|projector)/conv/kernel", xavier_uniform()),
+    (r"affinity_stage\d/conv/kernel", he_normal),
+    (r"affinity/conv/kernel", xavier_uniform(gain=4.0)),
+)
+
+
+class CamOutput(NamedTuple):
+    """What the network says of a view, at its own resolution.
+
+    cam: [B, h, w, C] raw activation maps.
+    refined: [B, h, w, C] cleaned maps after pixel correlation; near a distribution.
+    projection: [B, h, w, D] non-negative features for contrast, not normalised.
+    """
+
+    cam: jax.Array
+    refined: jax.Array
+    projection: jax.Array
+
+
+class CamHeads(nn.Module):
+    """Classifier, projector and pixel correlation on a backbone's endpoints.
+
+    num_classes: C, the background included.
+    background: index of the background channel.
+    projection: channels of the projection.
+    affinity: channels of the reduced stage3, of the reduced stage4, and of their
+        mixture with the image, in which pixels are compared.
+    dropout: rate at which channels of the embedding are dropped, once for the
+        classifier and the projector.
+    correlation_block: columns of the pixel correlation formed at once.
+    """
+
+    num_classes: int
+    background: int = 0
+    projection: int = 128
+    affinity: tuple[int, int, int] = (64, 128, 192)
+    dropout: float = 0.5
+    correlation_block: int = 1024
+
+    @nn.compact
+    def __call__(
+        self, endpoints, image, *, image_extent=None, extent=None, train=False
+    ):
+        """Endpoints [B, h, w, *] and the normalised image [B, H, W, 3] -> CamOutput."""
+        endpoints = {k: v.astype(jnp.float32) for k, v in endpoints.items()}
+        embedding = channel_dropout(self.dropout, train)(endpoints["embedding"])
+        projected = nn.relu(Conv(self.projection, 1, name="projector")(embedding))
+        cam = Conv(self.num_classes, 1, name="classifier")(embedding)
+
+        # The affinity reads the backbone but does not train it.
+        low, high = (jax.lax.stop_gradient(endpoints[f"stage{i}"]) for i in (3, 4))
+        low = nn.relu(Conv(self.affinity[0], 1, name="affinity_stage3")(low))
+        high = nn.relu(Conv(self.affinity[1], 1, name="affinity_stage4")(high))
+        pixels = resize(
+            image,
+            cam.shape[1:3],
+            align_corners=True,
+            in_extent=image_extent,
+            out_extent=extent,
+        )
+        mixed = jnp.concatenate([pixels, low, high], axis=-1)
+        mixed = Conv(self.affinity[2], 1, name="affinity")(mixed)
+        refined = cam_ops.pixel_correlation(
+            cam_ops.clean(cam, background=self.background, inside=inside(cam, extent)),
+            clip_to(mixed, extent),
+            block=self.correlation_block,
+        )
+        return CamOutput(
+            cam=clip_to(cam, extent), refined=refined, projection=projected
+        )
+
+
+class CamNet(nn.Module):
+    """A backbone with `CamHeads`.
+
+    backbone: a module of `ppcjax.nn.backbones`.
+    heads: the heads.
+    """
+
+    backbone: nn.Module
+    heads: CamHeads
+
+    def __call__(self, image: Any, extent: Any = None, *, train: bool = False):
+        """Maps of normalised images.
+
+        Args:
+            image: [B, H, W, 3], normalised as the backbone wants it.
+            extent: [B, 2] true rows and columns of images in the top left corner of
+                padded canvases; None: the images fill them.
+            train: whether drop-out and batch statistics are on.
+
+        Returns:
+            CamOutput at h = ceil(H / stride), w = ceil(W / stride).
+        """
+        endpoints = self.backbone(image, extent, train=train)
+        return self.heads(
+            endpoints,
+            image,
+            image_extent=extent,
+            extent=shrink(extent, self.backbone.stride),
+            train=train,
+        )

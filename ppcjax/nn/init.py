@@ -1,0 +1,82 @@
+"""Initial parameters drawn by NumPy from the shapes of a module.
+
+Compiling an initialiser of a deep network costs more than training it for a while;
+drawing each array on the host, by a rule on its name, costs seconds.
+"""
+
+import re
+import zlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import chex
+import jax
+import numpy as np
+
+Initializer = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
+
+
+def he_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Normal of deviation sqrt(2 / fan-in); shape [..., in, out]."""
+    return rng.standard_normal(shape) * np.sqrt(2.0 / np.prod(shape[:-1]))
+
+
+def xavier_uniform(gain: float = 1.0) -> Initializer:
+    """Uniform within gain * sqrt(6 / (fan-in + fan-out)); shape [..., in, out]."""
+
+    def draw(rng, shape):
+        area = np.prod(shape[:-2])
+        bound = gain * np.sqrt(6.0 / (area * (shape[-2] + shape[-1])))
+        return rng.uniform(-bound, bound, shape)
+
+    return draw
+
+
+def initialize(
+    module: Any,
+    key: chex.PRNGKey,
+    *args: Any,
+    rules: Sequence[tuple[str, Initializer]] = (),
+    **kwargs: Any,
+) -> dict[str, Any]:
+    """Variables of a Flax module, as NumPy arrays.
+
+    Kernels are He-normal, scales and variances 1, biases and means 0. Each array
+    depends on the key and its own path only.
+
+    Args:
+        module: a Flax Linen module.
+        key: a PRNG key.
+        *args: inputs of the module; only their shapes are read.
+        rules: pairs of a regular expression, searched in paths such as
+            "params/classifier/conv/kernel", and an initializer; the first match wins.
+        **kwargs: further arguments of the module.
+
+    Returns:
+        The variables, {"params": ..., maybe "batch_stats": ...}, float32.
+    """
+    shapes = jax.eval_shape(lambda *inputs: module.init(key, *inputs, **kwargs), *args)
+    seed = np.asarray(jax.random.key_data(key)).ravel().tolist()
+
+    def draw(path, leaf):
+        name = "/".join(str(part.key) for part in path)
+        rng = np.random.Generator(
+            np.random.Philox(np.random.SeedSequence([*seed, zlib.crc32(name.encode())]))
+        )
+        for pattern, rule in rules:
+            if re.search(pattern, name):
+                return rule(rng, leaf.shape).astype(np.float32)
+        return _default(name)(rng, leaf.shape).astype(np.float32)
+
+    return jax.tree_util.tree_map_with_path(draw, shapes)
+
+
+def _default(name: str) -> Initializer:
+    match name.rsplit("/", 1)[-1]:
+        case "kernel":
+            return he_normal
+        case "scale" | "var":
+            return lambda rng, shape: np.ones(shape)
+        case "bias" | "mean":
+            return lambda rng, shape: np.zeros(shape)
+    raise ValueError(f"no initializer for a parameter named {name}")

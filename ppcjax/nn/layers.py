@@ -1,0 +1,105 @@
+"""Layers shared by the networks, and exact inference on padded canvases.
+
+Evaluation puts images of many sizes on canvases of few sizes. `extent` [B, 2] gives
+the true rows and columns of each image (None in training: all of it). A spatial
+convolution zeroes its input beyond the extent, so results inside are those of the
+unpadded image, to the border.
+"""
+
+from typing import Any
+
+import chex
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+
+def inside(x: chex.Array, extent: chex.Array | None) -> jax.Array | None:
+    """Which cells of `x` [B, h, w, D] lie within `extent` [B, 2]: [B, h, w, 1] bool."""
+    if extent is None:
+        return None
+    rows = jnp.arange(x.shape[1])[None, :] < extent[:, :1]  # [B, h]
+    columns = jnp.arange(x.shape[2])[None, :] < extent[:, 1:]  # [B, w]
+    return (rows[:, :, None] & columns[:, None, :])[..., None]
+
+
+def clip_to(x: chex.Array, extent: chex.Array | None) -> chex.Array:
+    """`x` [B, h, w, D] with zeros beyond `extent`."""
+    return x if extent is None else x * inside(x, extent)
+
+
+def shrink(extent: chex.Array | None, stride: int) -> chex.Array | None:
+    """The extent [B, 2] after a stride: ceil(extent / stride)."""
+    return None if extent is None else -(-extent // stride)
+
+
+class Conv(nn.Module):
+    """A square convolution, padded as in PyTorch, that respects the extent.
+
+    The output has ceil(size / stride) rows and columns.
+
+    features: output channels.
+    kernel: side of the kernel, odd.
+    stride: step.
+    dilation: spacing of the taps.
+    groups: number of channel groups.
+    use_bias: whether to add a bias.
+    low_pad: zeros before the first row and column; None: dilation * (kernel // 2).
+        TensorFlow's networks of even input size have 0 at stride 2.
+    dtype: type of the computation; parameters stay float32.
+    """
+
+    features: int
+    kernel: int = 3
+    stride: int = 1
+    dilation: int = 1
+    groups: int = 1
+    use_bias: bool = False
+    low_pad: int | None = None
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x, extent=None):  # [B, h, w, D] -> [B, h', w', features]
+        total = self.dilation * (self.kernel - 1)
+        low = total // 2 if self.low_pad is None else self.low_pad
+        if self.kernel > 1:
+            x = clip_to(x, extent)
+        return nn.Conv(
+            self.features,
+            (self.kernel, self.kernel),
+            strides=self.stride,
+            padding=((low, total - low),) * 2,
+            kernel_dilation=self.dilation,
+            feature_group_count=self.groups,
+            use_bias=self.use_bias,
+            dtype=self.dtype,
+            name="conv",
+        )(x)
+
+
+class FrozenBatchNorm(nn.Module):
+    """Batch normalisation by stored statistics, in training as in evaluation.
+
+        y = (x - mean) / sqrt(var + 1e-5) * scale + bias
+
+    All four are parameters, so that a checkpoint holds them; the optimizer is told
+    to leave them alone.
+    """
+
+    @nn.compact
+    def __call__(self, x):  # [B, h, w, D] -> same
+        shape = (x.shape[-1],)
+        scale = self.param("scale", nn.initializers.ones, shape)
+        bias = self.param("bias", nn.initializers.zeros, shape)
+        mean = self.param("mean", nn.initializers.zeros, shape)
+        var = self.param("var", nn.initializers.ones, shape)
+        factor = scale * jax.lax.rsqrt(var + 1e-5)
+        factor, offset = (
+            v.astype(x.dtype)[None, None, None] for v in (factor, bias - mean * factor)
+        )
+        return x * factor + offset
+
+
+def channel_dropout(rate: float, train: bool) -> nn.Dropout:
+    """Drop-out of whole channels per example, as PyTorch's Dropout2d."""
+    return nn.Dropout(rate, broadcast_dims=(1, 2), deterministic=not train)

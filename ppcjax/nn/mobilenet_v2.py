@@ -1,0 +1,137 @@
+"""MobileNetV2 1.0 at output stride 8, with batch normalisation folded away.
+
+Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", CVPR 2018.
+For machines without an accelerator.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from ppcjax.nn.layers import Conv, clip_to, shrink
+
+# (expansion, channels, repeats, stride) of each group of inverted residuals.
+GROUPS = (
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
+
+
+class DepthwiseConv(nn.Module):
+    """A 3x3 depthwise convolution with bias, as nine shifted products.
+
+    Compilers for CPUs turn grouped convolutions into slow loops; shifted products
+    fuse into one pass over the image, forward and backward.
+    """
+
+    stride: int
+    dilation: int
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x, extent=None):  # [B, h, w, D] -> [B, h', w', D]
+        channels = x.shape[-1]
+        kernel = self.param(
+            "kernel", nn.initializers.lecun_normal(), (3, 3, 1, channels)
+        ).astype(self.dtype)
+        bias = self.param("bias", nn.initializers.zeros, (channels,))
+        x = clip_to(x, extent)
+        height, width = (-(-n // self.stride) for n in x.shape[1:3])
+        # At stride 2 the ImageNet weights know padding after the image only.
+        low = 0 if self.stride == 2 else self.dilation
+        high = 2 * self.dilation - low
+        x = jnp.pad(x, ((0, 0), (low, high), (low, high), (0, 0)))
+        y = bias.astype(self.dtype)[None, None, None]
+        for i in range(3):
+            for j in range(3):
+                top, left = i * self.dilation, j * self.dilation
+                window = x[
+                    :,
+                    top : top + (height - 1) * self.stride + 1 : self.stride,
+                    left : left + (width - 1) * self.stride + 1 : self.stride,
+                ]
+                y = y + window * kernel[i, j][None, None]
+        return y
+
+
+class InvertedResidual(nn.Module):
+    """Expand, filter each channel, project; a shortcut where shapes agree."""
+
+    expansion: int
+    features: int
+    stride: int
+    dilation: int
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x, extent):  # [B, h, w, D] -> [B, h', w', features]
+        y = x
+        if self.expansion > 1:
+            wide = self.expansion * x.shape[-1]
+            y = Conv(wide, 1, use_bias=True, dtype=self.dtype, name="expand")(y)
+            y = nn.relu6(y)
+        y = DepthwiseConv(
+            self.stride, self.dilation, dtype=self.dtype, name="depthwise"
+        )(y, extent)
+        y = nn.relu6(y)
+        y = Conv(self.features, 1, use_bias=True, dtype=self.dtype, name="project")(y)
+        return x + y if x.shape == y.shape and self.stride == 1 else y
+
+
+class MobileNetV2(nn.Module):
+    """The network without its classifier, strides beyond 8 turned into dilation.
+
+    dtype: type of the convolutions.
+
+    Deviations: at odd sizes stride-2 layers sample even rows and columns, where
+    TensorFlow's SAME padding samples odd ones; at even sizes both agree.
+    """
+
+    dtype: Any = jnp.float32
+    stride = 8
+
+    @nn.compact
+    def __call__(self, x, extent=None, *, train=False):
+        """Features of images scaled to [-1, 1].
+
+        Args:
+            x: [B, H, W, 3] in [-1, 1].
+            extent: [B, 2] true rows and columns, or None.
+            train: ignored; the network has neither drop-out nor statistics.
+
+        Returns:
+            stage3 [B, h, w, 32], stage4 [B, h, w, 96], embedding [B, h, w, 1280];
+            h = ceil(H / 8).
+        """
+        del train
+        x = Conv(32, stride=2, low_pad=0, use_bias=True, dtype=self.dtype, name="stem")(
+            x, extent
+        )
+        x, extent = nn.relu6(x), shrink(extent, 2)
+        endpoints, stride, dilation, index = {}, 2, 1, 0
+        for group, (expansion, features, repeats, step) in enumerate(GROUPS):
+            for i in range(repeats):
+                index += 1
+                step_here = step if i == 0 and stride * step <= self.stride else 1
+                x = InvertedResidual(
+                    expansion,
+                    features,
+                    step_here,
+                    dilation,
+                    dtype=self.dtype,
+                    name=f"block{index}",
+                )(x, extent)
+                stride, extent = stride * step_here, shrink(extent, step_here)
+                # The layer that lost its stride keeps the old spacing of taps.
+                if i == 0 and step_here != step:
+                    dilation *= step
+            if group in (2, 4):
+                endpoints[f"stage{3 if group == 2 else 4}"] = x
+        x = Conv(1280, 1, use_bias=True, dtype=self.dtype, name="head")(x)
+        return endpoints | {"embedding": nn.relu6(x)}

@@ -1,0 +1,130 @@
+"""WideResNet-38 with dilated last stages, the backbone of SEAM and PPC.
+
+Wu et al., "Wider or Deeper: Revisiting the ResNet Model for Visual Recognition",
+model A1, pre-activation, output stride 8. Block and layer names are those of the
+published weights (b2 .. b7, branch1, branch2a, branch2b1, branch2b2).
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from ppcjax.nn.layers import Conv, FrozenBatchNorm, channel_dropout, shrink
+
+
+class PlainBlock(nn.Module):
+    """Two 3x3 convolutions around a shortcut, after a shared pre-activation.
+
+    The shortcut is a strided 1x1 convolution of the pre-activation where shape
+    changes, else the block's input.
+    """
+
+    mid: int
+    features: int
+    stride: int = 1
+    first_dilation: int = 1
+    dilation: int = 1
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x, extent):
+        """[B, h, w, D] -> the output and the pre-activation."""
+        active = nn.relu(FrozenBatchNorm(name="bn_branch2a")(x))
+        shortcut = x
+        if x.shape[-1] != self.features or self.stride != 1:
+            shortcut = Conv(
+                self.features, 1, self.stride, dtype=self.dtype, name="conv_branch1"
+            )(active)
+        y = Conv(
+            self.mid,
+            stride=self.stride,
+            dilation=self.first_dilation,
+            dtype=self.dtype,
+            name="conv_branch2a",
+        )(active, extent)
+        y = nn.relu(FrozenBatchNorm(name="bn_branch2b1")(y))
+        y = Conv(
+            self.features,
+            dilation=self.dilation,
+            dtype=self.dtype,
+            name="conv_branch2b1",
+        )(y, shrink(extent, self.stride))
+        return shortcut + y, active
+
+
+class BottleneckBlock(nn.Module):
+    """1x1, dilated 3x3 and 1x1 convolutions with channel drop-out between them."""
+
+    features: int
+    dilation: int
+    dropout: float
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x, extent, train):
+        """[B, h, w, D] -> the output and the pre-activation."""
+        active = nn.relu(FrozenBatchNorm(name="bn_branch2a")(x))
+        shortcut = Conv(self.features, 1, dtype=self.dtype, name="conv_branch1")(active)
+        y = Conv(self.features // 4, 1, dtype=self.dtype, name="conv_branch2a")(active)
+        y = nn.relu(FrozenBatchNorm(name="bn_branch2b1")(y))
+        y = channel_dropout(self.dropout, train)(y)
+        y = Conv(
+            self.features // 2,
+            dilation=self.dilation,
+            dtype=self.dtype,
+            name="conv_branch2b1",
+        )(y, extent)
+        y = nn.relu(FrozenBatchNorm(name="bn_branch2b2")(y))
+        y = channel_dropout(self.dropout, train)(y)
+        y = Conv(self.features, 1, dtype=self.dtype, name="conv_branch2b2")(y)
+        return shortcut + y, active
+
+
+class WideResNet38(nn.Module):
+    """The network without its classifier.
+
+    dropout: whether blocks b6 and b7 drop channels (0.3 and 0.5) in training.
+    dtype: type of the convolutions.
+    """
+
+    dropout: bool = True
+    dtype: Any = jnp.float32
+    stride = 8
+
+    @nn.compact
+    def __call__(self, x, extent=None, *, train=False):
+        """Features of normalised images.
+
+        Args:
+            x: [B, H, W, 3], normalised by ImageNet's mean and deviation.
+            extent: [B, 2] true rows and columns, or None.
+            train: whether drop-out is on.
+
+        Returns:
+            stage3 [B, h, w, 512], stage4 [B, h, w, 1024]: pre-activations that enter
+            b5 and b6; embedding [B, h, w, 4096]. h = ceil(H / 8).
+        """
+
+        def plain(name, x, *shape, **dilations):
+            block = PlainBlock(*shape, **dilations, dtype=self.dtype, name=name)
+            return block(x, extent)
+
+        x = Conv(64, dtype=self.dtype, name="conv1a")(x, extent)
+        for stage, features, repeats in ((2, 128, 2), (3, 256, 2), (4, 512, 5)):
+            x, _ = plain(f"b{stage}", x, features, features, 2)
+            extent = shrink(extent, 2)
+            for i in range(1, repeats + 1):
+                x, _ = plain(f"b{stage}_{i}", x, features, features)
+        x, stage3 = plain("b5", x, 512, 1024, dilation=2)
+        for i in (1, 2):
+            x, _ = plain(f"b5_{i}", x, 512, 1024, first_dilation=2, dilation=2)
+        rates = (0.3, 0.5) if self.dropout else (0.0, 0.0)
+        x, stage4 = BottleneckBlock(2048, 4, rates[0], dtype=self.dtype, name="b6")(
+            x, extent, train
+        )
+        x, _ = BottleneckBlock(4096, 4, rates[1], dtype=self.dtype, name="b7")(
+            x, extent, train
+        )
+        embedding = nn.relu(FrozenBatchNorm(name="bn7")(x))
+        return {"stage3": stage3, "stage4": stage4, "embedding": embedding}

@@ -1,0 +1,141 @@
+"""Colour on the device: jitter and normalisation of uint8 batches."""
+
+import chex
+import jax
+import jax.numpy as jnp
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+_GREY = (0.299, 0.587, 0.114)  # ITU-R 601 luma
+
+
+def valid_mask(valid: chex.Array, height: int, width: int) -> jax.Array:
+    """Pixels within rectangles (y0, x0, y1, x1).
+
+    Args:
+        valid: [B, 4] int32.
+        height: rows of the mask.
+        width: columns of the mask.
+
+    Returns:
+        [B, height, width, 1] bool.
+    """
+    y, x = jnp.arange(height)[None], jnp.arange(width)[None]
+    rows = (y >= valid[:, 0:1]) & (y < valid[:, 2:3])
+    columns = (x >= valid[:, 1:2]) & (x < valid[:, 3:4])
+    return (rows[:, :, None] & columns[:, None, :])[..., None]
+
+
+def normalize(
+    image: chex.Array,
+    valid: chex.Array,
+    *,
+    mean: tuple[float, float, float],
+    std: tuple[float, float, float],
+) -> jax.Array:
+    """(image - mean) / std inside the valid rectangle, 0 outside.
+
+    Args:
+        image: [B, H, W, 3] float32 in [0, 1].
+        valid: [B, 4] int32 rectangle (y0, x0, y1, x1).
+        mean: per channel.
+        std: per channel.
+
+    Returns:
+        [B, H, W, 3] float32.
+    """
+    chex.assert_shape(image, (valid.shape[0], None, None, 3))
+    image = (image - _like(image, mean)) / _like(image, std)
+    return jnp.where(valid_mask(valid, *image.shape[1:3]), image, 0.0)
+
+
+def jitter(
+    image: chex.Array,
+    valid: chex.Array,
+    key: chex.PRNGKey,
+    *,
+    strengths: tuple[float, float, float, float],
+) -> jax.Array:
+    """Random brightness, contrast, saturation and hue, in random order per image.
+
+    Factors are uniform in [1 - s, 1 + s] for the first three, and the hue turns by
+    a share of the circle uniform in [-s, s]. Results are clipped to [0, 1]
+    after every step.
+
+    Args:
+        image: [B, H, W, 3] float32 in [0, 1].
+        valid: [B, 4] int32 rectangle over which the mean grey of contrast is taken.
+        key: a PRNG key; row b uses fold_in(key, b), whatever the device.
+        strengths: of brightness, contrast and saturation, each in [0, 1], and of
+            hue, in [0, 0.5].
+
+    Returns:
+        [B, H, W, 3] float32 in [0, 1].
+
+    Deviations: PIL rounds to 8 bits after every step and takes the mean grey over
+        the photo before cropping; here nothing is rounded and the crop is used.
+    """
+    inside = valid_mask(valid, *image.shape[1:3])
+    keys = jax.vmap(lambda row: jax.random.fold_in(key, row))(
+        jnp.arange(image.shape[0])
+    )
+
+    def one(x, mask, image_key):  # [H, W, 3], [H, W, 1]
+        order_key, amount_key = jax.random.split(image_key)
+        order = jax.random.permutation(order_key, 4)
+        amounts = jax.random.uniform(amount_key, (4,), minval=-1.0, maxval=1.0)
+        amounts = amounts * jnp.asarray(strengths)
+        steps = (
+            lambda x: _blend(x, jnp.zeros((1, 1, 1)), 1.0 + amounts[0]),
+            lambda x: _blend(x, _mean_grey(x, mask), 1.0 + amounts[1]),
+            lambda x: _blend(x, _grey(x), 1.0 + amounts[2]),
+            lambda x: turn_hue(x, amounts[3]),
+        )
+        for i in range(4):
+            x = jax.lax.switch(order[i], steps, x)
+        return x
+
+    return jax.vmap(one)(image, inside, keys)
+
+
+def turn_hue(image: chex.Array, turn: chex.Numeric) -> jax.Array:
+    """Turns the hue of the HSV colour model, keeping saturation and value.
+
+    Args:
+        image: [..., 3] RGB in [0, 1].
+        turn: share of the full circle.
+
+    Returns:
+        [..., 3] RGB in [0, 1].
+    """
+    high, low = jnp.max(image, axis=-1), jnp.min(image, axis=-1)
+    chroma = high - low
+    safe = jnp.where(chroma > 0, chroma, 1.0)
+    red, green, blue = image[..., 0], image[..., 1], image[..., 2]
+    sector = jnp.where(
+        high == red,
+        (green - blue) / safe,
+        jnp.where(high == green, 2.0 + (blue - red) / safe, 4.0 + (red - green) / safe),
+    )
+    hue = sector / 6.0 + turn
+    # Each channel is a trapezoid in the hue: f(n) = v - c max(0, min(k, 4 - k, 1)).
+    k = (_like(image, (5.0, 3.0, 1.0)) + hue[..., None] * 6.0) % 6.0
+    fall = jnp.clip(jnp.minimum(k, 4.0 - k), 0.0, 1.0)
+    return high[..., None] - chroma[..., None] * fall
+
+
+def _like(image: jax.Array, values: tuple[float, ...]) -> jax.Array:
+    """Values per channel, shaped to meet `image` [..., 3]."""
+    return jnp.asarray(values, jnp.float32).reshape((1,) * (image.ndim - 1) + (3,))
+
+
+def _grey(image: jax.Array) -> jax.Array:
+    return jnp.sum(image * _like(image, _GREY), axis=-1, keepdims=True)
+
+
+def _mean_grey(image: jax.Array, mask: jax.Array) -> jax.Array:
+    return jnp.sum(_grey(image) * mask, keepdims=True) / jnp.maximum(jnp.sum(mask), 1)
+
+
+def _blend(image: jax.Array, other: jax.Array, factor: jax.Array) -> jax.Array:
+    return jnp.clip(other + factor * (image - other), 0.0, 1.0)

@@ -1,0 +1,259 @@
+"""The sections of report.html, each as HTML text; empty where there is nothing."""
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from ppcjax.evaluate import explain, percent, threshold_text
+from ppcjax.palette import voc_palette
+from ppcjax.plots import line_plot, marker
+
+_TITLES = {"fixed": "Fixed", "chosen": "Chosen", "oracle": "Oracle"}
+
+
+def lead(summary: Mapping[str, Any]) -> str:
+    """What was evaluated, in a line of plain text."""
+    images, masked = summary["images"], summary["images_with_masks"]
+    masks = "all with masks" if masked == images else f"{masked} with masks"
+    masks = masks if masked else "none with a mask"
+    return (
+        f"Method {summary['method']}, step {summary['step']}. "
+        f"Split {summary['split']}: {images} images, {masks}."
+    )
+
+
+def headline(summary: Mapping[str, Any]) -> str:
+    """The mean IoU at the three thresholds."""
+    exported = summary["exported"]
+    note = f"Exported masks: {_at(exported)} ({exported['name']})."
+    if not summary["images_with_masks"]:
+        return _section(
+            "Masks", f"<p>No image has a mask, so nothing is scored. {note}</p>"
+        )
+    cards = (_card(name, summary["thresholds"][name]) for name in _TITLES)
+    over = summary["report_classes"] or summary["classes"]
+    note = f"The mean is over {', '.join(map(escape, over))}. {note}"
+    return _section(
+        f"Mean IoU over {len(over)} classes",
+        "<p>A pixel is foreground where its best class score exceeds a threshold t. "
+        "The same scores at three thresholds, which differ in what they were allowed "
+        f"to look at:</p><div class='cards'>{''.join(cards)}</div>"
+        f"<p class='note'>{note}</p>",
+    )
+
+
+def _at(row: Mapping[str, Any]) -> str:
+    return f"t = {threshold_text(row['threshold'])}"
+
+
+def _card(name: str, row: Mapping[str, Any] | None) -> str:
+    title = f"{marker(name)}{_TITLES[name]}"
+    if row is None:
+        return (
+            f"<div class='card absent'><h3>{title}</h3><div class='value'>not set</div>"
+            "<p>needs a validation split other than this one, with masks</p></div>"
+        )
+    return (
+        f"<div class='card'><h3>{title}<span>{_at(row)}</span></h3>"
+        f"<div class='value'>{percent(row['mean_iou'])}</div>"
+        f"<p>{escape(explain(name, row))}</p></div>"
+    )
+
+
+def curve(summary: Mapping[str, Any]) -> str:
+    """Mean IoU over the threshold, with the three thresholds marked."""
+    if "curve" not in summary:
+        return ""
+    thresholds, means = summary["curve"]["threshold"], summary["curve"]["mean_iou"]
+    rows = {k: row for k, row in summary["thresholds"].items() if row is not None}
+    plot = line_plot(
+        thresholds,
+        [("main", [math.nan if m is None else 100 * m for m in means])],
+        title="Mean IoU over the background threshold",
+        x_label="background threshold t",
+        y_label="mean IoU, %",
+        markers=[
+            (name, row["threshold"], 100 * row["mean_iou"])
+            for name, row in rows.items()
+            if row["mean_iou"] is not None
+        ],
+        zero=True,
+    )
+    plot = plot.replace("</svg>", '<path class="cursor" d=""/></svg>')
+    keys = "".join(
+        f"<li>{marker(name)} {_TITLES[name]}: {_at(row)}, "
+        f"{percent(row['mean_iou'])}</li>"
+        for name, row in rows.items()
+    )
+    return _section(
+        "Mean IoU over the threshold",
+        f"<div class='curve'>{plot}<ul class='legend'>{keys}"
+        "<li>The dashed line follows the slider below.</li></ul></div>",
+    )
+
+
+def class_table(summary: Mapping[str, Any]) -> str:
+    """IoU of every class at the three thresholds, with bars."""
+    if not summary["images_with_masks"]:
+        return ""
+    rows = {k: row for k, row in summary["thresholds"].items() if row is not None}
+    head = "".join(
+        f"<th scope='col'>{marker(name)}{_TITLES[name]} {_at(row)}</th>"
+        for name, row in rows.items()
+    )
+    means = {name: row["mean_iou"] for name, row in rows.items()}
+    body = [_class_row("mean", "Mean", means)]
+    reported = summary["report_classes"] or summary["classes"]
+    for c, class_name in enumerate(summary["classes"]):
+        kind = "" if class_name in reported else "outside"
+        values = {name: row["class_iou"][c] for name, row in rows.items()}
+        body.append(_class_row(kind, f"{_chip(c)}{escape(class_name)}", values))
+    note = "A dash: the class is neither in the masks nor predicted; no mean counts it."
+    if summary["report_classes"]:
+        note += " Grey names are not in the mean."
+    return _section(
+        "IoU of each class",
+        f"<table><thead><tr><th scope='col'>Class</th>{head}</tr></thead>"
+        f"<tbody>{''.join(body)}</tbody></table>"
+        f"<p class='note'>{note}</p>",
+    )
+
+
+def _class_row(kind: str, title: str, values: Mapping[str, float | None]) -> str:
+    cells = "".join(
+        "<td>–</td>"
+        if v is None
+        else f"<td><div class='cell'><b>{percent(v)}</b><span class='bar {name}'>"
+        f"<i style='width:{100 * v:.1f}%'></i></span></div></td>"
+        for name, v in values.items()
+    )
+    return f"<tr class='{kind}'><th scope='row'>{title}</th>{cells}</tr>"
+
+
+def gallery(
+    summary: Mapping[str, Any], tiles: Sequence[Any], thresholds: Sequence[float]
+) -> str:
+    """Photos, scores, masks and truth, and the slider that redraws the masks."""
+    if not tiles:
+        return ""
+    shown = sorted({0}.union(*(_classes_of(tile) for tile in tiles)) - {0})
+    legend = "".join(
+        f"<li>{_chip(c)}{escape(summary['classes'][c])}</li>" for c in shown
+    )
+    if any(tile.has_truth for tile in tiles):
+        legend += f"<li>{_chip(255)}void in the truth</li>"
+    count = f"{len(tiles)} of {summary['images']} images, evenly spaced over the split"
+    items = (_tile(i, tile, summary["classes"]) for i, tile in enumerate(tiles))
+    return _section(
+        "Images",
+        f"<p class='note'>{count}. The slider redraws every predicted mask.</p>"
+        f"{_control(summary, thresholds)}<ul class='legend'>{legend}</ul>"
+        "<noscript><p>Masks and scores are drawn by JavaScript, which is off.</p>"
+        f"</noscript>{''.join(items)}",
+    )
+
+
+def _classes_of(tile) -> set[int]:
+    truth = np.unique(tile.planes[3]).tolist() if tile.has_truth else []
+    return {c for c in (*tile.tags, *truth) if c != 255}
+
+
+def _control(summary: Mapping[str, Any], thresholds: Sequence[float]) -> str:
+    def position(threshold):
+        return int(np.argmin(np.abs(np.asarray(thresholds) - threshold)))
+
+    rows = {k: row for k, row in summary["thresholds"].items() if row is not None}
+    buttons = "".join(
+        f"<button type='button' data-position='{position(row['threshold'])}'>"
+        f"{_TITLES[name]}</button>"
+        for name, row in rows.items()
+    )
+    start = position(summary["exported"]["threshold"])
+    return (
+        "<div class='control'><label for='threshold'>Threshold</label>"
+        f"<input id='threshold' type='range' min='0' max='{len(thresholds) - 1}' "
+        f"step='1' value='{start}' autocomplete='off'>"
+        "<output id='threshold-value' for='threshold'></output>"
+        f"<span class='jump'>{buttons}</span></div>"
+    )
+
+
+def _tile(index: int, tile, classes: Sequence[str]) -> str:
+    name = escape(tile.id)
+    tags = ", ".join(escape(classes[c]) for c in tile.tags) or "no class"
+    source = "tags" if tile.tags_given else "predicted tags"
+    photo = "data:image/jpeg;base64," + base64.b64encode(tile.photo).decode()
+    panels = [("photo", "Photo"), ("scores", "Score of the best class")]
+    panels.append(("prediction", "Predicted mask"))
+    if tile.has_truth:
+        panels.append(("truth", "True mask"))
+    height, width = tile.planes.shape[1:]
+    figures = []
+    for kind, title in panels:
+        # The photo is embedded once; the script puts it under the other panels.
+        picture = (
+            f"<img src='{photo}' alt='Photo {name}: {tags}'>"
+            if kind == "photo"
+            else f"<canvas width='{width}' height='{height}' role='img' "
+            f"aria-label='{title} of {name}'></canvas>"
+        )
+        figures.append(
+            f"<figure class='{kind}'><div class='stack' style='aspect-ratio:"
+            f"{width}/{height}'>{picture}</div><figcaption>{title}</figcaption></figure>"
+        )
+    return (
+        f"<article class='tile' id='tile-{index}'><h3>{name} "
+        f"<span>{source}: {tags}</span></h3>"
+        f"<div class='panels'>{''.join(figures)}</div></article>"
+    )
+
+
+def losses(terms: Mapping[str, tuple[Sequence[int], Sequence[float]]]) -> str:
+    """A small plot of every loss term over the steps."""
+    if not terms:
+        return ""
+    figures = []
+    for name, (steps, values) in terms.items():
+        lines = [("main", values)]
+        if len(values) > 30:
+            lines = [("raw", values), ("smooth", _smooth(values))]
+        plot = line_plot(
+            steps, lines, title=f"Loss {name} over the steps", size=(320, 180)
+        )
+        title = f"{escape(name)}: {values[-1]:.4g} at step {steps[-1]}"
+        figures.append(f"<figure><figcaption>{title}</figcaption>{plot}</figure>")
+    return _section(
+        "Loss terms while training",
+        f"<p class='note'>Over optimizer steps; where two lines, the dark one is "
+        f"smoothed.</p><div class='losses'>{''.join(figures)}</div>",
+    )
+
+
+def _smooth(values: Sequence[float]) -> list[float]:
+    """Centred mean over a tenth of the curve, less towards its ends."""
+    reach = max(len(values) // 20, 1)
+    return [
+        float(np.mean(values[max(i - reach, 0) : i + reach + 1]))
+        for i in range(len(values))
+    ]
+
+
+def skipped(reasons: Mapping[str, str]) -> str:
+    """The images that were left out, and why."""
+    if not reasons:
+        return ""
+    items = "".join(f"<li>{escape(reason)}</li>" for reason in reasons.values())
+    return _section("Skipped images", f"<ul>{items}</ul>")
+
+
+def _chip(class_id: int) -> str:
+    red, green, blue = voc_palette()[class_id]
+    return f"<span class='chip' style='background:rgb({red},{green},{blue})'></span>"
+
+
+def _section(title: str, content: str) -> str:
+    return f"<section><h2>{title}</h2>{content}</section>"

@@ -1,0 +1,79 @@
+"""Reader of MXNet's NDArray lists (`.params`), in NumPy alone."""
+
+import struct
+from pathlib import Path
+
+import numpy as np
+
+from ppcjax.types import UserError
+
+_LIST_MAGIC = 0x112
+_V1, _V2, _V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
+_DTYPES = ("<f4", "<f8", "<f2", "<u1", "<i4", "<i1", "<i8")
+
+
+def read_params(path: str | Path) -> dict[str, np.ndarray]:
+    """Named arrays of a `.params` file.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Arrays by name, such as "arg:conv1a_weight", in MXNet's layout (OIHW).
+
+    Raises:
+        UserError: the file is no such list, or is truncated.
+    """
+    path = Path(path)
+    data = path.read_bytes()
+    try:
+        return _parse(data)
+    except (struct.error, ValueError, IndexError) as error:
+        raise UserError(
+            f"{path}: not a complete MXNet parameter file ({error}); download it again"
+        ) from error
+
+
+def _parse(data: bytes) -> dict[str, np.ndarray]:
+    offset = 0
+
+    def take(form: str) -> tuple:
+        nonlocal offset
+        values = struct.unpack_from("<" + form, data, offset)
+        offset += struct.calcsize("<" + form)
+        return values
+
+    def take_array() -> np.ndarray:
+        nonlocal offset
+        (magic,) = take("I")
+        if magic in (_V2, _V3):
+            (storage,) = take("i")
+            if storage != 0:
+                raise ValueError("an array is sparse")
+        if magic in (_V1, _V2, _V3):
+            (rank,) = take("I")
+            shape = take(f"{rank}q")
+        else:  # the oldest files begin with the rank itself
+            if magic > 32:
+                raise ValueError(f"unknown array magic {magic:#x}")
+            shape = take(f"{magic}I")
+        take("ii")  # device
+        (kind,) = take("i")
+        dtype = np.dtype(_DTYPES[kind])
+        count = int(np.prod(shape, dtype=np.int64))
+        if offset + count * dtype.itemsize > len(data):
+            raise ValueError("the file ends early")
+        array = np.frombuffer(data, dtype, count, offset).reshape(shape)
+        offset += array.nbytes
+        return array
+
+    magic, _, count = take("QQQ")
+    if magic != _LIST_MAGIC:
+        raise ValueError("wrong magic number")
+    arrays = [take_array() for _ in range(count)]
+    names = []
+    for _ in range(take("Q")[0]):
+        (length,) = take("Q")
+        names.append(data[offset : offset + length].decode())
+        offset += length
+    return dict(zip(names, arrays, strict=True))

@@ -1,0 +1,57 @@
+"""Names of published weights for the parameters of ppcjax.
+
+Each function maps a path of a backbone's parameter, such as "b2/conv_branch1/conv/
+kernel", to the name under which a published file keeps it.
+"""
+
+import re
+
+_MXNET_LEAVES = {
+    "scale": ("arg", "gamma"),
+    "bias": ("arg", "beta"),
+    "mean": ("aux", "moving_mean"),
+    "var": ("aux", "moving_var"),
+}
+
+
+def wide_resnet38_mxnet(path: str) -> str:
+    """Name in `ilsvrc-cls_rna-a1_cls1000_ep-0001.params` (Wu et al.).
+
+    b5_1/bn_branch2b1/var -> aux:bn5b1_branch2b1_moving_var
+    b5/conv_branch2a/conv/kernel -> arg:res5a_branch2a_weight
+    """
+    block, *middle, leaf = path.split("/")
+    if block == "conv1a":
+        return "arg:conv1a_weight"
+    if leaf == "kernel":
+        return f"arg:res{_mxnet_block(block)}_{middle[0].removeprefix('conv_')}_weight"
+    kind, suffix = _MXNET_LEAVES[leaf]
+    if block == "bn7":
+        return f"{kind}:bn7_{suffix}"
+    branch = middle[0].removeprefix("bn_")
+    return f"{kind}:bn{_mxnet_block(block)}_{branch}_{suffix}"
+
+
+def _mxnet_block(block: str) -> str:
+    """b5 -> 5a, b5_1 -> 5b1."""
+    stage, repeat = re.fullmatch(r"b(\d)(?:_(\d))?", block).groups()
+    return f"{stage}b{repeat}" if repeat else f"{stage}a"
+
+
+def mobilenet_v2_folded(path: str) -> str:
+    """Name in an npz of folded layers numbered in call order.
+
+    stem/conv/kernel -> 00/conv_2d/kernel
+    block2/depthwise/kernel -> 04/depthwise_conv_2d/kernel
+    """
+    block, *middle, leaf = path.split("/")
+    if block == "stem":
+        number, kind = 0, "conv_2d"
+    elif block == "head":
+        number, kind = 51, "conv_2d"
+    else:
+        layer = ("expand", "depthwise", "project").index(middle[0])
+        # The first block has no expansion, hence one layer less.
+        number = 3 * int(block.removeprefix("block")) - 3 + layer
+        kind = "depthwise_conv_2d" if middle[0] == "depthwise" else "conv_2d"
+    return f"{number:02d}/{kind}/{leaf}"

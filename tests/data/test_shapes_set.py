@@ -1,0 +1,100 @@
+import hashlib
+import itertools
+
+import numpy as np
+import pytest
+
+from data_pipelines import make_source, shapes
+from ppcjax.types import UserError
+
+SCENES = [shapes.scene(0, "train", index, 96) for index in range(100)]
+
+
+def test_bytes_never_change():
+    digest = hashlib.sha256()
+    for split in ("train", "val", "test"):
+        for index in range(8):
+            scene = shapes.scene(0, split, index, 96)
+            digest.update(scene.image.tobytes() + scene.mask.tobytes())
+    assert (
+        digest.hexdigest()
+        == "14e46fa3a51864176154c89283b75be47962a58bbf440500e822fa992a1cf693"
+    )
+
+
+def test_splits_and_seeds_differ():
+    one = shapes.scene(0, "train", 0, 64).image
+    for other in ((0, "val", 0), (0, "train", 1), (1, "train", 0)):
+        assert (shapes.scene(*other, 64).image != one).any()
+
+
+def test_every_tagged_class_shows_a_small_part_of_a_large_body():
+    for scene in SCENES:
+        present = np.unique(scene.mask)[1:]
+        assert 1 <= len(present) <= 3
+        for class_id in present:
+            whole = scene.mask == class_id
+            share = (scene.part & whole).sum() / whole.sum()
+            assert 0.04 < share < 0.4
+        assert not (scene.part & (scene.mask == 0)).any()
+    assert {c for s in SCENES for c in np.unique(s.mask)} == set(range(6))
+
+
+def test_classes_differ_in_the_pattern_of_the_part_only():
+    body = shapes._Body(0, 2, 768, 768, 300, 250, 5, 90, -60, 9)
+    window = shapes._window(body, 96)
+    drawn = [
+        shapes._draw_body(body._replace(class_id=c), window, 96) for c in range(1, 6)
+    ]
+    inside, on_part, _ = drawn[0]
+    for other_inside, other_part, _ in drawn[1:]:
+        np.testing.assert_array_equal(inside, other_inside)
+        np.testing.assert_array_equal(on_part, other_part)
+    for a, b in itertools.combinations([tone[on_part] for *_, tone in drawn], 2):
+        assert 0.15 < (a != b).mean() < 0.85
+
+
+def test_no_body_has_the_colours_of_a_part():
+    muted = np.array(shapes.PALETTE)
+    for tones in shapes.PART_COLOURS:
+        nearest = [abs(muted - np.array(tone)).max(-1).min() for tone in tones]
+        reach = shapes.COLOUR_JITTER + shapes.TEXTURE_STRENGTH[1]
+        assert min(nearest) > reach
+
+
+def test_untagged_bodies_are_background():
+    """Some image has a region of body look, away from all objects, in its mask 0."""
+    background = [s.image[s.mask == 0].reshape(-1, 3).std(0).sum() for s in SCENES]
+    assert np.max(background) > 2 * np.min(background)
+
+
+@pytest.mark.parametrize("size", [32, 64, 97])
+def test_other_sizes(size):
+    scene = shapes.scene(3, "val", 5, size)
+    assert scene.image.shape == (size, size, 3) and scene.mask.max() > 0
+
+
+def test_source_has_masks_and_their_tags():
+    source = make_source({"source": "shapes", "val_size": 5}, "val")
+    assert len(source) == 5 and source.classes == shapes.CLASSES
+    record = source.record(3)
+    expected = shapes.scene(0, "val", 3, 96)
+    np.testing.assert_array_equal(record.photo().pixels, expected.image)
+    np.testing.assert_array_equal(record.mask(), expected.mask)
+    np.testing.assert_array_equal(
+        np.flatnonzero(record.tags()), np.union1d([0], expected.mask)
+    )
+
+
+@pytest.mark.parametrize(
+    ("split", "fields", "message"),
+    [
+        ("dev", {}, "no split 'dev' in shapes"),
+        ("val", {"val_size": 0}, "config.data.val_size is 0"),
+        ("val", {"root": "photos"}, "reads no files"),
+        ("val", {"size": 8.5}, "config.data.size is 8.5"),
+    ],
+)
+def test_wrong_settings(split, fields, message):
+    with pytest.raises(UserError, match=message):
+        make_source({"source": "shapes", **fields}, split)
