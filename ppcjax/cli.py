@@ -31,7 +31,7 @@ def run(main: Callable[[list[str]], None]) -> None:
             # ml_collections reports a missing config file when it is first read.
             _fail(_missing_config(error))
 
-    app.run(guarded, flags_parser=_parse)
+    app.run(guarded, flags_parser=parse)
 
 
 def one_line(main: Callable[..., None], *arguments) -> None:
@@ -54,7 +54,8 @@ def keep_compiled_programs() -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
-def _parse(argv: list[str]) -> list[str]:
+def parse(argv: list[str]) -> list[str]:
+    """Reads the flags and returns what is left; a mistake ends the process."""
     try:
         return flags.FLAGS(argv)
     except (flags.Error, UserError) as error:
