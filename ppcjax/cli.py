@@ -39,6 +39,7 @@ def one_line(main: Callable[..., None], *arguments) -> None:
     # absl lets every library talk; what concerns the user is printed by ppcjax.
     logging.getLogger("jax").setLevel(logging.WARNING)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # and its two lines
     try:
         main(*arguments)
     except UserError as error:
