@@ -1,5 +1,6 @@
 """What the command lines share: a user's mistake is one line and exit code 1."""
 
+import logging
 import os
 import re
 import sys
@@ -19,20 +20,30 @@ def run(main: Callable[[list[str]], None]) -> None:
     """
 
     def guarded(argv):
+        if len(argv) > 1:
+            _fail(
+                f"unexpected argument {argv[1]!r}; options begin with --, and a "
+                "pattern such as 'photos/*.jpg' needs quotes"
+            )
         try:
-            if len(argv) > 1:
-                raise UserError(
-                    f"unexpected argument {argv[1]!r}; options begin with --, and a "
-                    "pattern such as 'photos/*.jpg' needs quotes"
-                )
-            main(argv)
-        except UserError as error:
-            _fail(str(error))
+            one_line(main, argv)
         except OSError as error:
             # ml_collections reports a missing config file when it is first read.
             _fail(_missing_config(error))
 
-    app.run(guarded, flags_parser=_parse)
+    app.run(guarded, flags_parser=parse)
+
+
+def one_line(main: Callable[..., None], *arguments) -> None:
+    """Calls `main`; a `UserError` becomes one line on stderr and exit code 1."""
+    # absl lets every library talk; what concerns the user is printed by ppcjax.
+    logging.getLogger("jax").setLevel(logging.WARNING)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # and its two lines
+    try:
+        main(*arguments)
+    except UserError as error:
+        _fail(_one_line(error))
 
 
 def keep_compiled_programs() -> None:
@@ -44,7 +55,8 @@ def keep_compiled_programs() -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
-def _parse(argv: list[str]) -> list[str]:
+def parse(argv: list[str]) -> list[str]:
+    """Reads the flags and returns what is left; a mistake ends the process."""
     try:
         return flags.FLAGS(argv)
     except (flags.Error, UserError) as error:

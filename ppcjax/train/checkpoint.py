@@ -109,8 +109,11 @@ class Checkpoints:
         return self._manager.reached_preemption(step)
 
     def close(self) -> None:
-        """Ends the background work; call `wait` before to learn of its errors."""
-        self._manager.close()
+        """Ends the background work; Raises: as `save`."""
+        try:
+            self._manager.close()
+        except Exception as error:
+            raise self._explained(error) from error
 
     def _empty_trash(self) -> None:
         if jax.process_index() == 0:

@@ -145,18 +145,29 @@ def _run(
             if step % log_every == 0 or step == steps:
                 logger.scalars(step, meter.means(), meter.rate, left)
 
+    def save() -> None:
+        if done > start:
+            report(meter.fetch())  # a state after a non-finite step is not saved
+            saver.save(state, done)
+
     done = start
     while done < steps and not stopper.stop(saver, done):
-        state, scalars = step_function(state, next(batches))
+        try:
+            batch = next(batches)
+        except Exception:
+            # A photo that cannot be read must not cost the steps before it. Saving
+            # takes all processes, and only this one may have met the error.
+            if jax.process_count() == 1:
+                save()
+                saver.wait()
+            raise
+        state, scalars = step_function(state, batch)
         done += 1
         report(meter.push(done, scalars))
         if done % checkpoint_every == 0 and done < steps:
-            report(meter.fetch())  # a state after a non-finite step is not saved
-            saver.save(state, done)
-    report(meter.fetch())
-    if done > start:
-        saver.save(state, done)
-        saver.wait()
+            save()
+    save()
+    saver.wait()
     if done < steps:
         logger.line(
             f"stopped by {stopper.reason} after step {done} of {steps}; the same "

@@ -37,12 +37,14 @@ def maybe_distributed() -> None:
     given = [name for name in _EXPLICIT if name in os.environ]
     if not given and not _cluster():
         return
+    arguments = _explicit(given) if given else {}
     # Lets every process learn that one of them was told to stop (SIGTERM).
     jax.config.update("jax_enable_preemption_service", True)
-    if not given:
-        jax.distributed.initialize()
-        return
-    missing = [name for name in _EXPLICIT if name not in os.environ]
+    jax.distributed.initialize(**arguments)
+
+
+def _explicit(given: list[str]) -> dict[str, str | int]:
+    missing = [name for name in _EXPLICIT if name not in given]
     if missing:
         raise UserError(f"{given[0]} is set but {' and '.join(missing)} is not")
     address, count, index = (os.environ[name] for name in _EXPLICIT)
@@ -51,9 +53,11 @@ def maybe_distributed() -> None:
             f"JAX_PROCESS_ID={index!r} must be a number below "
             f"JAX_NUM_PROCESSES={count!r}"
         )
-    jax.distributed.initialize(
-        coordinator_address=address, num_processes=int(count), process_id=int(index)
-    )
+    return {
+        "coordinator_address": address,
+        "num_processes": int(count),
+        "process_id": int(index),
+    }
 
 
 def _cluster() -> bool:

@@ -87,9 +87,7 @@ def _from_run(params: Any, path: Path) -> Any:
     saved = {str(k): v for k, v in flatten(checkpoint.restore(path).params)[0]}
     leaves, structure = flatten(params)
     taken = [
-        saved[str(k)]
-        if str(k) in saved and saved[str(k)].shape == leaf.shape
-        else leaf
+        saved[str(k)] if str(k) in saved and saved[str(k)].shape == leaf.shape else leaf
         for k, leaf in leaves
     ]
     if all(new is old for new, (_, old) in zip(taken, leaves, strict=True)):

@@ -100,6 +100,25 @@ def test_nonfinite_loss_stops_before_anything_is_poisoned(tmp_path):
     assert all(np.isfinite(x).all() for x in jax.tree.leaves(kept.params))
 
 
+def test_unreadable_photo_does_not_cost_the_steps_before_it(tmp_path):
+    def batches_from(step):
+        for index, batch in enumerate(toy.batches_from(step), start=step):
+            if index == 7:
+                raise UserError("photo 12.jpg is truncated")
+            yield batch
+
+    with pytest.raises(UserError, match="12.jpg"):
+        loop.fit(
+            toy.method(),
+            toy.optimizer(STEPS),
+            batches_from,
+            steps=STEPS,
+            workdir=tmp_path,
+            seed=0,
+        )
+    assert checkpoint.restore(tmp_path).step == 7
+
+
 def test_run_of_another_config_names_the_fields(tmp_path):
     config = {"method": {"name": "ppc", "temperature": 0.1}, "data": {"root": "a"}}
     toy.fit(tmp_path, steps=3, config=config)

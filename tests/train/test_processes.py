@@ -30,11 +30,23 @@ def start(workdir, *options, **environment):
             "PYTHONPATH": str(ROOT),
             "JAX_PLATFORMS": "cpu",
             "JAX_NUM_CPU_DEVICES": "2",
+            "PYTHONFAULTHANDLER": "1",
             **environment,
         },
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def finish(processes, timeout=30):
+    """Return codes and stderr of processes; where they hang, where they do."""
+    try:
+        errors = [process.communicate(timeout=timeout)[1] for process in processes]
+    except subprocess.TimeoutExpired:
+        for process in processes:
+            process.send_signal(signal.SIGABRT)  # makes Python print its stacks
+        errors = [process.communicate()[1] for process in processes]
+    return [process.returncode for process in processes], errors
 
 
 def wait_for_step(workdir, step, process):
@@ -122,8 +134,8 @@ def test_two_processes_of_four_devices_equal_one(tmp_path):
     ]
     wait_for_step(workdir, 10, processes[0])
     processes[1].send_signal(signal.SIGTERM)  # both must agree on a step
-    errors = [process.communicate(timeout=60)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], errors
+    codes, errors = finish(processes)
+    assert codes == [0, 0], "\n".join(errors)
     stopped = checkpoint.newest_step(workdir)
     assert 10 < stopped < steps
 

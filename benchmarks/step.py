@@ -1,0 +1,148 @@
+"""Speed and memory of the training step of a config, on random data.
+
+    python -m benchmarks.step --config configs/ppc_voc.py --num_classes 21
+
+Prints compile seconds, milliseconds per step, images per second, FLOP per step, the
+share of this machine's measured matrix product rate, and peak memory. Needs no data.
+"""
+
+import argparse
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks import config as configs
+from ppcjax import cli, methods
+from ppcjax.train import mesh as meshes
+from ppcjax.train import optim, step
+from ppcjax.types import UserError
+
+
+def random_batch(*, size: int, crop: int, num_classes: int) -> dict[str, np.ndarray]:
+    """Noise in the shape of a training batch; each image has two tags."""
+    rng = np.random.default_rng(0)
+    tags = np.zeros((size, num_classes), np.float32)
+    tags[:, 0] = 1.0
+    for row in tags:
+        row[rng.choice(np.arange(1, num_classes), 2)] = 1.0
+    return {
+        "image": rng.integers(0, 256, (size, crop, crop, 3), dtype=np.uint8),
+        "valid": np.tile(np.array([0, 0, crop, crop], np.int32), (size, 1)),
+        "tags": tags,
+    }
+
+
+def matmul_rate() -> float:
+    """FLOP per second of a large float32 matrix product on one device."""
+    size = 2048 if jax.default_backend() == "cpu" else 8192
+    x = jnp.ones((size, size), jnp.float32)
+    product = jax.jit(lambda a, b: a @ b)
+    jax.block_until_ready(product(x, x))
+    return 2 * size**3 / min(_seconds(lambda: product(x, x)) for _ in range(10))
+
+
+def measure(
+    settings: Mapping[str, Any], *, num_classes: int, steps: int
+) -> dict[str, float]:
+    """Compiles the step of a config and runs it `steps` times.
+
+    Returns:
+        "compile_s", "step_ms" (median), "images_per_s", "flop" of a step, "share" of
+        the matrix product rate of all devices, "program_mib" (what the compiled
+        step holds on each device), "peak_mib" (of the device, or of the process
+        where the device does not tell).
+    """
+    data = settings["data"]
+    size, crop = data["batch_size"], data["crop"]
+    mesh = meshes.make_mesh()
+    if size % mesh.size:
+        raise UserError(f"batch of {size} images on {mesh.size} devices")
+    batch = random_batch(size=size, crop=crop, num_classes=num_classes)
+    batch = jax.device_put(batch, meshes.sharded(mesh))
+    key = jax.random.key(0)
+    method = methods.make(settings["method"], num_classes)
+    optimizer = optim.make(steps=settings["steps"], **settings["optim"])
+    state = step.create_state(method, optimizer, key, batch, mesh)
+
+    start = time.perf_counter()
+    lowered = step.make_step(method, optimizer, mesh, key).lower(state, batch)
+    compiled = lowered.compile()
+    compile_seconds = time.perf_counter() - start
+    seconds = []
+    for _ in range(steps + 1):
+        start = time.perf_counter()
+        state, scalars = compiled(state, batch)
+        jax.block_until_ready((state, scalars))
+        seconds.append(time.perf_counter() - start)
+    median = statistics.median(seconds[1:])  # the first one warms up
+    peak = _peak_mib()  # before the matrix product takes its own
+    flop = lowered.cost_analysis()["flops"]
+    return {
+        "compile_s": compile_seconds,
+        "step_ms": 1e3 * median,
+        "images_per_s": size / median,
+        "flop": flop,
+        "share": flop / median / (matmul_rate() * mesh.size),
+        "program_mib": _program_bytes(compiled.memory_analysis()) / 2**20,
+        "peak_mib": peak,
+    }
+
+
+def _seconds(function: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    jax.block_until_ready(function())
+    return time.perf_counter() - start
+
+
+def _program_bytes(stats) -> int:
+    return (
+        stats.argument_size_in_bytes
+        + stats.output_size_in_bytes
+        + stats.temp_size_in_bytes
+        - stats.alias_size_in_bytes
+    )
+
+
+def _peak_mib() -> float:
+    stats = jax.devices()[0].memory_stats()
+    if stats and "peak_bytes_in_use" in stats:
+        return stats["peak_bytes_in_use"] / 2**20
+    unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Prints the table of one config."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--config", required=True, help="a .py[:VARIANT] or .json")
+    parser.add_argument("--num_classes", type=int, default=21)
+    parser.add_argument("--steps", type=int, default=5, help="timed steps")
+    parser.add_argument("--batch_size", type=int, help="instead of the config's")
+    parser.add_argument("--crop", type=int, help="pixels, instead of the config's")
+    arguments = parser.parse_args(argv)
+    settings = dict(configs.load(arguments.config))
+    changes = {"batch_size": arguments.batch_size, "crop": arguments.crop}
+    settings["data"] = settings["data"] | {k: v for k, v in changes.items() if v}
+    result = measure(settings, num_classes=arguments.num_classes, steps=arguments.steps)
+    device = jax.devices()[0].device_kind
+    data = settings["data"]
+    print(f"device        {jax.device_count()} x {device}")
+    print(f"batch         {data['batch_size']} x {data['crop']} px")
+    print(f"compile       {result['compile_s']:.1f} s")
+    print(f"step          {result['step_ms']:.1f} ms")
+    print(f"speed         {result['images_per_s']:.1f} images/s")
+    print(f"work          {result['flop'] / 1e9:.1f} GFLOP per step")
+    print(f"share         {result['share']:.1%} of the matrix product rate")
+    print(f"step memory   {result['program_mib']:.0f} MiB per device")
+    print(f"peak memory   {result['peak_mib']:.0f} MiB")
+
+
+if __name__ == "__main__":
+    cli.one_line(main)

@@ -1,0 +1,27 @@
+"""The benchmark of the step runs for a config and for the JSON of a run."""
+
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks import config, step
+from ppcjax.types import UserError
+
+
+def test_step_of_a_config_is_measured():
+    settings = config.load("configs/ppc_shapes.py:cam")
+    settings["data"] |= {"batch_size": 2, "crop": 48}
+    result = step.measure(settings, num_classes=5, steps=2)
+    assert all(np.isfinite(value) and value > 0 for value in result.values())
+    assert result["images_per_s"] == pytest.approx(2e3 / result["step_ms"])
+
+
+def test_config_is_read_from_json_without_ml_collections(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"data": {"crop": 48}}))
+    assert config.load(str(path)) == {"data": {"crop": 48}}
+    with pytest.raises(UserError, match="nope.py"):
+        config.load("nope.py")
+    with pytest.raises(UserError, match="no variant"):
+        config.load("configs/ppc_shapes.py:nope")

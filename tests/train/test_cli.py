@@ -1,0 +1,97 @@
+"""The command line: a mistake is one line and exit code 1; runs can be resumed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from absl import flags
+from ml_collections import config_flags
+
+from ppcjax import cli
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--config.stepz=3"], ["--config.stepz=3", "did you mean 'steps'"]),
+        (["--config.zzz.y=3"], ["--config.zzz.y=3", "no such field"]),
+        (["--config.name.x=3"], ["--config.name.x=3", "no such field"]),
+        (["--config.steps=many"], ["--config.steps=many", "int"]),
+        (["--config.steps=1.5"], ["--config.steps=1.5", "int"]),
+        (["--confg=x"], ["confg", "Did you mean"]),
+        (["--config=configs/nope.py", "--config.steps=2"], ["configs/nope.py"]),
+        (["--config=configs/ppc_shapes.py:nope"], ["nope", "no_intra"]),
+    ],
+)
+def test_wrong_options_are_one_line(options, words, monkeypatch, capsys):
+    values = flags.FlagValues()
+    config_flags.DEFINE_config_file(
+        "config", None, lock_config=True, flag_values=values
+    )
+    argv = ["train.py", "--config=configs/base.py", *options]
+    monkeypatch.setattr(cli.flags, "FLAGS", values)
+    monkeypatch.setattr("sys.argv", argv)  # ml_collections looks for fields here
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(SystemExit) as caught:
+        cli.parse(argv)
+    assert caught.value.code == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1
+    for word in words:
+        assert word in error
+
+
+def train(*options):
+    return subprocess.run(
+        [sys.executable, "train.py", *options],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "JAX_PLATFORMS": "cpu",
+            "JAX_NUM_CPU_DEVICES": "1",
+            "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache" / "jax"),
+        },
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--config=configs/nope.py"], ["configs/nope.py"]),
+        (["--config=configs/ppc_shapes.py", "--config.steps=0"], ["config.steps=0"]),
+        (["--config=configs/ppc_shapes.py", "photo.jpg"], ["photo.jpg"]),
+    ],
+)
+def test_train_fails_with_one_line(options, words, tmp_path):
+    done = train(*options, f"--workdir={tmp_path}")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+    for word in words:
+        assert word in done.stderr
+
+
+def test_train_writes_a_run_once_and_guards_it(tmp_path):
+    options = (
+        "--config=configs/ppc_shapes.py:cam",
+        f"--workdir={tmp_path}",
+        "--config.data.batch_size=2",
+        "--config.data.crop=48",
+        "--config.log_every=1",
+        "--config.steps=2",
+    )
+    first = train(*options)
+    assert first.returncode == 0, first.stderr
+    assert "finished: 2 steps" in first.stderr
+    again = train(*options)
+    assert again.returncode == 0, again.stderr
+    assert "is finished: 2 of 2" in again.stderr
+    other = train(*options, "--config.steps=3", "--config.method.projection=32")
+    assert other.returncode == 1
+    assert "method.projection (there 64, now 32)" in other.stderr
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 2

@@ -1,0 +1,64 @@
+"""Joining several processes: what the environment has to say."""
+
+import pytest
+
+from ppcjax.train import mesh
+from ppcjax.types import UserError
+
+CLUSTERS = (
+    "SLURM_STEP_NODELIST",
+    "OMPI_COMM_WORLD_SIZE",
+    "KUBERNETES_SERVICE_HOST",
+    "JAX_COORDINATOR_ADDRESS",
+    "JAX_NUM_PROCESSES",
+    "JAX_PROCESS_ID",
+)
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Arguments with which the processes would have been joined."""
+    for name in CLUSTERS:
+        monkeypatch.delenv(name, raising=False)
+    made = []
+    monkeypatch.setattr("jax.distributed.initialize", lambda **x: made.append(x))
+    monkeypatch.setattr("jax.config.update", lambda name, value: None)
+    return made
+
+
+def test_one_process_joins_nothing(calls):
+    mesh.maybe_distributed()
+    assert calls == []
+
+
+def test_explicit_addresses_are_passed_on(calls, monkeypatch):
+    monkeypatch.setenv("JAX_COORDINATOR_ADDRESS", "host:1234")
+    monkeypatch.setenv("JAX_NUM_PROCESSES", "2")
+    monkeypatch.setenv("JAX_PROCESS_ID", "1")
+    mesh.maybe_distributed()
+    expected = {
+        "coordinator_address": "host:1234",
+        "num_processes": 2,
+        "process_id": 1,
+    }
+    assert calls == [expected]
+
+
+def test_half_given_or_wrong_addresses_are_user_errors(calls, monkeypatch):
+    monkeypatch.setenv("JAX_COORDINATOR_ADDRESS", "host:1234")
+    with pytest.raises(UserError, match="JAX_NUM_PROCESSES and JAX_PROCESS_ID"):
+        mesh.maybe_distributed()
+    monkeypatch.setenv("JAX_NUM_PROCESSES", "2")
+    monkeypatch.setenv("JAX_PROCESS_ID", "2")
+    with pytest.raises(UserError, match="JAX_PROCESS_ID='2'"):
+        mesh.maybe_distributed()
+    assert calls == []
+
+
+def test_slurm_counts_only_inside_a_step_of_several_tasks(calls, monkeypatch):
+    monkeypatch.setenv("SLURM_NTASKS", "4")  # a batch script sees this as well
+    mesh.maybe_distributed()
+    assert calls == []
+    monkeypatch.setenv("SLURM_STEP_NODELIST", "node[1-4]")
+    mesh.maybe_distributed()
+    assert calls == [{}]
