@@ -28,7 +28,7 @@ CLASSES = ("background", "cross", "rings", "checker", "stripes", "dots")
 
 # The two tones of a part: its body's colour, lighter and darker. A part has no colour
 # of its own: only its pattern tells the class.
-PART_CONTRAST = 70  # grey levels
+PART_CONTRAST = 85  # grey levels
 # Colours of bodies and backgrounds: muted, and far enough apart to be told apart.
 PALETTE = (
     *((150, 110, 80), (95, 125, 90), (95, 115, 150), (165, 150, 110), (120, 90, 125)),
@@ -41,7 +41,7 @@ DISTRACTORS = (0, 2)
 # Lengths in units of 1/1024 of the image side.
 BODY_LENGTH = (230, 310)  # long half axis: bodies are 45 to 60 % of the side
 BODY_WIDTH = (105, 145)  # short half axis
-PART_SHARE = 620  # half width of the part in 1/1024 of the shorter half axis
+PART_SHARE = 680  # half width of the part in 1/1024 of the shorter half axis
 PART_OFFSET = (560, 680)  # from the body's centre, in 1/1024 of the long half axis
 MARGIN = 90  # least distance of centres of bodies and parts from the border
 GAP = 900  # least distance of two centres, in 1/1024 of the sum of their mean radii

@@ -1,0 +1,53 @@
+"""PPC on VOC-style photos with the ImageNet MobileNetV2, for machines without a GPU.
+
+Point data.root at the photos and init_from at the weights.
+Run: python train.py --config configs/ppc_mobilenet.py[:VARIANT]   (configs/ppc.py)
+"""
+
+from configs import base, ppc
+
+
+def get_config(variant=""):
+    c = base.get_config()
+    c.name = "ppc_mobilenet"
+    c.steps = 391  # one pass over 3,131 images in batches of 8
+    c.log_every = 20
+    c.checkpoint_every = 50
+    c.init_from = "~/data/weights/mobilenet_v2_imagenet.npz"
+    c.method = dict(
+        name="ppc",
+        backbone="mobilenet_v2",
+        dtype="float32",
+        small_view=64,  # pixels
+        min_pooling=1.0,
+        equivariance=1.0,
+        cross_equivariance=1.0,
+        cross_prototype=0.1,
+        cross_cam=0.1,
+        intra=0.1,
+        maps="refined",
+    )
+    c.data = dict(
+        source="voc",
+        root="~/data/VOC2012",
+        tags="auto",
+        batch_size=8,
+        crop=224,  # pixels
+        long_side=(224, 384),  # pixels
+        train_split="train_aug",
+        val_split="",
+        eval_split="train",
+        on_bad_image="stop",
+        workers=0,
+    )
+    c.optim = dict(
+        name="sgd",
+        lr=0.01,
+        momentum=0.9,
+        weight_decay=5e-4,
+        power=0.9,
+        lr_mults=((r"^heads/", 10.0),),
+        frozen=(r"backbone/(stem|block[1-3])/",),  # low layers, as in the release
+    )
+    c.eval = dict(threshold=0.26, scales=(1.0, 1.5), report_classes=())
+    return ppc.vary(c, variant)
