@@ -38,7 +38,7 @@ def start(workdir, *options, **environment):
     )
 
 
-def finish(processes, timeout=30):
+def finish(processes, timeout=90):
     """Return codes and stderr of processes; where they hang, where they do."""
     try:
         errors = [process.communicate(timeout=timeout)[1] for process in processes]
