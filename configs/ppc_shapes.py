@@ -9,7 +9,7 @@ from configs import base, ppc
 def get_config(variant=""):
     c = base.get_config()
     c.name = "ppc_shapes"
-    c.steps = 600
+    c.steps = 900
     c.checkpoint_every = 300
     c.method = dict(
         name="ppc",
@@ -27,12 +27,14 @@ def get_config(variant=""):
         cross_prototype=0.1,
         cross_cam=0.1,
         intra=0.1,
+        contrast_start=300,
+        pseudo_threshold=0.07,
         maps="refined",
     )
     c.data = dict(
         source="shapes",
         size=96,
-        batch_size=16,
+        batch_size=8,
         crop=96,
         long_side=(96, 128),  # pixels, of the longer side before cropping
         train_split="train",

@@ -40,6 +40,7 @@ def ppc(
     cross_prototype: float = 0.1,
     cross_cam: float = 0.1,
     intra: float = 0.1,
+    contrast_start: int = 0,
     temperature: float = 0.1,
     pseudo_threshold: float = 0.2,
     prototype_share: float = 0.125,
@@ -73,6 +74,9 @@ def ppc(
         cross_prototype: weight w_cp.
         cross_cam: weight w_cc.
         intra: weight w_intra.
+        contrast_start: step from which the contrasts count. 0 as released; a network
+            trained from scratch has nothing to contrast before its maps mean
+            something.
         temperature: t of the contrasts.
         pseudo_threshold: background score in pseudo labels.
         prototype_share: K of a prototype, as a share of one image's grid cells.
@@ -143,7 +147,6 @@ def ppc(
         return colour.normalize(image, batch["valid"], mean=entry.mean, std=entry.std)
 
     def loss(params, model_state, batch, key, step):
-        del step  # no term is scheduled
         colour_key, first_key, second_key, pixel_key = jax.random.split(key, 4)
         tags = batch["tags"]
         image = prepare(batch, colour_key)
@@ -173,7 +176,9 @@ def ppc(
                 temperature=temperature,
             )
             terms |= contrast_terms
-        weights = {"classification": 1.0} | seam_weights | contrast_weights
+        started = step >= contrast_start
+        weights = {"classification": 1.0} | seam_weights
+        weights |= {name: w * started for name, w in contrast_weights.items()}
         total = sum(weights[name] * term for name, term in terms.items())
         scalars = {f"loss/{name}": term for name, term in terms.items()}
         return total, (model_state, scalars | {"loss/total": total} | stats)
