@@ -18,7 +18,7 @@ def get_config(variant=""):
         name="ppc",
         backbone="mobilenet_v2",
         dtype="float32",
-        small_view=64,  # pixels
+        small_view=96,  # pixels
         min_pooling=1.0,
         equivariance=1.0,
         cross_equivariance=1.0,
@@ -42,12 +42,12 @@ def get_config(variant=""):
     )
     c.optim = dict(
         name="sgd",
-        lr=0.01,
+        lr=0.003,
         momentum=0.9,
         weight_decay=5e-4,
         power=0.9,
         lr_mults=((r"^heads/", 10.0),),
         frozen=(r"backbone/(stem|block[1-3])/",),  # low layers, as in the release
     )
-    c.eval = dict(threshold=0.26, scales=(1.0, 1.5), report_classes=())
+    c.eval = dict(threshold=0.26, scales=(0.5, 1.0), report_classes=())
     return ppc.vary(c, variant)

@@ -73,8 +73,16 @@ class Conv(nn.Module):
             feature_group_count=self.groups,
             use_bias=self.use_bias,
             dtype=self.dtype,
+            # A matrix product has faster gradients than a 1x1 convolution on CPUs.
+            conv_general_dilated=_matrix_product if self.kernel == 1 else None,
             name="conv",
         )(x)
+
+
+def _matrix_product(x, kernel, strides, *_, precision=None, **__):
+    """`jax.lax.conv_general_dilated` for kernels of side 1 without padding."""
+    x = x[:, :: strides[0], :: strides[1]]
+    return jnp.einsum("bhwi,io->bhwo", x, kernel[0, 0], precision=precision)
 
 
 class FrozenBatchNorm(nn.Module):

@@ -4,9 +4,11 @@ Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", CVPR 2
 For machines without an accelerator.
 """
 
+import functools
 from typing import Any
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 
 from ppcjax.nn.layers import Conv, clip_to, shrink
@@ -42,22 +44,65 @@ class DepthwiseConv(nn.Module):
         ).astype(self.dtype)
         bias = self.param("bias", nn.initializers.zeros, (channels,))
         x = clip_to(x, extent)
-        height, width = (-(-n // self.stride) for n in x.shape[1:3])
-        # At stride 2 the ImageNet weights know padding after the image only.
-        low = 0 if self.stride == 2 else self.dilation
-        high = 2 * self.dilation - low
-        x = jnp.pad(x, ((0, 0), (low, high), (low, high), (0, 0)))
-        y = bias.astype(self.dtype)[None, None, None]
-        for i in range(3):
-            for j in range(3):
-                top, left = i * self.dilation, j * self.dilation
-                window = x[
-                    :,
-                    top : top + (height - 1) * self.stride + 1 : self.stride,
-                    left : left + (width - 1) * self.stride + 1 : self.stride,
-                ]
-                y = y + window * kernel[i, j][None, None]
-        return y
+        if self.stride == 1:
+            y = filter_channels(x, kernel, self.dilation)
+        else:
+            # At stride 2 the ImageNet weights know padding after the image only.
+            y = _sum_of_taps(_windows(x, 0, 2, self.dilation, self.stride), kernel)
+        return y + bias.astype(self.dtype)[None, None, None]
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def filter_channels(x: jax.Array, kernel: jax.Array, dilation: int) -> jax.Array:
+    """Filters each channel by its own 3x3 kernel, at stride 1 with zero padding.
+
+    The gradient is written out: that of a slice is a padded copy, and nine of them
+    a tap cost more than the filter itself.
+
+    Args:
+        x: [B, h, w, D].
+        kernel: [3, 3, 1, D].
+        dilation: spacing of the taps.
+
+    Returns:
+        [B, h, w, D].
+    """
+    return _sum_of_taps(_windows(x, dilation, dilation, dilation, 1), kernel)
+
+
+def _filter_forward(x, kernel, dilation):
+    return filter_channels(x, kernel, dilation), (x, kernel)
+
+
+def _filter_backward(dilation, residuals, gradient):
+    x, kernel = residuals
+    g_x = filter_channels(gradient, kernel[::-1, ::-1], dilation)
+    windows = _windows(x, dilation, dilation, dilation, 1)
+    taps = [jnp.einsum("bhwd,bhwd->d", window, gradient) for window in windows]
+    return g_x, jnp.stack(taps).reshape(kernel.shape)
+
+
+filter_channels.defvjp(_filter_forward, _filter_backward)
+
+
+def _windows(x, low: int, high: int, dilation: int, stride: int) -> list[jax.Array]:
+    """The nine shifted views of `x`, padded by `low` zeros before and `high` after."""
+    height, width = (-(-n // stride) for n in x.shape[1:3])
+    x = jnp.pad(x, ((0, 0), (low, high), (low, high), (0, 0)))
+    return [
+        x[
+            :,
+            top : top + (height - 1) * stride + 1 : stride,
+            left : left + (width - 1) * stride + 1 : stride,
+        ]
+        for top in (0, dilation, 2 * dilation)
+        for left in (0, dilation, 2 * dilation)
+    ]
+
+
+def _sum_of_taps(windows: list[jax.Array], kernel: jax.Array) -> jax.Array:
+    taps = kernel.reshape(9, 1, 1, 1, -1)
+    return sum(window * tap for window, tap in zip(windows, taps, strict=True))
 
 
 class InvertedResidual(nn.Module):
