@@ -28,7 +28,6 @@ def get_config(variant=""):
         cross_cam=0.1,
         intra=0.1,
         contrast_start=300,
-        pseudo_threshold=0.07,
         maps="refined",
     )
     c.data = dict(
@@ -49,5 +48,5 @@ def get_config(variant=""):
         power=0.9,
         lr_mults=((r"heads/affinity", 0.1),),
     )
-    c.eval = dict(threshold=0.26, scales=(1.0, 1.5))
+    c.eval = dict(threshold=0.26, scales=(1.0,))
     return ppc.vary(c, variant)
