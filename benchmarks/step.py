@@ -45,7 +45,7 @@ def matmul_rate() -> float:
     x = jnp.ones((size, size), jnp.float32)
     product = jax.jit(lambda a, b: a @ b)
     jax.block_until_ready(product(x, x))
-    return 2 * size**3 / min(_seconds(lambda: product(x, x)) for _ in range(10))
+    return 2 * size**3 / min(seconds(lambda: product(x, x)) for _ in range(10))
 
 
 def measure(
@@ -75,13 +75,13 @@ def measure(
     lowered = step.make_step(method, optimizer, mesh, key).lower(state, batch)
     compiled = lowered.compile()
     compile_seconds = time.perf_counter() - start
-    seconds = []
+    times = []
     for _ in range(steps + 1):
         start = time.perf_counter()
         state, scalars = compiled(state, batch)
         jax.block_until_ready((state, scalars))
-        seconds.append(time.perf_counter() - start)
-    median = statistics.median(seconds[1:])  # the first one warms up
+        times.append(time.perf_counter() - start)
+    median = statistics.median(times[1:])  # the first one warms up
     peak = _peak_mib()  # before the matrix product takes its own
     flop = lowered.cost_analysis()["flops"]
     return {
@@ -95,7 +95,8 @@ def measure(
     }
 
 
-def _seconds(function: Callable[[], Any]) -> float:
+def seconds(function: Callable[[], Any]) -> float:
+    """Wall time of one call, its result awaited."""
     start = time.perf_counter()
     jax.block_until_ready(function())
     return time.perf_counter() - start

@@ -10,7 +10,7 @@ def get_config(variant=""):
     c = ppc_mobilenet.get_config(variant)
     c.name = c.name.replace("mobilenet", "folder")
     c.steps = 1000
-    del c.data.tags
+    del c.data.tags, c.data.tfds_dir
     c.data.source = "folder"
     c.data.root = ""  # the folder of photos
     c.data.masks = ""  # a folder of masks, for evaluation only

@@ -1,7 +1,7 @@
 """PPC on SEAM: VOC 2012 train_aug from tags, WideResNet-38, as published.
 
-Du et al., CVPR 2022; every constant is that of the released program. Needs VOC 2012 with
-SBD's masks in data.root and the ImageNet weights that the file name below tells.
+Du et al., CVPR 2022; every constant is that of the released program. Needs VOC 2012
+with SBD's masks in data.root, and in init_from the ImageNet weights of Wu et al.
 Run: python train.py --config configs/ppc_voc.py[:VARIANT]   (configs/ppc.py)
 """
 
@@ -32,7 +32,8 @@ def get_config(variant=""):
     c.data = dict(
         source="voc",
         root="~/data/VOC2012",
-        tags="auto",
+        tags="auto",  # tags.csv, else XML, else from the masks
+        tfds_dir="",  # records prepared with data_pipelines.voc_builder
         batch_size=8,
         crop=448,  # pixels
         long_side=(448, 768),  # pixels
