@@ -34,6 +34,11 @@ flags.DEFINE_float(
 )
 flags.DEFINE_integer("limit", None, "only so many images, evenly spaced", 1)
 flags.DEFINE_bool("scores", True, "write score arrays (scores/ID.npz)")
+flags.DEFINE_list(
+    "report_classes",
+    None,
+    "classes that the mean is taken over (default: the config's)",
+)
 flags.DEFINE_enum("on_bad_image", None, ["stop", "skip"], "default: the config's")
 
 
@@ -41,6 +46,9 @@ def main(_) -> None:
     """Evaluates what the flags name; writes files and the report."""
     cli.keep_compiled_programs()
     run = load_run(FLAGS.ckpt, threshold=FLAGS.threshold)
+    if FLAGS.report_classes is not None:
+        metric = run.metric | {"report_classes": tuple(FLAGS.report_classes)}
+        run = run._replace(metric=metric)
     data = dict(run.config["data"])
     data["on_bad_image"] = FLAGS.on_bad_image or data.get("on_bad_image", "stop")
     split = FLAGS.split or data["eval_split"]

@@ -57,6 +57,8 @@ def keep_compiled_programs() -> None:
 
 def parse(argv: list[str]) -> list[str]:
     """Reads the flags and returns what is left; a mistake ends the process."""
+    # --on-bad-image is as good as --on_bad_image.
+    argv = [re.sub(r"^--[\w.-]+", lambda m: _underscored(m[0]), a) for a in argv]
     try:
         return flags.FLAGS(argv)
     except (flags.Error, UserError) as error:
@@ -67,6 +69,10 @@ def parse(argv: list[str]) -> list[str]:
         _fail(_unknown_field(argv, str(error)))
     except OSError as error:
         _fail(_missing_config(error))
+
+
+def _underscored(option: str) -> str:
+    return "--" + option[2:].replace("-", "_")
 
 
 def _origin(error: BaseException) -> str:
