@@ -37,7 +37,7 @@ flags.DEFINE_bool("scores", True, "write score arrays (scores/ID.npz)")
 flags.DEFINE_list(
     "report_classes",
     None,
-    "classes that the mean is taken over (default: the config's)",
+    "classes that the mean is taken over; default: the config's",
 )
 flags.DEFINE_enum("on_bad_image", None, ["stop", "skip"], "default: the config's")
 
