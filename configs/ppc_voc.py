@@ -1,7 +1,7 @@
 """PPC on SEAM: VOC 2012 train_aug from tags, WideResNet-38, as published.
 
-Du et al., CVPR 2022; every constant is that of the released program. Needs VOC 2012 with
-SBD's masks in data.root and the ImageNet weights that the file name below tells.
+Du et al., CVPR 2022; every constant is that of the released program. Needs VOC 2012
+with SBD's masks in data.root and the ImageNet weights that the file name below tells.
 Run: python train.py --config configs/ppc_voc.py[:VARIANT]   (configs/ppc.py)
 """
 
