@@ -47,7 +47,7 @@ def mean_iou_sweep(
     Returns:
         The metric.
 
-    Source: SEAM evaluation.py; sweep of spec/ppc.md 6.2.
+    Source: evaluation.py of SEAM, whose sweep this is.
     Deviations: the original is absent="zero". The two differ only where a data set
         lacks a class altogether, which PASCAL VOC does not.
     """

@@ -7,7 +7,7 @@ true size: the network (see `ppcjax.nn.layers`), the resizing and the normalisat
 The result is that of the unpadded image, and a data set of hundreds of sizes needs
 a handful of programs.
 
-Source: usr922/wseg, multi-scale CAM; spec/ppc.md 6.1.
+Source: multi-scale inference of the released PPC (usr922/wseg).
 """
 
 from collections.abc import Iterable, Iterator, Sequence

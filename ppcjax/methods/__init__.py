@@ -35,5 +35,5 @@ def make(settings: Mapping[str, Any], num_classes: int) -> Method:
         )
     try:
         return METHODS[name](num_classes, **arguments)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:  # TypeError: a field the backbone lacks
         raise UserError(f"method {name!r}: {error}") from error

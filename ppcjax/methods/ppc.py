@@ -96,8 +96,14 @@ def ppc(
     """
     if num_classes < 2:
         raise ValueError("ppc needs a background and at least one more class")
+    if background not in range(num_classes):
+        raise ValueError(f"background={background}: there are {num_classes} channels")
     if maps not in ("refined", "cam"):
         raise ValueError(f"maps={maps!r}: choose 'refined' or 'cam'")
+    if len(jitter) != 4:
+        raise ValueError(f"jitter={jitter}: give four strengths")
+    if not temperature > 0:
+        raise ValueError(f"temperature={temperature}: give a number above 0")
     module, entry = backbones.make(
         backbone, dtype=jnp.dtype(dtype), **(backbone_settings or {})
     )

@@ -48,7 +48,8 @@ class DepthwiseConv(nn.Module):
             y = filter_channels(x, kernel, self.dilation)
         else:
             # At stride 2 the ImageNet weights know padding after the image only.
-            y = _sum_of_taps(_windows(x, 0, 2, self.dilation, self.stride), kernel)
+            windows = _windows(x, 0, 2 * self.dilation, self.dilation, self.stride)
+            y = _sum_of_taps(windows, kernel)
         return y + bias.astype(self.dtype)[None, None, None]
 
 

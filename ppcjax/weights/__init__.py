@@ -1,5 +1,6 @@
 """Starting a network from weights on disk: published files or another run."""
 
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -38,9 +39,19 @@ def load_into(params: Any, path: str | Path) -> Any:
         arrays = read_params(path)
         return _fill(params, arrays, names.wide_resnet38_mxnet, path, oihw=True)
     if path.suffix == ".npz":
-        arrays = dict(np.load(path))
+        arrays = _read_npz(path)
         return _fill(params, arrays, names.mobilenet_v2_folded, path)
     raise UserError(f"init_from: {path} is neither .params nor .npz nor a run")
+
+
+def _read_npz(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path) as file:
+            return dict(file)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"init_from: {path} is not a complete npz file ({error}); download it again"
+        ) from error
 
 
 def _fill(

@@ -1,5 +1,6 @@
 """Reader of MXNet's NDArray lists (`.params`), in NumPy alone."""
 
+import math
 import struct
 from pathlib import Path
 
@@ -58,9 +59,9 @@ def _parse(data: bytes) -> dict[str, np.ndarray]:
                 raise ValueError(f"unknown array magic {magic:#x}")
             shape = take(f"{magic}I")
         take("ii")  # device
-        (kind,) = take("i")
+        (kind,) = take("I")
         dtype = np.dtype(_DTYPES[kind])
-        count = int(np.prod(shape, dtype=np.int64))
+        count = math.prod(shape)
         if offset + count * dtype.itemsize > len(data):
             raise ValueError("the file ends early")
         array = np.frombuffer(data, dtype, count, offset).reshape(shape)
@@ -74,6 +75,6 @@ def _parse(data: bytes) -> dict[str, np.ndarray]:
     names = []
     for _ in range(take("Q")[0]):
         (length,) = take("Q")
-        names.append(data[offset : offset + length].decode())
-        offset += length
+        (name,) = take(f"{length}s")
+        names.append(name.decode())
     return dict(zip(names, arrays, strict=True))

@@ -1,0 +1,157 @@
+"""Shapes, sizes, and exactness on padded canvases of every backbone."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ppcjax.nn import backbones
+from ppcjax.nn.init import initialize
+from ppcjax.nn.wide_resnet38 import BottleneckBlock, PlainBlock
+
+KEY = jax.random.key(0)
+# Channels of stage3, stage4 and embedding.
+CHANNELS = {
+    "wide_resnet38": (512, 1024, 4096),
+    "mobilenet_v2": (32, 96, 1280),
+    "small_resnet": (32, 32, 32),
+}
+SETTINGS = {"small_resnet": {"width": 8}}
+
+
+def _make(name):
+    return backbones.make(name, **SETTINGS.get(name, {}))[0]
+
+
+def _count(tree):
+    return sum(leaf.size for leaf in jax.tree.leaves(tree))
+
+
+@pytest.mark.parametrize("name", backbones.BACKBONES)
+def test_endpoints_at_even_and_odd_sizes(name):
+    module = _make(name)
+    variables = jax.eval_shape(module.init, KEY, jnp.zeros((1, 32, 32, 3)))
+    for height, width in ((64, 48), (37, 51)):
+        image = jax.ShapeDtypeStruct((2, height, width, 3), jnp.float32)
+        endpoints = jax.eval_shape(module.apply, variables, image)
+        assert set(endpoints) == {"stage3", "stage4", "embedding"}
+        grid = -(-height // module.stride), -(-width // module.stride)
+        for endpoint, channels in zip(
+            ("stage3", "stage4", "embedding"), CHANNELS[name], strict=True
+        ):
+            assert endpoints[endpoint].shape == (2, *grid, channels), endpoint
+
+
+def test_parameter_count_of_mobilenet_v2():
+    """Of its 52 convolutions with bias, layer by layer."""
+    layers = [(3, 3, 3, 32)]
+    width = 32
+    for expansion, features, repeats, _ in (
+        *((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2)),
+        *((6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)),
+    ):
+        for _ in range(repeats):
+            wide = expansion * width
+            layers += [(1, 1, width, wide)] if expansion > 1 else []
+            layers += [(3, 3, 1, wide), (1, 1, wide, features)]
+            width = features
+    layers.append((1, 1, width, 1280))
+    assert len(layers) == 52
+    expected = sum(np.prod(shape) + shape[-1] for shape in layers)
+    module = _make("mobilenet_v2")
+    variables = jax.eval_shape(module.init, KEY, jnp.zeros((1, 32, 32, 3)))
+    assert _count(variables) == expected
+
+
+def test_small_resnet_has_the_parameters_of_its_stages():
+    """At width w: a stem, then blocks to w, 2w, 4w and 4w; a shortcut where wider."""
+    w = 8
+    widths = [(w, w), (w, 2 * w), (2 * w, 4 * w), (4 * w, 4 * w)]
+    expected = 9 * 3 * w + 2 * w
+    for before, after in widths:
+        expected += 9 * before * after + 9 * after * after + 4 * after
+        expected += before * after + 2 * after if before != after else 0
+    image = jnp.zeros((1, 32, 32, 3))
+    variables = jax.eval_shape(_make("small_resnet").init, KEY, image)
+    assert _count(variables["params"]) == expected
+
+
+@pytest.mark.parametrize("name", ["small_resnet", "mobilenet_v2"])
+def test_padding_changes_nothing(name):
+    module, height, width = _make(name), 21, 30
+    image = np.random.default_rng(0).standard_normal((1, height, width, 3))
+    image = image.astype(np.float32)
+    variables = initialize(module, KEY, image)
+    # Biases and means of trained networks are not zero, so padding would leak.
+    variables = jax.tree.map(lambda x: x + 0.1, variables)
+    loud = np.full((1, 40, 48, 3), 7, np.float32)
+    loud[:, :height, :width] = image
+    exact = jax.jit(module.apply)(variables, image)
+    padded = jax.jit(module.apply)(variables, loud, np.array([[height, width]]))
+    for endpoint, value in exact.items():
+        h, w = value.shape[1:3]
+        scale = np.abs(value).max()
+        np.testing.assert_allclose(
+            padded[endpoint][:, :h, :w], value, atol=2e-5 * scale, err_msg=endpoint
+        )
+
+
+@pytest.mark.parametrize(
+    "block, mode",
+    [
+        (PlainBlock(4, 6, 2, dilation=2), {}),
+        (BottleneckBlock(8, 4, 0.3), {"train": False}),
+    ],
+    ids=["plain", "bottleneck"],
+)
+def test_padding_changes_nothing_in_blocks_of_wide_resnet38(block, mode):
+    x = np.random.default_rng(0).standard_normal((1, 12, 14, 5)).astype(np.float32)
+    small = x[:, :7, :9]
+    variables = initialize(block, KEY, x, None, **mode)
+    variables = jax.tree.map(lambda x: x + 0.1, variables)
+    exact = block.apply(variables, small, None, **mode)
+    padded = block.apply(variables, x, np.array([[7, 9]]), **mode)
+    for ours, expected in zip(padded, exact, strict=True):
+        h, w = expected.shape[1:3]
+        np.testing.assert_allclose(ours[:, :h, :w], expected, atol=1e-4)
+
+
+def test_small_resnet_normalises_by_batch_in_training_and_by_memory_in_evaluation():
+    module = _make("small_resnet")
+    image = np.random.default_rng(0).standard_normal((4, 16, 16, 3)).astype(np.float32)
+    variables = initialize(module, KEY, image)
+
+    @jax.jit
+    def train(variables, x):
+        return module.apply(variables, x, train=True, mutable=["batch_stats"])
+
+    out, updated = train(variables, image)
+    shifted, _ = train(variables, 3 * image)
+    # The stem is linear: the batch's own scale cancels.
+    np.testing.assert_allclose(out["stage3"], shifted["stage3"], atol=1e-3)
+    evaluate = jax.jit(module.apply)
+    before, after = (evaluate(v, image) for v in (variables, {**variables, **updated}))
+    assert np.abs(before["stage3"] - after["stage3"]).max() > 1e-2
+    # Momentum 0.9: a tenth of what the batch says, nine tenths of what was.
+    kernel = variables["params"]["stem"]["conv"]["kernel"]
+    stem = jax.lax.conv_general_dilated(
+        image, kernel, (2, 2), ((1, 1),) * 2, dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+    stats = updated["batch_stats"]["BatchNorm_0"]
+    np.testing.assert_allclose(stats["mean"], 0.1 * stem.mean((0, 1, 2)), atol=1e-5)
+    expected = 0.9 + 0.1 * np.var(stem, axis=(0, 1, 2))
+    np.testing.assert_allclose(stats["var"], expected, rtol=1e-4)
+
+
+def test_bfloat16_keeps_float32_parameters():
+    module, _ = backbones.make("mobilenet_v2", dtype=jnp.bfloat16)
+    variables = jax.eval_shape(module.init, KEY, jnp.zeros((1, 32, 32, 3)))
+    assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
+    image = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
+    out = jax.eval_shape(module.apply, variables, image)
+    assert out["embedding"].dtype == jnp.bfloat16
+
+
+def test_unknown_name():
+    with pytest.raises(ValueError, match="resnet9.*known are wide_resnet38"):
+        backbones.make("resnet9")
