@@ -1,11 +1,11 @@
 import re
 
-import fake_data
 import numpy as np
 import pytest
 
 from data_pipelines import make_eval, make_source
 from ppcjax.types import IGNORE, UserError
+from tests.data import fake_data
 
 
 def config(root, **fields):

@@ -1,13 +1,13 @@
 import io
 import re
 
-import fake_data
 import numpy as np
 import pytest
 from PIL import Image
 
 from data_pipelines.images import read_mask, read_photo
 from ppcjax.types import IGNORE, UserError
+from tests.data import fake_data
 
 RGB = fake_data.picture()
 

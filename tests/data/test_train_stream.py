@@ -2,13 +2,13 @@ import itertools
 import subprocess
 import sys
 
-import fake_data
 import ml_collections
 import numpy as np
 import pytest
 
 from data_pipelines import make_source, make_train, order
 from ppcjax.types import IGNORE, UserError
+from tests.data import fake_data
 
 SHAPES = {
     "source": "shapes",

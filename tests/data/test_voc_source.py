@@ -1,6 +1,5 @@
 import re
 
-import fake_data
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
@@ -8,6 +7,7 @@ import tensorflow_datasets as tfds
 from data_pipelines import make_eval, make_source, voc_builder
 from data_pipelines.sources.voc import CLASSES
 from ppcjax.types import UserError
+from tests.data import fake_data
 
 
 @pytest.fixture(scope="module")
