@@ -42,11 +42,16 @@ def views():
         refined = np.float32(np.maximum(_formula(function, r, 16, C), 0))
         refined[..., 17:] = 0
         projection = np.float32(np.maximum(_formula(function, p, 16, 8), 0))
-        output = CamOutput(refined, refined, projection)
-        view = ppc_terms.contrast_view(output, TAGS, (16, 16), threshold=0.2)
-        top = prototypes.most_confident(view.scores, 32)
-        out.append((view, top, prototypes.estimate(view.features, view.scores, top)))
+        out.append(_view(CamOutput(refined, refined, projection)))
     return out
+
+
+@jax.jit
+def _view(output):
+    """A view as the contrasts see it, the pixels of its prototypes, and these."""
+    view = ppc_terms.contrast_view(output, TAGS, (16, 16), threshold=0.2)
+    top = prototypes.most_confident(view.scores, 32)
+    return view, top, prototypes.estimate(view.features, view.scores, top)
 
 
 class TestContrasts:
@@ -124,8 +129,8 @@ def outputs():
         features = np.float32(_formula(np.cos, wave, size, 6))
         # Some maxima differ by 1e-8 only: float32 would keep two classes of a pixel.
         with jax.enable_x64(True):
-            cleaned = np.float32(cam.clean(maps))
-        refined = cam.pixel_correlation(cleaned, features)
+            cleaned = np.float32(jax.jit(cam.clean)(maps))
+        refined = jax.jit(cam.pixel_correlation)(cleaned, features)
         out.append(CamOutput(np.float32(maps), refined, None))
     return out
 
@@ -152,7 +157,7 @@ class TestBaseLosses:
             _close(seam.classification([output], TAGS, [size], 0), classification)
             upsampled = seam.resize(output.refined, size, align_corners=True)
             _close(seam.min_pooling(upsampled, TAGS), pooling)
-        terms = seam.terms(outputs, TAGS, self.sizes, 0)
+        terms = jax.jit(lambda o: seam.terms(o, TAGS, self.sizes, 0))(outputs)
         _close(terms["equivariance"], 0.00324028)
         _close(terms["cross_equivariance"], 0.276387 + 0.344133)
         total = sum(terms.values())
