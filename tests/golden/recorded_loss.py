@@ -5,7 +5,9 @@ import numpy as np
 
 from ppcjax.methods import ppc_terms, seam
 from ppcjax.nn.cam_net import CamOutput
-from ppcjax.ops import prototypes
+from ppcjax.ops import contrast, prototypes, sampling
+from ppcjax.ops.resize import resize
+from tests.golden.arrays import assert_close
 
 
 def with_background(label):
@@ -51,10 +53,76 @@ def recorded_loss(outputs, golden, size):
             mining=ppc_terms.Mining.of(21, 0.1, 0.6),
         )
     intra = (terms["intra1"] + terms["intra2"]) / 2
-    contrast = 0.1 * (terms["cross_prototype"] + terms["cross_cam"] + intra)
+    contrasts = 0.1 * (terms["cross_prototype"] + terms["cross_cam"] + intra)
     base = terms["cls"] + terms["min_pooling"]
     base += terms["equivariance"] + terms["cross_equivariance"]
-    return base + contrast, terms | {"contrast": contrast}
+    return base + contrasts, terms | {"contrast": contrasts}
+
+
+def assert_terms_recorded(outputs, golden, size, tolerance):
+    """Every single term that the release adds up, and the choices behind them."""
+    tags = with_background(golden["label"])
+    sizes = [size, (128, 128)]
+    for i, (output, shape) in enumerate(zip(outputs, sizes, strict=True), 1):
+        alone = seam.classification([output], tags, [shape], 0)
+        assert_close(alone, golden[f"loss_cls{i}"], tolerance)
+        upsampled = resize(output.refined, shape, align_corners=True)
+        pool = seam.min_pooling(upsampled, tags)
+        assert_close(pool, golden[f"loss_rvmin{i}"], tolerance)
+    cams, refined = (
+        [
+            seam.tagged_max_norm(maps, tags, shape, (128, 128))
+            for maps, shape in zip(views, sizes, strict=True)
+        ]
+        for views in ([o.cam for o in outputs], [o.refined for o in outputs])
+    )
+    crossed = seam.equivariant_cross_regularization(tuple(cams), tuple(refined))
+    for i, term in enumerate(crossed, 1):
+        assert_close(term, golden[f"loss_ecr{i}"], tolerance)
+    one, two = contrast_views(outputs, golden)
+    centres = []
+    for i, view in enumerate((one, two), 1):
+        labels = golden[f"pseudo_label{i}"].ravel()
+        np.testing.assert_array_equal(view.labels, labels)
+        sizes_of_classes = np.bincount(labels)
+        present = np.flatnonzero(sizes_of_classes)
+        np.testing.assert_array_equal(golden[f"intra{i}_class_ids"], present)
+        np.testing.assert_array_equal(
+            golden[f"intra{i}_class_len"], sizes_of_classes[present]
+        )
+        assert golden[f"intra{i}_C"] == len(present)
+        top = golden[f"top_indices{i}"]
+        centres.append(prototypes.estimate(view.features, view.scores, top))
+        assert_close(centres[-1], golden[f"prototypes{i}"], tolerance)
+        own = contrast.semi_hard_nats(
+            view.pixels, view.labels, centres[-1], drop=3, keep=13
+        )[1]
+        chosen = sampling.hard_half(view.labels, own, 21)
+        _assert_hard_pixels(golden, i, labels, np.asarray(chosen), np.asarray(own))
+    nce = contrast.pixel_to_prototype
+    for value, name in (
+        (nce(one.pixels, one.labels, centres[1]), "loss_nce1"),
+        (nce(two.pixels, two.labels, centres[0]), "loss_nce2"),
+        (nce(one.pixels, two.labels, centres[0]), "loss_cross_nce2_1"),
+        (nce(two.pixels, one.labels, centres[1]), "loss_cross_nce2_2"),
+    ):
+        assert_close(value, golden[name], tolerance)
+
+
+def _assert_hard_pixels(golden, view, labels, chosen, similarity):
+    """The recorded hard half has our similarities (which of equal ones is free)."""
+    start = 0
+    for c in golden[f"intra{view}_class_ids"]:
+        pixels = np.flatnonzero(labels == c)
+        half = len(pixels) // 2 if len(pixels) >= 2 else 0
+        lower = golden[f"intra{view}_lower_idx"][start : start + half]
+        start += half
+        ours = np.sort(similarity[pixels[chosen[pixels]]])
+        assert len(ours) == half
+        if half:
+            np.testing.assert_allclose(
+                ours, np.sort(similarity[pixels[lower]]), atol=2e-6
+            )
 
 
 def _random_half(golden, view):

@@ -18,7 +18,7 @@ from tests.golden.arrays import (
     paths,
     recipe_weights,
 )
-from tests.golden.recorded_loss import recorded_loss
+from tests.golden.recorded_loss import assert_terms_recorded, recorded_loss
 
 NETWORK = 1e-4
 NET = CamNet(WideResNet38(dropout=False), CamHeads(21, dropout=0.0))
@@ -152,6 +152,11 @@ def test_ppc_training_step():
     for i, output in enumerate(outputs, 1):
         assert_close(output.projection, golden.map(f"net_f_proj{i}"), NETWORK)
         assert_close(output.refined, golden.map(f"net_cam_rv_down{i}"), NETWORK)
+        view = resize(
+            output.cam, (64, 64) if i == 1 else (128, 128), align_corners=True
+        )
+        assert_close(view[:, ::8, ::8], golden.map(f"net_cam{i}_s8"), NETWORK)
+    assert_terms_recorded(outputs, golden, image.shape[1:3], NETWORK)
     _assert_norms(grads, golden, "grad")
     moved = jax.tree.map(lambda new, old: new - old, new_params, params)
     _assert_norms(moved, golden, "delta")
