@@ -18,6 +18,7 @@ def get_config(variant=""):
         name="ppc",
         backbone="mobilenet_v2",
         dtype="float32",
+        centred=True,
         small_view=96,  # pixels
         min_pooling=1.0,
         equivariance=1.0,
@@ -25,6 +26,8 @@ def get_config(variant=""):
         cross_prototype=0.1,
         cross_cam=0.1,
         intra=0.1,
+        contrast_start=100,
+        pseudo_threshold=0.35,
         maps="refined",
     )
     c.data = dict(

@@ -1,5 +1,8 @@
 """Class scores of whole images: several scales and mirrors, at any image size.
 
+Two kinds of networks are served. Activation maps ("scores" and "tag_logits") become
+scores that a threshold turns into masks; "logits" become class probabilities.
+
 A compiled program has fixed shapes, photos do not. Images therefore lie in the
 corner of canvases whose sides come from a short ladder (`canvases.py`), with their
 true size beside them, and everything that looks at neighbours or borders uses the
@@ -7,38 +10,52 @@ true size: the network (see `ppcjax.nn.layers`), the resizing and the normalisat
 The result is that of the unpadded image, and a data set of hundreds of sizes needs
 a handful of programs.
 
-Source: multi-scale inference of the released PPC (usr922/wseg).
+Sources and equations: `ppcjax.merge`, the device's side of this module.
 """
 
+import operator
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ppcjax import merge
 from ppcjax.canvases import canvas_size, groups, scaled_images, scaled_side
-from ppcjax.ops.resize import bilinear_matrix
 from ppcjax.types import Method, UserError
-
-_EPSILON = 1e-5
-_EXACT = jax.lax.Precision.HIGHEST
 
 
 class Prediction(NamedTuple):
     """Scores of one image.
 
     example: what was predicted, as it came.
-    scores: [H, W, C] float32 at the image's size, mostly in [0, 1); zero for
-        background and for classes the image is not tagged with.
-    tags: [C] bool, given or, where the example has none, predicted.
+    scores: [H, W, C] float32 at the image's size, mostly in [0, 1]; zero for the
+        background. Of activation maps also zero for classes the image is not tagged
+        with; of class probabilities, see `ppcjax.merge.against_background`.
+    tags: [C] bool classes the image shows: given, else predicted.
+    probabilities: [H, W, C] float32 where the network or a refinement gives them.
     """
 
     example: Any
     scores: np.ndarray
     tags: np.ndarray
+    probabilities: np.ndarray | None = None
+
+    @classmethod
+    def of_probabilities(cls, example: Any, probabilities: np.ndarray) -> "Prediction":
+        """A prediction whose masks are the arg-max, at the threshold 0.5."""
+        shown = np.bincount(
+            probabilities.argmax(-1).ravel(), minlength=probabilities.shape[-1]
+        )
+        tags = shown > 0
+        tags[0] = True
+        if example.tags is not None:
+            tags = np.asarray(example.tags) > 0
+        return cls(
+            example, merge.against_background(probabilities), tags, probabilities
+        )
 
 
 def predict(
@@ -56,15 +73,18 @@ def predict(
     """Multi-scale class scores of images of any size.
 
     At each scale the image is resized (bicubic, sides rounded half to even), and its
-    mirror goes along. A low-resolution map is resized to the scaled image with
-    aligned corners, from there to the image with half-pixel centres, and the maps of
-    all scales and mirrors are summed, then normalised by `normalize_scores`.
+    mirror goes along. A low-resolution activation map is resized to the scaled image
+    with aligned corners, from there to the image with half-pixel centres; the maps
+    of all scales and mirrors are summed, then normalised by `merge.normalize_scores`.
+    Logits are resized to the image with aligned corners and averaged, then the
+    softmax is taken.
 
     Images whose canvases are equal share a batch, so predictions come in another
     order than examples.
 
     Args:
-        method: `predict` gives "scores" [B, h, w, C] and "tag_logits" [B, C].
+        method: `predict` gives "scores" [B, h, w, C] and "tag_logits" [B, C], or
+            "logits" [B, h, w, C].
         params: its parameters.
         model_state: its state.
         examples: each with `id`, `image` [H, W, 3] uint8 and `tags` [C] or None.
@@ -84,10 +104,11 @@ def predict(
         )
     params, model_state = jax.device_put((params, model_state))
     canvas = partial(canvas_size, steps=canvas_steps)
-    stride, num_classes = _output_spec(method, params, model_state)
+    kind, stride, num_classes = _output_spec(method, params, model_state)
+    of_kind = {"scores": _activation_maps, "logits": _class_probabilities}[kind]
 
     def run(group):
-        return _run_group(
+        return of_kind(
             group,
             partial(_network, method.predict, params, model_state),
             canvas=canvas,
@@ -108,149 +129,81 @@ def predict(
         yield from _collect(*previous)
 
 
-def normalize_scores(total: jax.Array, tags: jax.Array, extent: jax.Array) -> jax.Array:
-    """Scores from summed activation maps, per image and class.
-
-        x = max(total, 0), then 0 where x < min x + 1e-5
-        score = (x - min x - 1e-5) / (max x - min x + 1e-5)
-
-    The extremes are those before the small values are zeroed, over true pixels.
-
-    Args:
-        total: [B, H, W, C], any real values.
-        tags: [B, C] in {0, 1}; classes without a tag score 0, background too.
-        extent: [B, 2] true rows and columns; pixels beyond score 0.
-
-    Returns:
-        [B, H, W, C] float32 below 1. Pixels at the minimum are negative, as released:
-        slightly so as a rule, -1 for a map that is 0 everywhere, far below for a
-        constant one. No threshold looks below 0.
-    """
-    chex.assert_rank([total, tags, extent], [4, 2, 2])
-    rows = jnp.arange(total.shape[1])[None, :] < extent[:, :1]  # [B, H]
-    columns = jnp.arange(total.shape[2])[None, :] < extent[:, 1:]  # [B, W]
-    inside = (rows[:, :, None] & columns[:, None, :])[..., None]  # [B, H, W, 1]
-    x = jnp.maximum(total, 0)
-    low = jnp.min(jnp.where(inside, x, jnp.inf), (1, 2), keepdims=True)
-    high = jnp.max(jnp.where(inside, x, 0), (1, 2), keepdims=True)
-    x = jnp.where(x < low + _EPSILON, 0, x)
-    scores = (x - low - _EPSILON) / (high - low + _EPSILON)
-    tagged = jnp.asarray(tags, bool).at[:, 0].set(False)
-    return jnp.where(inside & tagged[:, None, None, :], scores, 0)
-
-
-def _run_group(group, network, *, canvas, scales, flip, stride, num_classes):
+def _activation_maps(group, network, **settings):
     """Scores [B, H, W, C] and tags [B, C] of a group, on the device."""
-    shape = (group.size, *group.canvas, num_classes)
-    total = jnp.zeros(shape, jnp.float32)
-    logits = jnp.zeros((group.size, num_classes), jnp.float32)
+    logits = 0.0
+
+    def maps_of(prediction):
+        nonlocal logits
+        parts = prediction["tag_logits"]
+        logits += parts.reshape(-1, group.size, parts.shape[-1]).mean(0)
+        return prediction["scores"]
+
+    total, extent = _sum_of_maps(group, network, maps_of, direct=False, **settings)
+    num_classes = settings["num_classes"]
+    tags = np.zeros((group.size, num_classes), np.float32)
+    known = np.zeros(group.size, bool)
+    for i, example in enumerate(group.examples):
+        if example.tags is not None:
+            tags[i], known[i] = example.tags, True
+    return merge.finish_maps(total, logits, tags, known, extent)
+
+
+def _class_probabilities(group, network, **settings):
+    """Probabilities [B, H, W, C] of a group, on the device."""
+    maps_of = operator.itemgetter("logits")
+    total, _ = _sum_of_maps(group, network, maps_of, direct=True, **settings)
+    copies = len(settings["scales"]) * (1 + settings["flip"])
+    return (merge.finish_logits(total, copies),)
+
+
+def _sum_of_maps(
+    group, network, maps_of, *, canvas, scales, flip, stride, num_classes, direct
+):
+    """Sum of all scales' maps [B, H, W, C], and true sizes [B, 2] of the images."""
+    total = jnp.zeros((group.size, *group.canvas, num_classes), jnp.float32)
     extent = np.ones((group.size, 2), np.int32)  # rows that fill the batch: one pixel
     extent[: len(group.examples)] = [e.image.shape[:2] for e in group.examples]
     for scale in scales:
         sides = tuple(canvas(scaled_side(n, scale)) for n in group.network_canvas)
         images, scaled = scaled_images(group, scale, sides, flip=flip)
         valid = np.concatenate([np.zeros_like(scaled), scaled], 1)
-        prediction = network(images, valid)
-        total = _add_maps(
+        total = merge.add_maps(
             total,
-            prediction["scores"],
+            maps_of(network(images, valid)),
             extent,
             scaled[: group.size],
             mid=sides,
             stride=stride,
+            direct=direct,
         )
-        parts = prediction["tag_logits"].reshape(-1, group.size, num_classes)
-        logits = logits + parts.mean(0) / len(scales)
-    tags = np.zeros((group.size, num_classes), np.float32)
-    known = np.zeros(group.size, bool)
-    for i, example in enumerate(group.examples):
-        if example.tags is not None:
-            tags[i], known[i] = example.tags, True
-    return _finish(total, logits, tags, known, extent)
+    return total, extent
 
 
 @partial(jax.jit, static_argnums=0)
 def _network(predict, params, model_state, images, valid):
-    prediction = predict(params, model_state, {"image": images, "valid": valid})
-    return {name: prediction[name] for name in ("scores", "tag_logits")}
-
-
-@partial(jax.jit, static_argnames=("mid", "stride"), donate_argnums=0)
-def _add_maps(total, maps, extent, scaled, *, mid, stride):
-    """Adds low-resolution maps [B or 2B, h, w, C], resized, to total [B, H, W, C].
-
-    The scaled images have canvas `mid` and true sizes `scaled` [B, 2].
-    """
-    batch, height, width, num_classes = total.shape
-    rows, columns = (
-        jax.vmap(partial(_two_resizes, out, mid[axis], maps.shape[1 + axis], stride))(
-            extent[:, axis], scaled[:, axis]
-        )
-        for axis, out in enumerate((height, width))
-    )  # [B, H, h], [B, W, w]
-    maps = maps.reshape(-1, batch, *maps.shape[1:])
-    both = [columns, jax.vmap(_mirror)(columns, extent[:, 1])]
-    columns = jnp.stack(both[: len(maps)])
-    wide = jnp.einsum("kbjw,kbhwc->bhjc", columns, maps, precision=_EXACT)
-    return total + jnp.einsum("bih,bhjc->bijc", rows, wide, precision=_EXACT)
-
-
-def _two_resizes(out_size, mid_size, in_size, stride, out_extent, mid_extent):
-    """Matrix [out, in] of aligned corners to the middle, then half-pixel centres.
-
-    One product of two small matrices: the map in between is never formed.
-    """
-    to_mid = bilinear_matrix(
-        mid_size,
-        in_size,
-        align_corners=True,
-        out_extent=mid_extent,
-        in_extent=-(-mid_extent // stride),
-    )
-    to_out = bilinear_matrix(
-        out_size,
-        mid_size,
-        align_corners=False,
-        out_extent=out_extent,
-        in_extent=mid_extent,
-    )
-    return jnp.matmul(to_out, to_mid, precision=_EXACT)
-
-
-def _mirror(matrix, extent):
-    """The matrix [out, in] whose output is mirrored within `extent` rows."""
-    row = jnp.arange(matrix.shape[0])
-    mirrored = matrix[jnp.maximum(extent - 1 - row, 0)]
-    return jnp.where((row < extent)[:, None], mirrored, 0)
-
-
-@jax.jit
-def _finish(total, logits, tags, known, extent):
-    """Scores [B, H, W, C] and tags [B, C]: given, else those with a positive logit.
-
-    A photo without tags shows something: the likeliest class always counts.
-    """
-    foreground = logits.at[:, 0].set(-jnp.inf)
-    likeliest = jax.nn.one_hot(foreground.argmax(1), logits.shape[1], dtype=bool)
-    tags = jnp.where(known[:, None], tags > 0, (foreground > 0) | likeliest)
-    tags = tags.at[:, 0].set(True)
-    return normalize_scores(total, tags, extent), tags
+    return predict(params, model_state, {"image": images, "valid": valid})
 
 
 def _collect(group, results) -> Iterator[Prediction]:
-    scores, tags = (np.asarray(result) for result in results)
+    results = [np.asarray(result) for result in results]
     for i, example in enumerate(group.examples):
         height, width = example.image.shape[:2]
         # A copy, so that keeping one prediction does not keep its whole batch.
-        yield Prediction(example, scores[i, :height, :width].copy(), tags[i])
+        maps = results[0][i, :height, :width].copy()
+        if len(results) == 1:
+            yield Prediction.of_probabilities(example, maps)
+        else:
+            yield Prediction(example, maps, results[1][i])
 
 
-def _output_spec(method, params, model_state) -> tuple[int, int]:
-    """Output stride and class count of the network."""
+def _output_spec(method, params, model_state) -> tuple[str, int, int]:
+    """What the network gives, its output stride and class count."""
     side = 256
     batch = {
         "image": jax.ShapeDtypeStruct((1, side, side, 3), np.uint8),
         "valid": jax.ShapeDtypeStruct((1, 4), np.int32),
     }
-    spec = jax.eval_shape(method.predict, params, model_state, batch)["scores"]
-    return side // spec.shape[1], spec.shape[-1]
+    spec = jax.eval_shape(method.predict, params, model_state, batch)
+    kind = "scores" if "scores" in spec else "logits"
+    return kind, side // spec[kind].shape[1], spec[kind].shape[-1]

@@ -30,6 +30,7 @@ def ppc(
     projection: int = 128,
     affinity: tuple[int, int, int] = (64, 128, 192),
     image_gain: float = 1.0,
+    centred: bool = False,
     dropout: float = 0.5,
     dtype: str = "float32",
     jitter: tuple[float, float, float, float] = (0.3, 0.3, 0.3, 0.1),
@@ -63,6 +64,8 @@ def ppc(
         projection: channels D of the contrast features.
         affinity: channels in the pixel correlation, see `CamHeads`.
         image_gain: weight of the image in the pixel correlation, see `CamHeads`.
+        centred: whether the pixel correlation compares features without their mean,
+            see `CamHeads`.
         dropout: rate on the embedding.
         dtype: "float32" or "bfloat16", of the backbone's convolutions; heads, losses
             and similarities are float32 always.
@@ -115,6 +118,7 @@ def ppc(
         dropout,
         correlation_block,
         image_gain,
+        centred,
     )
     net = CamNet(module, heads)
     mining = ppc_terms.Mining.of(num_classes, *mining_shares)

@@ -48,6 +48,10 @@ class CamHeads(nn.Module):
     correlation_block: columns of the pixel correlation formed at once.
     image_gain: factor on the image in that mixture. 1 as published; a backbone that
         never saw ImageNet has lost colour in its late stages and wants more.
+    centred: whether the mixture loses its mean over the image before pixels are
+        compared. Activations share a large common part, so their cosines are all
+        high and refined maps flat; the release learns it away in 10,000 steps,
+        short training does not.
     """
 
     num_classes: int
@@ -57,6 +61,7 @@ class CamHeads(nn.Module):
     dropout: float = 0.5
     correlation_block: int = 1024
     image_gain: float = 1.0
+    centred: bool = False
 
     @nn.compact
     def __call__(
@@ -81,6 +86,8 @@ class CamHeads(nn.Module):
         )
         mixed = jnp.concatenate([self.image_gain * pixels, low, high], axis=-1)
         mixed = Conv(self.affinity[2], 1, name="affinity")(mixed)
+        if self.centred:
+            mixed -= _mean_inside(mixed, extent)
         refined = cam_ops.pixel_correlation(
             cam_ops.clean(cam, background=self.background, inside=inside(cam, extent)),
             clip_to(mixed, extent),
@@ -89,6 +96,14 @@ class CamHeads(nn.Module):
         return CamOutput(
             cam=clip_to(cam, extent), refined=refined, projection=projected
         )
+
+
+def _mean_inside(x, extent):
+    """Mean [B, 1, 1, D] of `x` [B, h, w, D] over the cells within `extent`."""
+    if extent is None:
+        return jnp.mean(x, axis=(1, 2), keepdims=True)
+    area = jnp.maximum(jnp.prod(extent, axis=1), 1)[:, None, None, None]
+    return jnp.sum(clip_to(x, extent), axis=(1, 2), keepdims=True) / area
 
 
 class CamNet(nn.Module):

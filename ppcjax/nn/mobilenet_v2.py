@@ -107,7 +107,10 @@ def _sum_of_taps(windows: list[jax.Array], kernel: jax.Array) -> jax.Array:
 
 
 class InvertedResidual(nn.Module):
-    """Expand, filter each channel, project; a shortcut where shapes agree."""
+    """Expand, filter each channel, project; a shortcut where shapes agree.
+
+    Returns the block's output and the expanded activations inside it.
+    """
 
     expansion: int
     features: int
@@ -116,18 +119,21 @@ class InvertedResidual(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x, extent):  # [B, h, w, D] -> [B, h', w', features]
+    def __call__(self, x, extent):  # -> [B, h', w', features], [B, h, w, wide]
         y = x
         if self.expansion > 1:
             wide = self.expansion * x.shape[-1]
             y = Conv(wide, 1, use_bias=True, dtype=self.dtype, name="expand")(y)
             y = nn.relu6(y)
+        expanded = y
         y = DepthwiseConv(
             self.stride, self.dilation, dtype=self.dtype, name="depthwise"
         )(y, extent)
         y = nn.relu6(y)
         y = Conv(self.features, 1, use_bias=True, dtype=self.dtype, name="project")(y)
-        return x + y if x.shape == y.shape and self.stride == 1 else y
+        if x.shape == y.shape and self.stride == 1:
+            y = x + y
+        return y, expanded
 
 
 class MobileNetV2(nn.Module):
@@ -152,8 +158,9 @@ class MobileNetV2(nn.Module):
             train: ignored; the network has neither drop-out nor statistics.
 
         Returns:
-            stage3 [B, h, w, 32], stage4 [B, h, w, 96], embedding [B, h, w, 1280];
-            h = ceil(H / 8).
+            stage3 [B, h, w, 192] and stage4 [B, h, w, 576], the groups of 32 and 96
+            channels as the next block expands and activates them, and embedding
+            [B, h, w, 1280]; h = ceil(H / 8).
         """
         del train
         x = Conv(32, stride=2, low_pad=0, use_bias=True, dtype=self.dtype, name="stem")(
@@ -165,7 +172,7 @@ class MobileNetV2(nn.Module):
             for i in range(repeats):
                 index += 1
                 step_here = step if i == 0 and stride * step <= self.stride else 1
-                x = InvertedResidual(
+                x, expanded = InvertedResidual(
                     expansion,
                     features,
                     step_here,
@@ -177,7 +184,7 @@ class MobileNetV2(nn.Module):
                 # The layer that lost its stride keeps the old spacing of taps.
                 if i == 0 and step_here != step:
                     dilation *= step
-            if group in (2, 4):
-                endpoints[f"stage{3 if group == 2 else 4}"] = x
+                if i == 0 and group in (3, 5):
+                    endpoints[f"stage{3 if group == 3 else 4}"] = expanded
         x = Conv(1280, 1, use_bias=True, dtype=self.dtype, name="head")(x)
         return endpoints | {"embedding": nn.relu6(x)}

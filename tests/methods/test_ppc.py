@@ -146,7 +146,7 @@ class TestPredict:
     def test_padding_changes_nothing(self, maps, backbone):
         settings = SMALL | {"maps": maps, "backbone": backbone}
         if backbone == "mobilenet_v2":
-            settings |= {"backbone_settings": {}}
+            settings |= {"backbone_settings": {}, "centred": True}
         method = methods.make(settings, CLASSES)
         height, width = 26, 37
         image = np.random.default_rng(1).integers(0, 256, (1, height, width, 3))

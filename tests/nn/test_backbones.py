@@ -15,7 +15,7 @@ KEY = jax.random.key(0)
 # Channels of stage3, stage4 and embedding.
 CHANNELS = {
     "wide_resnet38": (512, 1024, 4096),
-    "mobilenet_v2": (32, 96, 1280),
+    "mobilenet_v2": (192, 576, 1280),
     "small_resnet": (32, 32, 32),
 }
 SETTINGS = {"small_resnet": {"width": 8}}
