@@ -12,35 +12,17 @@ with unary energies U and Potts compatibility. Kernels are normalised symmetrica
 a pixel's own contribution counts, as in pydensecrf, whose numbers these are to 1e-4.
 """
 
-import multiprocessing
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from functools import lru_cache, partial
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from ppcjax.refine.lattice import GaussianFilter, build
+from ppcjax.refine.kernels import Kernel, kernel_filter
+from ppcjax.refine.pool import ordered_map
 from ppcjax.types import UserError
 
-# Lattices of pixel positions are kept for photos up to this size: at most 30 MiB each.
-_CACHED_PIXELS = 1 << 20
 UNARIES = ("probabilities", "labels")
-
-
-class Kernel(NamedTuple):
-    """A Gaussian kernel between pixels, and how much it counts.
-
-    sxy: standard deviation in pixels.
-    compat: weight of the kernel; energy of two wholly similar pixels that disagree.
-    srgb: standard deviation in grey levels (0..255); None: colour does not matter.
-    """
-
-    sxy: float
-    compat: float
-    srgb: float | None = None
 
 
 class CrfSettings(NamedTuple):
@@ -191,7 +173,7 @@ def refine(
     check_inputs(image, probabilities, settings)
     energies = unary(probabilities, settings).reshape(-1, probabilities.shape[-1])
     filters = [
-        (kernel.compat, kernel_filter(image, kernel))
+        (kernel.compat, kernel_filter(kernel, image))
         for kernel in (settings.gaussian, settings.bilateral)
     ]
     q = mean_field(energies, filters, settings.iterations)
@@ -203,53 +185,26 @@ def refine_many(
     settings: CrfSettings,
     workers: int = 0,
 ) -> Iterator[np.ndarray]:
-    """`refine` on many photos, in processes of their own; results in order.
+    """`refine` on many photos, several at a time; results in order.
 
     Args:
-        jobs: image and probabilities of each, read as they are needed: at most
-            2 workers + 1 photos are held at a time.
+        jobs: image and probabilities of each photo.
         settings: for all.
-        workers: processes, each with the memory of one photo; 0: in this one. They
-            are spawned, so a script that calls this needs the usual
-            `if __name__ == "__main__":`.
+        workers: processes, each with the memory of one photo; 0: in this one. See
+            `ppcjax.refine.pool.ordered_map`.
 
     Yields:
         [H, W, C] float32 of each job.
 
     Raises:
-        UserError: as `refine`, or a process died. What a job raises is raised when its
-            turn comes; later ones are dropped.
+        UserError: as `refine` and `ordered_map`.
     """
     check_settings(settings)
-    if workers < 0:
-        raise UserError(f"crf.workers={workers}: give 0 or more")
-    work = partial(_refine_job, settings)
-    return _in_processes(work, jobs, workers) if workers else map(work, jobs)
+    return ordered_map(partial(_refine_job, settings), jobs, workers)
 
 
 def _refine_job(settings, job):
     return refine(*job, settings)
-
-
-def _in_processes(work, jobs, workers):
-    # A fork of a process that runs JAX's threads may hang.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context)
-    pending = deque()
-    try:
-        for job in jobs:
-            pending.append(pool.submit(work, job))
-            if len(pending) > 2 * workers:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    except BrokenProcessPool as error:
-        raise UserError(
-            "crf: a worker process died, most likely for want of memory; use fewer "
-            "workers"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def check_inputs(
@@ -304,34 +259,3 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
     np.exp(logits, out=logits)
     logits /= logits.sum(axis=1, keepdims=True)
     return logits
-
-
-def kernel_filter(image: np.ndarray, kernel: Kernel) -> GaussianFilter:
-    """The filter of a kernel on a photo [H, W, 3] uint8; of positions it is cached."""
-    try:
-        if kernel.srgb is not None:
-            return GaussianFilter(build(_features(image, kernel)))
-        if image.shape[0] * image.shape[1] <= _CACHED_PIXELS:
-            return _position_filter(image.shape[:2], kernel.sxy)
-        return _position_filter.__wrapped__(image.shape[:2], kernel.sxy)
-    except ValueError as error:
-        raise UserError(f"crf: {kernel}: {error}") from error
-
-
-@lru_cache(maxsize=4)
-def _position_filter(size: tuple[int, int], sxy: float) -> GaussianFilter:
-    return GaussianFilter(build(_positions(size, sxy)))
-
-
-def _positions(size: tuple[int, int], sxy: float) -> np.ndarray:
-    """[H W, 2] float32 columns and rows of pixels, over sxy."""
-    rows, columns = (np.arange(n, dtype=np.float32) / np.float32(sxy) for n in size)
-    return np.stack(np.broadcast_arrays(columns, rows[:, None]), axis=-1).reshape(-1, 2)
-
-
-def _features(image: np.ndarray, kernel: Kernel) -> np.ndarray:
-    """[H W, 5] float32 of columns, rows and colours, over their deviations."""
-    features = np.empty((image.shape[0] * image.shape[1], 5), np.float32)
-    features[:, :2] = _positions(image.shape[:2], kernel.sxy)
-    np.divide(image.reshape(-1, 3), np.float32(kernel.srgb), out=features[:, 2:])
-    return features
