@@ -74,6 +74,7 @@ import sys
 for name in ("tensorflow", "tensorflow_datasets", "ml_collections"):
     sys.modules[name] = None  # an import of it raises ImportError
 import ppcjax, ppcjax.methods, ppcjax.losses, ppcjax.weights, ppcjax.train.step
+import ppcjax.refine.crf, ppcjax.refine.crf_jax
 from ppcjax import ops, nn
 method = ppcjax.methods.make({"name": "ppc", "backbone": "small_resnet"}, 3)
 print(method.init is not None)

@@ -1,0 +1,1 @@
+"""What turns scores into better scores once a network has spoken."""
