@@ -26,35 +26,26 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(
-    method: Method,
-    params: Any,
-    model_state: Any,
-    examples: Iterable[Any],
+    predictions: Iterable[tta.Prediction],
     *,
     metric: Metric,
     uses: Sequence[Callable[[tta.Prediction], None]] = (),
     total: int | None = None,
     name: str = "evaluation",
-    **settings: Any,
 ) -> Evaluation:
-    """Predicts every example, counts those that have masks, and hands each on.
+    """Counts the predictions that have masks, and hands each on.
 
     Args:
-        method: whose scores to evaluate.
-        params: its parameters.
-        model_state: its state.
-        examples: each with `id`, `image`, `tags` or None, and `mask` or None.
+        predictions: of examples with `id`, `image`, `tags` or None, `mask` or None.
         metric: counts predictions against masks.
         uses: called with each prediction, such as a writer of files.
-        total: number of examples, for the progress display.
+        total: number of predictions, for the progress display.
         name: what is evaluated, for the progress display.
-        settings: of `tta.predict`.
 
     Returns:
         Counts and the metric's summary.
     """
     counts, images = None, 0
-    predictions = tta.predict(method, params, model_state, examples, **settings)
     for prediction in show_progress(predictions, total, name):
         images += 1
         if prediction.example.mask is not None:
