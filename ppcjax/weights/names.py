@@ -55,3 +55,26 @@ def mobilenet_v2_folded(path: str) -> str:
         number = 3 * int(block.removeprefix("block")) - 3 + layer
         kind = "depthwise_conv_2d" if middle[0] == "depthwise" else "conv_2d"
     return f"{number:02d}/{kind}/{leaf}"
+
+
+_TORCH_LEAVES = {
+    "kernel": "weight",
+    "scale": "weight",
+    "bias": "bias",
+    "mean": "running_mean",
+    "var": "running_var",
+}
+_TORCH_LAYERS = {"downsample_conv": "downsample.0", "downsample_bn": "downsample.1"}
+
+
+def resnet_torch(path: str) -> str:
+    """Name in the state_dict of torchvision's ResNets, and of those with a deep stem.
+
+    conv1/conv/kernel -> conv1.weight
+    layer1_0/bn3/mean -> layer1.0.bn3.running_mean
+    layer2_0/downsample_conv/conv/kernel -> layer2.0.downsample.0.weight
+    """
+    *middle, leaf = (part for part in path.split("/") if part != "conv")
+    parts = [_TORCH_LAYERS.get(part, part) for part in middle]
+    parts[0] = re.sub(r"^(layer\d)_(\d+)$", r"\1.\2", parts[0])
+    return ".".join((*parts, _TORCH_LEAVES[leaf]))
