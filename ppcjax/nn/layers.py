@@ -119,7 +119,8 @@ class FrozenBatchNorm(nn.Module):
     """
 
     @nn.compact
-    def __call__(self, x):  # [B, h, w, D] -> same
+    def __call__(self, x, *, train=False):  # [B, h, w, D] -> same
+        del train  # taken so that it can stand where a BatchNorm does
         shape = (x.shape[-1],)
         scale = self.param("scale", nn.initializers.ones, shape)
         bias = self.param("bias", nn.initializers.zeros, shape)

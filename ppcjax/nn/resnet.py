@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ppcjax.nn.batch_norm import BatchNorm
-from ppcjax.nn.init import Initializer
+from ppcjax.nn.init import Initializer, he_normal_fan_out
 from ppcjax.nn.layers import Conv, max_pool, shrink
 
 
@@ -196,10 +196,6 @@ def init_rules(depth: int) -> Sequence[tuple[str, Initializer]]:
     """
     last = 3 if DEPTHS[depth][1] is Bottleneck else 2
     return (
-        (r"(conv\d|downsample_conv)/conv/kernel", _he_normal_fan_out),
+        (r"(conv\d|downsample_conv)/conv/kernel", he_normal_fan_out),
         (rf"layer\d_\d+/bn{last}/scale", lambda rng, shape: np.zeros(shape)),
     )
-
-
-def _he_normal_fan_out(rng, shape):  # [k, k, in, out]
-    return rng.standard_normal(shape) * np.sqrt(2 / (shape[0] * shape[1] * shape[3]))
