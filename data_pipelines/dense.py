@@ -44,6 +44,7 @@ class StreamSettings:
     batch_size: images in a global batch, over all processes.
     crop: side of the square canvas, pixels; images may be smaller.
     long_side: range of the longer side after resizing, pixels, both included.
+    scale: instead of it, range of the factor by which images are resized.
     on_bad_image: "stop" raises; "skip" takes the next image of the epoch's order
         and notes the reason in source.skipped.
     with_masks: whether batches hold "mask"; every image must then have one.
@@ -52,7 +53,8 @@ class StreamSettings:
 
     batch_size: int
     crop: int
-    long_side: tuple[int, int]
+    long_side: tuple[int, int] | None = None
+    scale: tuple[float, float] | None = None
     on_bad_image: str = "stop"
     with_masks: bool = False
     workers: int = 0
@@ -63,13 +65,17 @@ class StreamSettings:
         settings.whole_number("crop", self.crop, least=1)
         settings.whole_number("workers", self.workers, least=0)
         settings.one_of("on_bad_image", self.on_bad_image, ("stop", "skip"))
-        if len(self.long_side) != 2 or self.long_side[0] > self.long_side[1]:
+        if (self.long_side is None) == (self.scale is None):
             raise UserError(
-                f"config.data.long_side is {tuple(self.long_side)}; give the lowest "
-                "and the highest number of pixels"
+                "config.data.long_side and config.data.scale: give one of them, the "
+                "range of the longer side in pixels or of the factor of resizing"
             )
-        for side in self.long_side:
-            settings.whole_number("long_side", side, least=1)
+        if self.scale is None:
+            settings.number_range("long_side", self.long_side, "number of pixels")
+            for side in self.long_side:
+                settings.whole_number("long_side", side, least=1)
+        else:
+            settings.number_range("scale", self.scale, "factor, above 0")
 
 
 def make_train(
@@ -160,11 +166,17 @@ class _Loader:
 
     def _augment(self, index: int, draws: Draws):
         tags = read_tags(self.source, index)
-        crop, long_side = self.stream.crop, tuple(self.stream.long_side)
+        crop, long_side = self.stream.crop, self.stream.long_side
         record = self.source.record(index)
-        photo = record.photo(long_side[1])
+        # A factor may keep every pixel, a long side bounds what is needed of them.
+        photo = record.photo(0 if long_side is None else long_side[1])
         window = draw_window(
-            photo.height, photo.width, draws, crop=crop, long_side=long_side
+            photo.height,
+            photo.width,
+            draws,
+            crop=crop,
+            long_side=long_side,
+            scale=self.stream.scale,
         )
         bottom, right = window.top + window.rows, window.left + window.columns
         valid = np.array([window.top, window.left, bottom, right], np.int32)

@@ -1,8 +1,9 @@
 """Resize, flip and crop of an image together with its mask.
 
-As in the published recipe: long side drawn uniformly from a range of whole pixels,
-antialiased bicubic resize (Pillow's, a = -0.5), flip, crop; along an axis shorter than
-the crop the image is pasted at a random offset. Only the crop's pixels are resized.
+As in the published recipes: long side drawn uniformly from a range of whole pixels, or
+a factor drawn uniformly from a range; antialiased bicubic resize (Pillow's, a = -0.5),
+flip, crop; along an axis shorter than the crop the image is pasted at a random offset.
+Only the crop's pixels are resized.
 """
 
 from typing import NamedTuple
@@ -36,15 +37,28 @@ class Window(NamedTuple):
 
 
 def draw_window(
-    height: int, width: int, draws: Draws, *, crop: int, long_side: tuple[int, int]
+    height: int,
+    width: int,
+    draws: Draws,
+    *,
+    crop: int,
+    long_side: tuple[int, int] | None = None,
+    scale: tuple[float, float] | None = None,
 ) -> Window:
-    """Draws resize, flip and crop of an image of the given size in pixels."""
-    long = draws.integer(*long_side)
+    """Draws resize, flip and crop of an image of the given size in pixels.
+
+    Either `long_side` (pixels) or `scale` (factor of both sides) is given.
+    """
+    # The factor is a fraction of whole numbers, so that every machine agrees.
+    if scale is None:
+        factor, unit = draws.integer(*long_side), max(height, width)
+    else:
+        unit = 1 << 20
+        factor = draws.integer(*(round(bound * unit) for bound in scale))
     flip = draws.integer(0, 1) == 1
-    longest = max(height, width)
-    # Halves round up; in whole numbers, so that every machine agrees.
+    # Halves round up.
     new_height, new_width = (
-        max((2 * side * long + longest) // (2 * longest), 1) for side in (height, width)
+        max((2 * side * factor + unit) // (2 * unit), 1) for side in (height, width)
     )
     y, top, rows = _place(new_height, crop, draws)
     x, left, columns = _place(new_width, crop, draws)

@@ -9,7 +9,7 @@ from ppcjax.types import UserError
 # Fields of config.data that belong to the streams, and names of splits, which callers
 # pass on themselves; all others belong to the source.
 STREAM = (
-    *("batch_size", "crop", "long_side"),
+    *("batch_size", "crop", "long_side", "scale"),
     *("on_bad_image", "with_masks", "workers"),
 )
 STREAM_AND_SPLITS = (*STREAM, "train_split", "eval_split", "val_split")
@@ -55,6 +55,16 @@ def whole_number(name: str, value: Any, *, least: int) -> int:
             f"config.data.{name} is {value!r}; give a whole number of at least {least}"
         )
     return value
+
+
+def number_range(name: str, value: Any, what: str) -> tuple:
+    """Checks a setting of two positive numbers in order; raises UserError naming it."""
+    numbers = value if isinstance(value, list | tuple) else ()
+    if len(numbers) != 2 or not 0 < numbers[0] <= numbers[1]:
+        raise UserError(
+            f"config.data.{name} is {value!r}; give the lowest and the highest {what}"
+        )
+    return tuple(numbers)
 
 
 def one_of(name: str, value: Any, choices: tuple[str, ...]) -> str:

@@ -1,9 +1,14 @@
 """Losses that several methods share."""
 
+from collections.abc import Sequence
+
 import chex
 import jax
 import jax.numpy as jnp
 import optax
+
+from ppcjax.ops.masks import masked_mean
+from ppcjax.types import IGNORE
 
 
 def multilabel_soft_margin(logits: chex.Array, tags: chex.Array) -> jax.Array:
@@ -20,3 +25,33 @@ def multilabel_soft_margin(logits: chex.Array, tags: chex.Array) -> jax.Array:
     """
     chex.assert_equal_shape([logits, tags])
     return jnp.mean(optax.sigmoid_binary_cross_entropy(logits, tags))
+
+
+def cross_entropy(
+    logits: chex.Array, mask: chex.Array, *, class_weights: Sequence[float] = ()
+) -> jax.Array:
+    """Cross-entropy of the pixels whose class is known.
+
+        loss = sum_i w[y_i] (-log softmax(s_i)[y_i]) / sum_i w[y_i]
+
+    Args:
+        logits: [..., C] scores s.
+        mask: [...] int32, y in 0..C-1 or IGNORE, which counts nowhere.
+        class_weights: C weights w >= 0; empty: 1 for all.
+
+    Returns:
+        [] nats per pixel, float32; 0 with zero gradient where no pixel counts.
+    """
+    chex.assert_equal_shape_prefix([logits, mask], mask.ndim)
+    logits = logits.astype(jnp.float32)
+    known = mask != IGNORE
+    # Compared with every class and not gathered: the gradient of a gather is a scatter.
+    classes = jax.lax.broadcasted_iota(jnp.int32, logits.shape, logits.ndim - 1)
+    is_true = classes == mask[..., None]
+    score = jnp.sum(jnp.where(is_true, logits, 0.0), axis=-1)
+    nats = jax.nn.logsumexp(logits, axis=-1) - score
+    weights = known.astype(jnp.float32)
+    if len(class_weights):
+        every = jnp.asarray(class_weights, jnp.float32)
+        weights = jnp.einsum("...c,c->...", is_true, every) * known
+    return masked_mean(nats, weights)

@@ -2,16 +2,19 @@
 
 import functools
 import importlib
+import re
 from pathlib import Path
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from configs import base, ppc
+from configs import base, deeplab_voc, ppc
 from ppcjax import methods
 from ppcjax.methods import ppc as method_ppc
+from ppcjax.methods import segment as method_segment
 from ppcjax.train import optim
 
 CLASSES = 6
@@ -21,11 +24,17 @@ NAMES = sorted(
     for path in Path(base.__file__).parent.glob("*.py")
     if "def get_config" in path.read_text() and path.stem != "base"
 )
-CASES = [(name, variant) for name in NAMES for variant in ppc.VARIANTS]
+PPC = [name for name in NAMES if name.startswith("ppc_")]
+SEGMENT = ["deeplab_voc", "segment_mobilenet", "segment_folder"]
+VARIANTS = {name: tuple(ppc.VARIANTS) for name in PPC} | {
+    "deeplab_voc": ("", *deeplab_voc.VARIANTS)
+}
+CASES = [(name, variant) for name in NAMES for variant in VARIANTS.get(name, ("",))]
 
 
 def _config(name, variant=""):
-    return importlib.import_module(f"configs.{name}").get_config(variant)
+    module = importlib.import_module(f"configs.{name}")
+    return module.get_config(variant) if variant else module.get_config()
 
 
 @functools.cache
@@ -37,11 +46,12 @@ def _shapes_of(module):
 
 @pytest.fixture(autouse=True)
 def no_drawing(monkeypatch):
-    monkeypatch.setattr(
-        method_ppc,
-        "initialize",
-        lambda module, key, image, rules: dict(_shapes_of(module)),
-    )
+    for method in (method_ppc, method_segment):
+        monkeypatch.setattr(
+            method,
+            "initialize",
+            lambda module, key, image, rules: dict(_shapes_of(module)),
+        )
 
 
 def _batch(config):
@@ -50,11 +60,13 @@ def _batch(config):
         "image": jax.ShapeDtypeStruct((rows, side, side, 3), np.uint8),
         "valid": jax.ShapeDtypeStruct((rows, 4), np.int32),
         "tags": jax.ShapeDtypeStruct((rows, CLASSES), np.float32),
+        "mask": jax.ShapeDtypeStruct((rows, side, side), np.int32),
     }
 
 
 def test_there_are_configs():
     assert {"ppc_voc", "ppc_mobilenet", "ppc_folder", "ppc_shapes"} <= set(NAMES)
+    assert set(SEGMENT) <= set(NAMES)
 
 
 @pytest.mark.parametrize(("name", "variant"), CASES)
@@ -67,10 +79,11 @@ def test_config_builds_and_traces(name, variant):
         method.loss, params, model_state, batch, KEY, jnp.int32(0)
     )
     assert loss.shape == () and loss.dtype == np.float32
-    assert after == model_state
+    chex.assert_trees_all_equal_shapes_and_dtypes(after, model_state)
     assert "loss/total" in scalars
     assert all(s.shape == () and s.dtype == np.float32 for s in scalars.values())
-    assert ("loss/intra" in scalars) == (variant not in ("cam", "seam"))
+    if name in PPC:
+        assert ("loss/intra" in scalars) == (variant not in ("cam", "seam"))
     # A pattern that matches no parameter is a UserError.
     optimizer = optim.make(steps=config.steps, **config.optim)
     jax.eval_shape(optimizer.init, params)
@@ -81,14 +94,16 @@ def test_prediction_has_the_contracted_shapes(name):
     config = _config(name)
     method = methods.make(config.method, CLASSES)
     batch = _batch(config)
-    del batch["tags"]
+    del batch["tags"], batch["mask"]
     params, model_state = method.init(KEY, batch)
     out = jax.eval_shape(method.predict, params, model_state, batch)
     rows, side = config.data.batch_size, config.data.crop
-    height, width = out["scores"].shape[1:3]
+    maps = out["logits" if name in SEGMENT else "scores"]
+    height, width = maps.shape[1:3]
     assert height == width and side % height == 0
-    assert out["scores"].shape == (rows, height, width, CLASSES)
-    assert out["tag_logits"].shape == (rows, CLASSES)
+    assert maps.shape == (rows, height, width, CLASSES)
+    if name in PPC:
+        assert out["tag_logits"].shape == (rows, CLASSES)
 
 
 @pytest.mark.parametrize(("name", "variant"), CASES)
@@ -98,9 +113,38 @@ def test_run_is_named_after_config_and_variant(name, variant):
     assert set(base.get_config()) <= set(config)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_unknown_variant_and_misspelt_field(name):
-    with pytest.raises(ValueError, match="no variant 'sem'; there are cam, seam"):
+@pytest.mark.parametrize("name", VARIANTS)
+def test_unknown_variant(name):
+    known = ", ".join(v for v in VARIANTS[name] if v)
+    with pytest.raises(ValueError, match=f"no variant 'sem'; there are {known}"):
         _config(name, "sem")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_misspelt_field(name):
     with pytest.raises(AttributeError, match="lrr"):
         _config(name).lock().optim.lrr = 1.0
+
+
+@pytest.mark.parametrize("variant", deeplab_voc.VARIANTS)
+def test_groups_of_the_released_optimizer(variant):
+    """What moves, how fast and with which decay, by the size of a first update."""
+    config = _config("deeplab_voc", variant)
+    params, _ = methods.make(config.method, CLASSES).init(KEY, None)
+    optimizer = optim.make(steps=config.steps, **config.optim)
+
+    def first(decay_only, path):
+        name = "/".join(str(part.key) for part in path)
+        rate = 20 if name == "head/classifier/conv/bias" else 10
+        rate = 0 if re.search(r"bn.*/(scale|bias)$", name) else rate
+        rate = 1 if name.startswith("backbone") and rate else rate
+        decays = name.endswith("kernel")
+        return -0.001 * rate * (5e-4 * decays if decay_only else 1 + 5e-4 * decays)
+
+    ones = jax.tree.map(lambda leaf: jnp.ones((1,) * leaf.ndim), params)
+    state = optimizer.init(ones)
+    for gradient, decay_only in ((1.0, False), (0.0, True)):
+        gradients = jax.tree.map(lambda x, g=gradient: g * x, ones)
+        updates, _ = optimizer.update(gradients, state, ones)
+        for path, update in jax.tree_util.tree_leaves_with_path(updates):
+            np.testing.assert_allclose(update, first(decay_only, path), rtol=1e-5)

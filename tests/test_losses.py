@@ -5,7 +5,8 @@ import jax
 import numpy as np
 import pytest
 
-from ppcjax.losses import multilabel_soft_margin
+from ppcjax.losses import cross_entropy, multilabel_soft_margin
+from ppcjax.types import IGNORE
 
 
 def _arrays():
@@ -41,3 +42,32 @@ def test_extreme_logits_stay_finite():
 def test_shapes_must_agree():
     with pytest.raises(AssertionError):
         multilabel_soft_margin(np.zeros((2, 3)), np.zeros((2, 1)))
+
+
+class TestCrossEntropy:
+    LOGITS = np.random.default_rng(0).standard_normal((2, 3, 4, 5)).astype(np.float32)
+    MASK = np.random.default_rng(1).integers(0, 5, (2, 3, 4)).astype(np.int32)
+
+    @pytest.mark.parametrize("weights", [(), (0.5, 2.0, 0.0, 1.0, 3.0)])
+    def test_equals_numpy(self, weights):
+        mask = self.MASK.copy()
+        mask[0, :, 1] = IGNORE
+        known = mask != IGNORE
+        p = np.exp(self.LOGITS.astype(np.float64))
+        p /= p.sum(-1, keepdims=True)
+        nats = -np.log(p[known, mask[known]])
+        w = np.array(weights or np.ones(5))[mask[known]]
+        loss, grad = jax.value_and_grad(cross_entropy)(
+            self.LOGITS, mask, class_weights=weights
+        )
+        np.testing.assert_allclose(loss, (w * nats).sum() / w.sum(), rtol=1e-6)
+        assert (grad[0, :, 1] == 0).all() and (grad[1] != 0).any()
+
+    def test_nothing_known_is_zero(self):
+        mask = np.full_like(self.MASK, IGNORE)
+        loss, grad = jax.value_and_grad(cross_entropy)(self.LOGITS, mask)
+        assert loss == 0 and not np.any(grad)
+
+    def test_extreme_logits_stay_finite(self):
+        loss, grad = jax.value_and_grad(cross_entropy)(1e5 * self.LOGITS, self.MASK)
+        chex.assert_tree_all_finite((loss, grad))

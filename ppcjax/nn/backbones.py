@@ -1,11 +1,13 @@
 """The backbones by name, each with the normalisation its weights were trained with."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import flax.linen as nn
 
 from ppcjax.nn.mobilenet_v2 import MobileNetV2
+from ppcjax.nn.resnet import DEPTHS, ResNet
 from ppcjax.nn.small_resnet import SmallResNet
 from ppcjax.nn.wide_resnet38 import WideResNet38
 from ppcjax.ops.colour import IMAGENET_MEAN, IMAGENET_STD
@@ -25,6 +27,12 @@ BACKBONES: dict[str, Backbone] = {
     "wide_resnet38": Backbone(WideResNet38, IMAGENET_MEAN, IMAGENET_STD),
     "mobilenet_v2": Backbone(MobileNetV2, _HALF, _HALF),
     "small_resnet": Backbone(SmallResNet, IMAGENET_MEAN, IMAGENET_STD),
+    **{
+        f"resnet{depth}": Backbone(
+            functools.partial(ResNet, depth), IMAGENET_MEAN, IMAGENET_STD
+        )
+        for depth in DEPTHS
+    },
 }
 
 

@@ -21,6 +21,12 @@ def he_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return rng.standard_normal(shape) * np.sqrt(2.0 / np.prod(shape[:-1]))
 
 
+def he_normal_fan_out(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Normal of deviation sqrt(2 / fan-out); shape [..., in, out]."""
+    fan_out = np.prod(shape[:-2]) * shape[-1]
+    return rng.standard_normal(shape) * np.sqrt(2.0 / fan_out)
+
+
 def xavier_uniform(gain: float = 1.0) -> Initializer:
     """Uniform within gain * sqrt(6 / (fan-in + fan-out)); shape [..., in, out]."""
 

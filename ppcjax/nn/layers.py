@@ -85,6 +85,30 @@ def _matrix_product(x, kernel, strides, *_, precision=None, **__):
     return jnp.einsum("bhwi,io->bhwo", x, kernel[0, 0], precision=precision)
 
 
+def max_pool(x: chex.Array, extent: chex.Array | None, stride: int = 2) -> jax.Array:
+    """Largest of each 3x3 window, padded as in PyTorch, that respects the extent.
+
+    Args:
+        x: [B, h, w, D].
+        extent: [B, 2] true rows and columns, or None.
+        stride: step.
+
+    Returns:
+        [B, ceil(h / stride), ceil(w / stride), D]; zero beyond the extent.
+    """
+    if extent is not None:
+        x = jnp.where(inside(x, extent), x, -jnp.inf)
+    # Padding apart from pooling and keywords: exporters know no other form.
+    border = ((0, 0), (1, 1), (1, 1), (0, 0))
+    x = jnp.pad(x, border, constant_values=-jnp.inf)
+    y = nn.max_pool(
+        inputs=x, window_shape=(3, 3), strides=(stride, stride), padding="VALID"
+    )
+    if extent is None:
+        return y
+    return jnp.where(inside(y, shrink(extent, stride)), y, 0)
+
+
 class FrozenBatchNorm(nn.Module):
     """Batch normalisation by stored statistics, in training as in evaluation.
 
@@ -95,7 +119,8 @@ class FrozenBatchNorm(nn.Module):
     """
 
     @nn.compact
-    def __call__(self, x):  # [B, h, w, D] -> same
+    def __call__(self, x, *, train=False):  # [B, h, w, D] -> same
+        del train  # taken so that it can stand where a BatchNorm does
         shape = (x.shape[-1],)
         scale = self.param("scale", nn.initializers.ones, shape)
         bias = self.param("bias", nn.initializers.zeros, shape)

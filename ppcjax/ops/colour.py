@@ -98,6 +98,37 @@ def jitter(
     return jax.vmap(one)(image, inside, keys)
 
 
+def shift_hsv(image: chex.Array, key: chex.PRNGKey, *, largest: int) -> jax.Array:
+    """Adds random whole numbers to hue, saturation and value of each image.
+
+    The numbers are uniform in -largest..largest, in the units of 8-bit HSV: 2 degrees
+    of hue, 1/255 of saturation and value. The hue goes round, the others are clipped.
+
+    Args:
+        image: [B, H, W, 3] float32 in [0, 1].
+        key: a PRNG key; row b uses fold_in(key, b), whatever the device.
+        largest: >= 0.
+
+    Returns:
+        [B, H, W, 3] float32 in [0, 1].
+
+    Deviations: OpenCV rounds hue, saturation and value to 8 bits; here nothing is.
+    """
+    keys = jax.vmap(lambda row: jax.random.fold_in(key, row))(
+        jnp.arange(image.shape[0])
+    )
+
+    def one(x, image_key):  # [H, W, 3]
+        shifts = jax.random.randint(image_key, (3,), -largest, largest + 1)
+        turn, more_saturation, more_value = shifts / jnp.array([180.0, 255.0, 255.0])
+        hue, chroma, value = _hue_chroma_value(x)
+        saturation = chroma / jnp.where(value > 0, value, 1.0) + more_saturation
+        value = jnp.clip(value + more_value, 0.0, 1.0)
+        return _from_hue(hue + turn, value * jnp.clip(saturation, 0.0, 1.0), value)
+
+    return jax.vmap(one)(image, keys)
+
+
 def turn_hue(image: chex.Array, turn: chex.Numeric) -> jax.Array:
     """Turns the hue of the HSV colour model, keeping saturation and value.
 
@@ -108,6 +139,12 @@ def turn_hue(image: chex.Array, turn: chex.Numeric) -> jax.Array:
     Returns:
         [..., 3] RGB in [0, 1].
     """
+    hue, chroma, value = _hue_chroma_value(image)
+    return _from_hue(hue + turn, chroma, value)
+
+
+def _hue_chroma_value(image):
+    """Hue as a share of the circle (0 where grey), chroma and value, each [...]."""
     high, low = jnp.max(image, axis=-1), jnp.min(image, axis=-1)
     chroma = high - low
     safe = jnp.where(chroma > 0, chroma, 1.0)
@@ -117,11 +154,15 @@ def turn_hue(image: chex.Array, turn: chex.Numeric) -> jax.Array:
         (green - blue) / safe,
         jnp.where(high == green, 2.0 + (blue - red) / safe, 4.0 + (red - green) / safe),
     )
-    hue = sector / 6.0 + turn
+    return sector / 6.0, chroma, high
+
+
+def _from_hue(hue, chroma, value):
+    """RGB [..., 3] of a hue (any real number), a chroma and a value."""
     # Each channel is a trapezoid in the hue: f(n) = v - c max(0, min(k, 4 - k, 1)).
-    k = (_like(image, (5.0, 3.0, 1.0)) + hue[..., None] * 6.0) % 6.0
-    fall = jnp.clip(jnp.minimum(k, 4.0 - k), 0.0, 1.0)
-    return high[..., None] - chroma[..., None] * fall
+    hue, chroma, value = (part[..., None] for part in (hue, chroma, value))
+    k = (_like(hue, (5.0, 3.0, 1.0)) + hue * 6.0) % 6.0
+    return value - chroma * jnp.clip(jnp.minimum(k, 4.0 - k), 0.0, 1.0)
 
 
 def _like(image: jax.Array, values: tuple[float, ...]) -> jax.Array:

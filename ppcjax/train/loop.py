@@ -37,7 +37,7 @@ def fit(
     log_every: int = 50,
     checkpoint_every: int = 500,
     keep_checkpoints: int = 2,
-    adapt: Callable[[Any], Any] | None = None,
+    adapt: Callable[[Any, Any], tuple[Any, Any]] | None = None,
 ) -> int:
     """Trains until `steps` updates are made or the process is told to stop.
 
@@ -55,7 +55,8 @@ def fit(
         log_every: updates between two log lines.
         checkpoint_every: updates between two checkpoints.
         keep_checkpoints: how many stay.
-        adapt: changes the initial parameters of a new run, such as by loading weights.
+        adapt: changes the initial parameters and model state of a new run, such as by
+            loading weights.
 
     Returns:
         The number of updates made.
@@ -221,11 +222,11 @@ def train(config: Any, workdir: str | Path) -> int:
     )
 
 
-def _loader(path: str) -> Callable[[Any], Any]:
-    def load(params):
+def _loader(path: str) -> Callable[[Any, Any], tuple[Any, Any]]:
+    def load(params, model_state):
         from ppcjax.weights import load_into
 
-        return load_into(params, path)
+        return load_into(params, model_state, path)
 
     return load
 

@@ -25,7 +25,7 @@ def create_state(
     batch_spec: Any,
     mesh: Mesh,
     *,
-    adapt: Callable[[Any], Any] | None = None,
+    adapt: Callable[[Any, Any], tuple[Any, Any]] | None = None,
 ) -> TrainState:
     """State before the first update, replicated over `mesh`.
 
@@ -35,11 +35,12 @@ def create_state(
         key: of the initial parameters.
         batch_spec: global batch, arrays or ShapeDtypeStructs.
         mesh: one axis, "data".
-        adapt: maps the initial parameters to others, such as pretrained ones.
+        adapt: maps the initial parameters and model state to others, such as
+            pretrained ones.
     """
     params, model_state = method.init(key, batch_spec)
     if adapt is not None:
-        params = adapt(params)
+        params, model_state = adapt(params, model_state)
 
     def build(params, model_state):
         return TrainState(

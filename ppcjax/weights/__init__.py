@@ -7,25 +7,35 @@ from typing import Any
 
 import jax
 import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
 
 from ppcjax.types import UserError
 from ppcjax.weights import names
 from ppcjax.weights.mxnet import read_params
+from ppcjax.weights.torch_files import read_torch
 
 
-def load_into(params: Any, path: str | Path) -> Any:
-    """Parameters with those that a file or a run holds replaced.
+def load_into(params: Any, model_state: Any, path: str | Path) -> tuple[Any, Any]:
+    """Parameters and statistics with those that a file or a run holds replaced.
 
-    A `.params` file (MXNet, WideResNet-38) or a `.npz` file (MobileNetV2, folded)
-    must fill the whole backbone; heads keep their initial values. From a run
-    directory every parameter of the same path and shape is taken.
+    A file must fill the whole backbone; heads keep their initial values:
+
+        .params              MXNet, WideResNet-38
+        .npz                 MobileNetV2, folded
+        .safetensors, .pth   PyTorch's names, ResNets
+
+    From a run directory everything of the same path and shape is taken, whether it is a
+    parameter there and a statistic here or the other way about.
 
     Args:
         params: parameter tree with the backbone under "backbone".
+        model_state: tree that may hold the backbone's statistics as "batch_stats",
+            again under "backbone".
         path: file, or directory of a run.
 
     Returns:
-        A tree of the same structure, NumPy arrays.
+        Trees of the same structure, NumPy arrays.
 
     Raises:
         UserError: no such file, unknown kind, or a backbone not fully matched.
@@ -34,14 +44,24 @@ def load_into(params: Any, path: str | Path) -> Any:
     if not path.exists():
         raise UserError(f"init_from: {path} does not exist; give a file or a run")
     if path.is_dir():
-        return _from_run(params, path)
-    if path.suffix == ".params":
-        arrays = read_params(path)
-        return _fill(params, arrays, names.wide_resnet38_mxnet, path, oihw=True)
-    if path.suffix == ".npz":
-        arrays = _read_npz(path)
-        return _fill(params, arrays, names.mobilenet_v2_folded, path)
-    raise UserError(f"init_from: {path} is neither .params nor .npz nor a run")
+        return _from_run(params, model_state, path)
+    if path.suffix not in _FORMATS:
+        known = ", ".join(_FORMATS)
+        raise UserError(f"init_from: {path} is neither a run nor one of {known}")
+    read, name_of, oihw = _FORMATS[path.suffix]
+    arrays = read(path)
+    trees = {"params": params["backbone"]}
+    if "backbone" in model_state.get("batch_stats", {}):
+        trees["batch_stats"] = model_state["batch_stats"]["backbone"]
+    filled = {
+        kind: _fill(tree, arrays, name_of, path, oihw=oihw)
+        for kind, tree in trees.items()
+    }
+    params = {**params, "backbone": filled["params"]}
+    if "batch_stats" in filled:
+        stats = {**model_state["batch_stats"], "backbone": filled["batch_stats"]}
+        model_state = {**model_state, "batch_stats": stats}
+    return params, model_state
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
@@ -54,13 +74,36 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
         ) from error
 
 
+def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
+    try:
+        return names.plain_resnet(load_file(path))
+    except (OSError, SafetensorError) as error:
+        raise UserError(
+            f"init_from: {path} is not a complete safetensors file ({error}); download "
+            "it again"
+        ) from error
+
+
+def _read_pth(path: Path) -> dict[str, np.ndarray]:
+    return names.plain_resnet(read_torch(path))
+
+
+# Reader, our names -> the file's, and whether kernels are OIHW.
+_FORMATS = {
+    ".params": (read_params, names.wide_resnet38_mxnet, True),
+    ".npz": (_read_npz, names.mobilenet_v2_folded, False),
+    ".safetensors": (_read_safetensors, names.resnet_torch, True),
+    ".pth": (_read_pth, names.resnet_torch, True),
+}
+
+
 def _fill(
-    params: Any,
+    backbone: Any,
     arrays: Mapping[str, np.ndarray],
     name_of: Callable[[str], str],
     path: Path,
     *,
-    oihw: bool = False,
+    oihw: bool,
 ) -> Any:
     def pick(key_path, leaf):
         name = _published_name(name_of, "/".join(str(k.key) for k in key_path))
@@ -79,8 +122,7 @@ def _fill(
             )
         return value
 
-    backbone = jax.tree_util.tree_map_with_path(pick, params["backbone"])
-    return {**params, "backbone": backbone}
+    return jax.tree_util.tree_map_with_path(pick, backbone)
 
 
 def _published_name(name_of: Callable[[str], str], path: str) -> str:
@@ -91,16 +133,31 @@ def _published_name(name_of: Callable[[str], str], path: str) -> str:
         return ""
 
 
-def _from_run(params: Any, path: Path) -> Any:
+def _from_run(params: Any, model_state: Any, path: Path) -> tuple[Any, Any]:
     from ppcjax.train import checkpoint
 
-    flatten = jax.tree_util.tree_flatten_with_path
-    saved = {str(k): v for k, v in flatten(checkpoint.restore(path).params)[0]}
-    leaves, structure = flatten(params)
-    taken = [
-        saved[str(k)] if str(k) in saved and saved[str(k)].shape == leaf.shape else leaf
-        for k, leaf in leaves
-    ]
-    if all(new is old for new, (_, old) in zip(taken, leaves, strict=True)):
+    run = checkpoint.restore(path)
+    saved = _by_name((run.params, run.model_state))
+    ours = (params, model_state)
+    wanted = _by_name(ours)
+    fits = {
+        name: saved[name]
+        for name, leaf in wanted.items()
+        if name in saved and saved[name].shape == leaf.shape
+    }
+    if not fits:
         raise UserError(f"init_from: no parameter of {path} fits this network")
-    return jax.tree_util.tree_unflatten(structure, taken)
+    taken = [fits.get(name, leaf) for name, leaf in wanted.items()]
+    return jax.tree.unflatten(jax.tree.structure(ours), taken)
+
+
+def _by_name(state: tuple[Any, Any]) -> dict[str, Any]:
+    """Leaves of (params, model_state) by path.
+
+    Batch statistics go by the path that they have as parameters of a network whose
+    statistics are frozen.
+    """
+    leaves, _ = jax.tree_util.tree_flatten_with_path(state)
+    keys = [jax.tree_util.keystr(path[1:]) for path, _ in leaves]
+    names = [key.removeprefix("['batch_stats']") for key in keys]
+    return dict(zip(names, (leaf for _, leaf in leaves), strict=True))

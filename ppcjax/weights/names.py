@@ -5,6 +5,8 @@ kernel", to the name under which a published file keeps it.
 """
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 _MXNET_LEAVES = {
     "scale": ("arg", "gamma"),
@@ -55,3 +57,65 @@ def mobilenet_v2_folded(path: str) -> str:
         number = 3 * int(block.removeprefix("block")) - 3 + layer
         kind = "depthwise_conv_2d" if middle[0] == "depthwise" else "conv_2d"
     return f"{number:02d}/{kind}/{leaf}"
+
+
+_TORCH_LEAVES = {
+    "kernel": "weight",
+    "scale": "weight",
+    "bias": "bias",
+    "mean": "running_mean",
+    "var": "running_var",
+}
+_TORCH_LAYERS = {"downsample_conv": "downsample.0", "downsample_bn": "downsample.1"}
+
+
+def resnet_torch(path: str) -> str:
+    """Name in the state_dict of torchvision's ResNets, and of those with a deep stem.
+
+    conv1/conv/kernel -> conv1.weight
+    layer1_0/bn3/mean -> layer1.0.bn3.running_mean
+    layer2_0/downsample_conv/conv/kernel -> layer2.0.downsample.0.weight
+    """
+    *middle, leaf = (part for part in path.split("/") if part != "conv")
+    parts = [_TORCH_LAYERS.get(part, part) for part in middle]
+    parts[0] = re.sub(r"^(layer\d)_(\d+)$", r"\1.\2", parts[0])
+    return ".".join((*parts, _TORCH_LEAVES[leaf]))
+
+
+# The deep stem as a sequence of layers, and the normalisation after it.
+_STEM_SEQUENCE = {
+    "conv1.0": "conv1",
+    "conv1.1": "bn1",
+    "conv1.3": "conv2",
+    "conv1.4": "bn2",
+    "conv1.6": "conv3",
+    "bn1": "bn3",
+}
+
+
+def plain_resnet(arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """A ResNet's arrays under the names of `resnet_torch`.
+
+    A prefix such as "module.encoder." goes, the shortest where there are several; and a
+    deep stem stored as conv1.0 .. conv1.6, bn1 becomes conv1, bn1 .. conv3, bn3.
+    """
+    stems = [
+        name[: -len(stem)]
+        for name in arrays
+        for stem in ("conv1.weight", "conv1.0.weight")
+        if name.endswith(stem) and not re.search(r"layer\d\.", name)
+    ]
+    prefix = min(stems, key=len, default="")
+    found = {
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }
+    if "conv1.0.weight" not in found:
+        return found
+
+    def plain(name: str) -> str:
+        layer, _, leaf = name.rpartition(".")
+        return f"{_STEM_SEQUENCE.get(layer, layer)}.{leaf}"
+
+    return {plain(name): array for name, array in found.items()}

@@ -35,6 +35,27 @@ def test_draws_cover_their_range():
     assert len({w.x for w in large}) > len(large) // 2
 
 
+def test_scale_one_keeps_every_pixel():
+    mask = np.arange(2700, dtype=np.int32).reshape(45, 60) % 200
+    for n in range(20):
+        w = geometry.draw_window(45, 60, Draws(5, n), crop=32, scale=(1.0, 1.0))
+        assert (w.height, w.width) == (45, 60)
+        part = mask[w.y : w.y + 32, w.x : w.x + 32]
+        part = part[:, ::-1] if w.flip else part
+        np.testing.assert_array_equal(geometry.cut_mask(mask, w, 32), part)
+
+
+def test_scale_covers_its_range():
+    drawn = [
+        geometry.draw_window(400, 600, Draws(5, n), crop=32, scale=(0.5, 1.5))
+        for n in range(300)
+    ]
+    widths = np.array([w.width for w in drawn])
+    assert 300 <= widths.min() < 310 and 890 < widths.max() <= 900
+    assert abs(widths.mean() - 600) < 30
+    assert all(abs(w.height * 1.5 - w.width) <= 1.25 for w in drawn)
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_crop_equals_resize_then_flip_then_crop(size):
     # Middling values: Pillow clips overshoots between its two passes, whose order may

@@ -100,6 +100,21 @@ def test_every_epoch_shows_every_image_once():
     assert epochs[0] != epochs[1] != epochs[2]
 
 
+def test_scale_is_of_the_photo(tmp_path):
+    """Photos of 20 x 30 pixels; the factor is the same along both axes."""
+    config = folder(fake_data.write_folder(tmp_path), scale=(0.5, 1.5), crop=64)
+    del config["long_side"]
+    sides = [
+        tuple(valid[2:] - valid[:2])
+        for batch in batches(30, config, make_source(config, "all"))
+        for valid in batch["valid"]
+    ]
+    heights, widths = np.array(sides).T
+    assert heights.min() < 13 and heights.max() > 27
+    assert widths.min() >= 15 and widths.max() <= 45
+    assert (abs(heights * 1.5 - widths) <= 1.25).all()
+
+
 def test_order_never_changes():
     assert order.permutation(3, 1, 8).tolist() == [7, 3, 5, 6, 4, 0, 2, 1]
     draws = order.Draws(3, 1)
@@ -196,6 +211,12 @@ def test_asked_masks_must_be_there(tmp_path):
         ({"batch_size": 1.5}, "config.data.batch_size is 1.5"),
         ({"long_side": (9, 8)}, "config.data.long_side"),
         ({"long_side": (0, 8)}, "config.data.long_side"),
+        ({"long_side": (1.5, 8)}, "config.data.long_side is 1.5; give a whole number"),
+        ({"long_side": None}, "long_side and config.data.scale: give one of them"),
+        ({"scale": (0.5, 1.5)}, "long_side and config.data.scale: give one of them"),
+        ({"long_side": None, "scale": (1.5, 0.5)}, r"scale is \(1.5, 0.5\); give the"),
+        ({"long_side": None, "scale": (0.0, 1.0)}, "config.data.scale is"),
+        ({"long_side": None, "scale": 1.0}, "config.data.scale is 1.0"),
         ({"on_bad_image": "ask"}, "config.data.on_bad_image is 'ask'"),
         ({"workers": -1}, "config.data.workers is -1"),
     ],

@@ -63,12 +63,13 @@ def paths(tree):
     return {"/".join(str(part.key) for part in path): leaf for path, leaf in flat}
 
 
-def recipe_weights(tree, golden):
+def recipe_weights(tree, golden, name_of=official_name):
     """Fills a parameter tree by the recipe in README.md beside this file."""
-    salt, extra = golden.text("salt"), golden.text("extra_scale")
+    salt = golden.text("salt")
+    extra = golden.text("extra_scale") if "extra_scale" in golden else {}
 
     def draw(path, leaf):
-        name = official_name("/".join(str(part.key) for part in path))
+        name = name_of("/".join(str(part.key) for part in path))
         is_kernel = len(leaf.shape) == 4
         shape = tuple(leaf.shape[i] for i in (3, 2, 0, 1)) if is_kernel else leaf.shape
         seed = zlib.crc32((salt + name).encode())

@@ -12,13 +12,20 @@ from ppcjax.nn.init import initialize
 from ppcjax.nn.wide_resnet38 import BottleneckBlock, PlainBlock
 
 KEY = jax.random.key(0)
-# Channels of stage3, stage4 and embedding.
+ENDPOINTS = ("stage3", "stage4", "embedding")
+# Channels of these.
 CHANNELS = {
     "wide_resnet38": (512, 1024, 4096),
     "mobilenet_v2": (192, 576, 1280),
     "small_resnet": (32, 32, 32),
+    "resnet18": (256, 512, 512),
+    "resnet34": (256, 512, 512),
+    "resnet50": (1024, 2048, 2048),
+    "resnet101": (1024, 2048, 2048),
 }
-SETTINGS = {"small_resnet": {"width": 8}}
+SETTINGS = {"small_resnet": {"width": 8}} | {
+    name: {"output_stride": 8} for name in CHANNELS if name.startswith("resnet")
+}
 
 
 def _make(name):
@@ -36,11 +43,9 @@ def test_endpoints_at_even_and_odd_sizes(name):
     for height, width in ((64, 48), (37, 51)):
         image = jax.ShapeDtypeStruct((2, height, width, 3), jnp.float32)
         endpoints = jax.eval_shape(module.apply, variables, image)
-        assert set(endpoints) == {"stage3", "stage4", "embedding"}
+        assert set(endpoints) - {"stage1", "stage2"} == set(ENDPOINTS)
         grid = -(-height // module.stride), -(-width // module.stride)
-        for endpoint, channels in zip(
-            ("stage3", "stage4", "embedding"), CHANNELS[name], strict=True
-        ):
+        for endpoint, channels in zip(ENDPOINTS, CHANNELS[name], strict=True):
             assert endpoints[endpoint].shape == (2, *grid, channels), endpoint
 
 

@@ -78,3 +78,31 @@ def test_normalize_inside_and_exact_zeros_outside():
     expected = np.where(inside, (image - mean) / std, 0)
     np.testing.assert_allclose(out, expected, atol=2e-6)
     assert not np.any(np.asarray(out)[~inside[..., 0]])
+
+
+def test_shift_hsv_equals_colorsys_and_adds_whole_numbers():
+    image, _ = _batch()
+    image[0, 0] = [[0, 0, 0], [1, 1, 1], [0.5] * 3, [1, 0, 0], *image[0, 0, 4:]]
+    shift = jax.jit(colour.shift_hsv, static_argnames="largest")
+    out = np.asarray(shift(image, KEY, largest=10))
+    seen = []
+    for row, before, after in zip(range(3), image, out, strict=True):
+        key = jax.random.fold_in(KEY, row)
+        shifts = np.asarray(jax.random.randint(key, (3,), -10, 11), np.float64)
+        seen.append(tuple(shifts))
+        turn, saturation, value = shifts / (180, 255, 255)
+        for pixel, found in zip(
+            before.reshape(-1, 3), after.reshape(-1, 3), strict=True
+        ):
+            h, s, v = colorsys.rgb_to_hsv(*pixel.tolist())
+            s, v = np.clip((s + saturation, v + value), 0, 1)
+            expected = colorsys.hsv_to_rgb((h + turn) % 1, s, v)
+            np.testing.assert_allclose(found, expected, atol=3e-6)
+    assert len(set(seen)) == 3 and max(map(max, seen)) <= 10
+
+
+def test_shift_hsv_by_nothing_changes_nothing():
+    image, _ = _batch()
+    np.testing.assert_allclose(
+        colour.shift_hsv(image, KEY, largest=0), image, atol=2e-6
+    )

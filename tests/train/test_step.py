@@ -61,7 +61,7 @@ def test_step_donates_the_old_state_and_says_the_size_of_the_update():
     np.testing.assert_allclose(scalars["stat/update_norm"], norm, rtol=1e-4)
 
 
-def test_adapt_changes_the_initial_parameters_and_nothing_shares_memory():
+def test_adapt_changes_the_initial_state_and_nothing_shares_memory():
     mesh = meshes.make_mesh()
     batch = next(feed.to_devices(toy.batches_from(0), mesh))
     state = step.create_state(
@@ -70,7 +70,7 @@ def test_adapt_changes_the_initial_parameters_and_nothing_shares_memory():
         KEY,
         batch,
         mesh,
-        adapt=lambda params: jax.tree.map(jnp.zeros_like, params),
+        adapt=lambda *trees: jax.tree.map(jnp.zeros_like, trees),
     )
     assert not any(x.any() for x in jax.tree.leaves(state.params))
     pointers = [x.addressable_shards[0].data for x in jax.tree.leaves(state)]

@@ -97,7 +97,7 @@ def test_params_file_fills_the_backbone_and_leaves_the_heads(tmp_path):
         "bn7": {"var": np.zeros(6)},
     }
     params = {"backbone": backbone, "heads": HEADS}
-    filled = load_into(params, path)
+    filled, _ = load_into(params, {}, path)
     assert filled["heads"] is HEADS
     assert jax.tree.structure(filled) == jax.tree.structure(params)
     kernel = filled["backbone"]["b5_1"]["conv_branch2a"]["conv"]["kernel"]
@@ -110,7 +110,7 @@ def test_params_file_fills_the_backbone_and_leaves_the_heads(tmp_path):
     with pytest.raises(
         UserError, match="no arg:bn5b2_branch2a_gamma for backbone/b5_2"
     ):
-        load_into(params, path)
+        load_into(params, {}, path)
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +143,7 @@ def _in_call_order(shapes):
 def test_npz_fills_mobilenet_v2(tmp_path, mobilenet):
     params, arrays = mobilenet
     np.savez(tmp_path / "mobile.npz", **arrays)
-    filled = load_into(params, tmp_path / "mobile.npz")
+    filled, _ = load_into(params, {}, tmp_path / "mobile.npz")
     assert filled["heads"] is HEADS
     backbone = paths(filled["backbone"])
     assert len(backbone) == 2 * 52 == len(arrays) - 1
@@ -164,13 +164,13 @@ def test_npz_that_does_not_fit(tmp_path, mobilenet):
     path = tmp_path / "mobile.npz"
     np.savez(path, **{k: v for k, v in arrays.items() if not k.startswith("30/")})
     with pytest.raises(UserError, match="mobile.npz has no 30/"):
-        load_into(params, path)
+        load_into(params, {}, path)
     np.savez(path, **arrays | {"00/conv_2d/kernel": np.zeros((3, 3, 3, 16))})
     with pytest.raises(UserError, match=r"shape \(3, 3, 3, 16\), not \(3, 3, 3, 32\)"):
-        load_into(params, path)
+        load_into(params, {}, path)
     other = {"backbone": {"stage1": {"Conv_0": {"kernel": np.zeros((3, 3, 3, 8))}}}}
     with pytest.raises(UserError, match="is it of another network"):
-        load_into(other, path)
+        load_into(other, {}, path)
 
 
 @pytest.mark.parametrize("keep", [0, 10, 100])
@@ -179,15 +179,15 @@ def test_cut_npz_is_a_one_line_error(tmp_path, keep):
     np.savez(path, a=np.zeros(9))
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(UserError, match="mobile.npz is not a complete npz file"):
-        load_into({"backbone": {}}, path)
+        load_into({"backbone": {}}, {}, path)
 
 
 def test_no_such_file_and_unknown_kind(tmp_path):
     with pytest.raises(UserError, match="does not exist"):
-        load_into({"backbone": {}}, tmp_path / "none.npz")
-    (tmp_path / "weights.pth").touch()
-    with pytest.raises(UserError, match="neither .params nor .npz nor a run"):
-        load_into({"backbone": {}}, tmp_path / "weights.pth")
+        load_into({"backbone": {}}, {}, tmp_path / "none.npz")
+    (tmp_path / "weights.h5").touch()
+    with pytest.raises(UserError, match="neither a run nor one of .params, .npz"):
+        load_into({"backbone": {}}, {}, tmp_path / "weights.h5")
 
 
 def test_run_directory_gives_what_fits(tmp_path):
@@ -199,8 +199,23 @@ def test_run_directory_gives_what_fits(tmp_path):
         saver.save(state, 5)
         saver.wait()
     wanted = {"backbone": {"a": np.zeros(4), "b": np.zeros(2)}, "new": np.zeros(1)}
-    filled = load_into(wanted, tmp_path)
+    filled, _ = load_into(wanted, {}, tmp_path)
     np.testing.assert_array_equal(filled["backbone"]["a"], np.arange(4.0))
     assert not np.any(filled["backbone"]["b"]) and not np.any(filled["new"])
     with pytest.raises(UserError, match="no parameter of .* fits this network"):
-        load_into({"other": np.zeros(1)}, tmp_path)
+        load_into({"other": np.zeros(1)}, {}, tmp_path)
+
+
+def test_frozen_statistics_of_a_run_become_batch_statistics(tmp_path):
+    """Mean and variance are parameters where they are frozen."""
+    saved = {"backbone": {"bn": {"scale": jnp.ones(3), "mean": jnp.arange(3.0)}}}
+    saver = checkpoint.Checkpoints(tmp_path, keep=1, config={}, classes=("background",))
+    with contextlib.closing(saver):
+        saver.save(TrainState(np.int32(5), saved, {}, ()), 5)
+        saver.wait()
+    params = {"backbone": {"bn": {"scale": np.zeros(3)}}}
+    state = {"batch_stats": {"backbone": {"bn": {"mean": np.zeros(3)}}}}
+    params, state = load_into(params, state, tmp_path)
+    np.testing.assert_array_equal(params["backbone"]["bn"]["scale"], 1)
+    stored = state["batch_stats"]["backbone"]["bn"]["mean"]
+    np.testing.assert_array_equal(stored, np.arange(3.0))

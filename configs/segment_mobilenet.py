@@ -1,0 +1,53 @@
+"""The second stage on VOC-style photos with the ImageNet MobileNetV2, without a GPU.
+
+Point data.root at the photos, data.masks at exported masks, init_from at the weights.
+Run: python train.py --config configs/segment_mobilenet.py --config.data.masks=MASKS
+"""
+
+from configs import base
+
+
+def get_config():
+    c = base.get_config()
+    c.name = "segment_mobilenet"
+    c.steps = 800
+    c.log_every = 20
+    c.checkpoint_every = 100
+    c.init_from = "~/data/weights/mobilenet_v2_imagenet.npz"
+    c.method = dict(
+        name="segment",
+        backbone="mobilenet_v2",
+        head="v1",
+        head_settings=dict(width=128, rate=6, dropout=0.1),
+        dtype="float32",
+        hsv_shift=10,  # 8-bit units
+        class_weights=(),
+    )
+    c.data = dict(
+        source="voc",
+        root="~/data/VOC2012",
+        masks="",  # folder of exported masks; empty: the true ones, an upper bound
+        tags="auto",  # tags.csv, else XML, else from the masks
+        tfds_dir="",  # records prepared with data_pipelines.voc_builder
+        with_masks=True,
+        batch_size=8,
+        crop=224,  # pixels
+        long_side=(224, 384),  # pixels, as the first stage had them
+        train_split="train_aug",
+        val_split="",
+        eval_split="val",
+        on_bad_image="stop",
+        workers=0,
+    )
+    c.optim = dict(
+        name="sgd",
+        lr=0.003,
+        momentum=0.9,
+        weight_decay=5e-4,
+        power=0.9,
+        lr_mults=((r"^head/.*bias", 20.0), (r"^head/", 10.0)),
+        no_decay=(r"^head/.*bias",),
+        frozen=(r"backbone/(stem|block[1-3])/",),  # as in the first stage
+    )
+    c.eval = dict(scales=(0.5, 0.75, 1.0), report_classes=())
+    return c

@@ -1,0 +1,78 @@
+"""Batch normalisation as in PyTorch, whose statistics trained networks carry along.
+
+Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing
+Internal Covariate Shift", ICML 2015.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation over all axes but the last.
+
+        y = (x - mean) / sqrt(var + epsilon) * scale + bias
+
+    In training, mean and variance are those of the batch - of the whole one, on however
+    many devices it lies, since a mean under jit is global - and move the stored ones:
+
+        stored = (1 - momentum) stored + momentum * batch
+
+    where the variance stored is the unbiased one and the variance divided by is not, as
+    in PyTorch. Statistics are float32 whatever the input. Padding in a training crop
+    counts as in the released programs; evaluation knows stored statistics only.
+
+    momentum: weight of the newest batch, PyTorch's convention (Flax's is 1 - this).
+    epsilon: added to the variance.
+    frozen: whether training uses and keeps the stored statistics, as evaluation does.
+
+    Variables: parameters "scale" and "bias", batch_stats "mean" and "var", each [D].
+    """
+
+    momentum: float = 0.1
+    epsilon: float = 1e-5
+    frozen: bool = False
+
+    @nn.compact
+    def __call__(self, x: Any, *, train: bool = False):  # [..., D] -> same
+        shape = (x.shape[-1],)
+        scale = self.param("scale", nn.initializers.ones, shape)
+        bias = self.param("bias", nn.initializers.zeros, shape)
+        stored_mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
+        stored_var = self.variable("batch_stats", "var", jnp.ones, shape)
+        mean, var = stored_mean.value, stored_var.value
+        if train and not self.frozen:
+            mean, var = batch_statistics(x)
+            if not self.is_initializing():
+                count = x.size // x.shape[-1]
+                unbiased = var * (count / max(count - 1, 1))
+                stored_mean.value += self.momentum * (mean - stored_mean.value)
+                stored_var.value += self.momentum * (unbiased - stored_var.value)
+        # Centred before it is scaled: in bfloat16 the other order loses the difference.
+        centred = x.astype(jnp.float32) - _like(x, mean)
+        factor = scale * jax.lax.rsqrt(var + self.epsilon)
+        return (centred * _like(x, factor) + _like(x, bias)).astype(x.dtype)
+
+
+def batch_statistics(x: Any) -> tuple[jax.Array, jax.Array]:
+    """Mean and biased variance over all axes but the last.
+
+    Args:
+        x: [..., D].
+
+    Returns:
+        [D] and [D] >= 0, float32.
+    """
+    x = x.astype(jnp.float32)
+    axes = tuple(range(x.ndim - 1))
+    mean = jnp.mean(x, axes)
+    # In two passes: E[x^2] - E[x]^2 cancels where the mean is large.
+    return mean, jnp.mean(jnp.square(x - _like(x, mean)), axes)
+
+
+def _like(x: jax.Array, values: jax.Array) -> jax.Array:
+    """Values [D] shaped to meet `x` [..., D]."""
+    return values.reshape((1,) * (x.ndim - 1) + values.shape)

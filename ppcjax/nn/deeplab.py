@@ -1,0 +1,211 @@
+"""DeepLab heads on any backbone: what the second-stage segmenter is made of.
+
+Chen et al.: DeepLab v1 (ICLR 2015, large field of view) and v2 (TPAMI 2018, atrous
+spatial pyramid) as retrained in the released SEAM and PPC, and v3 (arXiv 1706.05587,
+2017).
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from ppcjax.nn.batch_norm import BatchNorm
+from ppcjax.nn.init import he_normal_fan_out
+from ppcjax.nn.layers import Conv, clip_to, shrink
+
+INIT_RULES = ((r"^params/head/.*kernel", he_normal_fan_out),)
+
+
+class ConvNormRelu(nn.Module):
+    """A convolution without bias, batch normalisation and a ReLU.
+
+    features: output channels.
+    kernel: side of the kernel.
+    dilation: spacing of the taps.
+    momentum: of the batch statistics, PyTorch's convention.
+    dtype: type of the convolution.
+    """
+
+    features: int
+    kernel: int
+    dilation: int = 1
+    momentum: float = 0.1
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x, extent, train):  # [B, h, w, D] -> [B, h, w, features]
+        conv = Conv(
+            self.features,
+            self.kernel,
+            dilation=self.dilation,
+            dtype=self.dtype,
+            name="conv",
+        )
+        y = conv(x, extent)
+        return nn.relu(BatchNorm(momentum=self.momentum, name="bn")(y, train=train))
+
+
+class Pyramid(nn.Module):
+    """Parallel dilated 3x3 convolutions and the mean of the image, side by side.
+
+    rates: dilation of each 3x3 branch.
+    width: channels of each branch.
+    pointwise: whether there is a 1x1 branch too.
+    momentum: of the batch statistics.
+    dtype: type of the convolutions.
+    """
+
+    rates: Sequence[int]
+    width: int
+    pointwise: bool
+    momentum: float = 0.1
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x, extent, train):  # [B, h, w, D] -> [B, h, w, branches * width]
+        branch = functools.partial(
+            ConvNormRelu, self.width, momentum=self.momentum, dtype=self.dtype
+        )
+        branches = []
+        if self.pointwise:
+            branches.append(branch(1, name="pointwise")(x, extent, train))
+        for rate in self.rates:
+            branches.append(branch(3, rate, name=f"rate{rate}")(x, extent, train))
+        mean = global_mean(x, extent).astype(x.dtype)
+        mean = branch(1, name="image")(mean, None, train)
+        branches.append(jnp.broadcast_to(mean, branches[0].shape))
+        return jnp.concatenate(branches, axis=-1)
+
+
+def global_mean(x: Any, extent: Any) -> jax.Array:
+    """Mean of `x` [B, h, w, D] over the cells within `extent`: [B, 1, 1, D] float32."""
+    x = x.astype(jnp.float32)
+    if extent is None:
+        return jnp.mean(x, axis=(1, 2), keepdims=True)
+    cells = jnp.maximum(jnp.prod(extent, axis=1), 1)[:, None, None, None]
+    return jnp.sum(clip_to(x, extent), axis=(1, 2), keepdims=True) / cells
+
+
+class LargeFieldHead(nn.Module):
+    """DeepLab v1: one 3x3 convolution of a large rate, then two 1x1 ones.
+
+    num_classes: C.
+    width: channels of the hidden layers.
+    rate: dilation.
+    dropout: rate before the classifier.
+    momentum: of the batch statistics.
+    dtype: type of the hidden layers; the classifier is float32.
+    """
+
+    num_classes: int
+    width: int = 512
+    rate: int = 12
+    dropout: float = 0.5
+    momentum: float = 0.1
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x, extent=None, *, train=False):  # [B, h, w, D] -> [B, h, w, C]
+        layer = functools.partial(
+            ConvNormRelu, self.width, momentum=self.momentum, dtype=self.dtype
+        )
+        y = layer(3, self.rate, name="field")(x, extent, train)
+        y = layer(1, name="mix")(y, extent, train)
+        y = nn.Dropout(self.dropout, deterministic=not train)(y)
+        return Conv(self.num_classes, 1, use_bias=True, name="classifier")(y)
+
+
+class PyramidHead(nn.Module):
+    """DeepLab v2 as released with SEAM and PPC: four rates and the image's mean.
+
+    Deviations: the paper's v2 sums four classifiers and has no image branch.
+
+    num_classes: C.
+    width: channels of each branch and of the mixture.
+    rates: dilation of each branch.
+    dropout: rate, applied twice before the classifier.
+    momentum: of the batch statistics.
+    dtype: type of the hidden layers; the classifier is float32.
+    """
+
+    num_classes: int
+    width: int = 256
+    rates: Sequence[int] = (6, 12, 18, 24)
+    dropout: float = 0.5
+    momentum: float = 0.1
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x, extent=None, *, train=False):  # [B, h, w, D] -> [B, h, w, C]
+        fields = {"momentum": self.momentum, "dtype": self.dtype}
+        y = Pyramid(self.rates, self.width, False, **fields, name="pyramid")(
+            x, extent, train
+        )
+        y = ConvNormRelu(self.width, 1, **fields, name="mix")(y, extent, train)
+        for _ in range(2):
+            y = nn.Dropout(self.dropout, deterministic=not train)(y)
+        return Conv(self.num_classes, 1, use_bias=True, name="classifier")(y)
+
+
+class DeepLabV3Head(nn.Module):
+    """DeepLab v3: a 1x1 branch, three rates and the image's mean; then a 3x3 layer.
+
+    num_classes: C.
+    width: channels of each branch and of the layers after.
+    rates: dilation of each branch; (12, 24, 36) belongs to output stride 8.
+    dropout: rate on the mixture.
+    momentum: of the batch statistics.
+    dtype: type of the hidden layers; the classifier is float32.
+    """
+
+    num_classes: int
+    width: int = 256
+    rates: Sequence[int] = (12, 24, 36)
+    dropout: float = 0.5
+    momentum: float = 0.1
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x, extent=None, *, train=False):  # [B, h, w, D] -> [B, h, w, C]
+        fields = {"momentum": self.momentum, "dtype": self.dtype}
+        y = Pyramid(self.rates, self.width, True, **fields, name="pyramid")(
+            x, extent, train
+        )
+        y = ConvNormRelu(self.width, 1, **fields, name="mix")(y, extent, train)
+        y = nn.Dropout(self.dropout, deterministic=not train)(y)
+        y = ConvNormRelu(self.width, 3, **fields, name="refine")(y, extent, train)
+        return Conv(self.num_classes, 1, use_bias=True, name="classifier")(y)
+
+
+HEADS = {"v1": LargeFieldHead, "v2": PyramidHead, "v3": DeepLabV3Head}
+
+
+class DeepLab(nn.Module):
+    """A backbone with a head of `HEADS`.
+
+    backbone: a module of `ppcjax.nn.backbones`.
+    head: the head.
+    """
+
+    backbone: nn.Module
+    head: nn.Module
+
+    def __call__(self, image: Any, extent: Any = None, *, train: bool = False):
+        """Class scores of normalised images.
+
+        Args:
+            image: [B, H, W, 3], normalised as the backbone wants it.
+            extent: [B, 2] true rows and columns of images in the top left corner of
+                padded canvases; None: the images fill them.
+            train: whether drop-out and batch statistics are on.
+
+        Returns:
+            [B, h, w, C] float32 logits, h = ceil(H / stride), zero beyond the extent.
+        """
+        features = self.backbone(image, extent, train=train)["embedding"]
+        extent = shrink(extent, self.backbone.stride)
+        return clip_to(self.head(features, extent, train=train), extent)

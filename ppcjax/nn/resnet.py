@@ -1,0 +1,201 @@
+"""ResNets with strides or dilation, plain or deep stem, for all methods that use one.
+
+He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, in torchvision's
+form (stride in the 3x3 convolution), whose layer names these are; dilation as in Chen
+et al., DeepLab (TPAMI 2018); deep stem as in PSPNet (Zhao et al., CVPR 2017).
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+import numpy as np
+
+from ppcjax.nn.batch_norm import BatchNorm
+from ppcjax.nn.init import Initializer, he_normal_fan_out
+from ppcjax.nn.layers import Conv, max_pool, shrink
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions around a shortcut.
+
+    width: output channels.
+    stride: of the first convolution and of the shortcut.
+    dilation: of both convolutions.
+    norm: makes a normalisation from its name.
+    last_relu: whether the sum passes through a ReLU.
+    dtype: type of the convolutions.
+    """
+
+    width: int
+    stride: int
+    dilation: int
+    norm: Callable[..., nn.Module]
+    last_relu: bool = True
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x, extent, train):  # [B, h, w, D] -> [B, h', w', width]
+        conv = functools.partial(Conv, dilation=self.dilation, dtype=self.dtype)
+        y = conv(self.width, stride=self.stride, name="conv1")(x, extent)
+        y = nn.relu(self.norm(name="bn1")(y, train=train))
+        y = conv(self.width, name="conv2")(y, shrink(extent, self.stride))
+        y = self.norm(name="bn2")(y, train=train)
+        y = y + _shortcut(self, x, y.shape, train)
+        return nn.relu(y) if self.last_relu else y
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3 and 1x1 convolutions around a shortcut; fields as in BasicBlock.
+
+    width: channels between the convolutions; the output has four times as many.
+    """
+
+    width: int
+    stride: int
+    dilation: int
+    norm: Callable[..., nn.Module]
+    last_relu: bool = True
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x, extent, train):  # [B, h, w, D] -> [B, h', w', 4 width]
+        conv = functools.partial(Conv, dtype=self.dtype)
+        y = conv(self.width, 1, name="conv1")(x)
+        y = nn.relu(self.norm(name="bn1")(y, train=train))
+        y = conv(self.width, 3, self.stride, self.dilation, name="conv2")(y, extent)
+        y = nn.relu(self.norm(name="bn2")(y, train=train))
+        y = conv(4 * self.width, 1, name="conv3")(y)
+        y = self.norm(name="bn3")(y, train=train)
+        y = y + _shortcut(self, x, y.shape, train)
+        return nn.relu(y) if self.last_relu else y
+
+
+def _shortcut(block: nn.Module, x, shape, train):
+    """`x`, through a strided 1x1 convolution if it has not the shape of the sum."""
+    if x.shape == shape:
+        return x
+    conv = Conv(shape[-1], 1, block.stride, dtype=block.dtype, name="downsample_conv")
+    return block.norm(name="downsample_bn")(conv(x), train=train)
+
+
+# Blocks of each stage, and their kind.
+DEPTHS = {
+    18: ((2, 2, 2, 2), BasicBlock),
+    34: ((3, 4, 6, 3), BasicBlock),
+    50: ((3, 4, 6, 3), Bottleneck),
+    101: ((3, 4, 23, 3), Bottleneck),
+}
+
+
+class ResNet(nn.Module):
+    """The network without pooling and classifier.
+
+    depth: a key of DEPTHS.
+    stem: "plain" (7x7 convolution) or "deep" (three 3x3 ones), then a max-pooling.
+    stages: how many of the four are built.
+    output_stride: 8, 16 or 32; strides beyond it become dilation 2, then 4.
+    dilate_first: whether the first block of a dilated stage has the dilation of its
+        stage (as in PFENet and ASGNet) or of the one before (half of it, as in
+        torchvision and DeepLab).
+    last_relu: whether the last block ends in a ReLU.
+    momentum: of the batch statistics, PyTorch's convention.
+    frozen_statistics: whether training uses the stored statistics and keeps them.
+    dtype: type of the convolutions.
+    """
+
+    depth: int = 50
+    stem: str = "plain"
+    stages: int = 4
+    output_stride: int = 32
+    dilate_first: bool = False
+    last_relu: bool = True
+    momentum: float = 0.1
+    frozen_statistics: bool = False
+    dtype: Any = jnp.float32
+
+    def __post_init__(self):
+        """Raises ValueError for a setting outside its range."""
+        for name, value, choices in (
+            ("depth", self.depth, tuple(DEPTHS)),
+            ("stem", self.stem, ("plain", "deep")),
+            ("stages", self.stages, (1, 2, 3, 4)),
+            ("output_stride", self.output_stride, (8, 16, 32)),
+        ):
+            if value not in choices:
+                known = ", ".join(map(str, choices))
+                raise ValueError(f"resnet {name}={value!r}: choose one of {known}")
+        super().__post_init__()
+
+    @property
+    def stride(self) -> int:
+        """Input pixels per cell of the last stage."""
+        return min(self.output_stride, 2 ** (self.stages + 1))
+
+    @nn.compact
+    def __call__(self, x, extent=None, *, train=False):
+        """Features of normalised images.
+
+        Args:
+            x: [B, H, W, 3], normalised by ImageNet's mean and deviation.
+            extent: [B, 2] true rows and columns, or None.
+            train: whether batch statistics are used and updated.
+
+        Returns:
+            stage1 .. stage4 [B, h, w, D], D = 64, 128, 256, 512 (from depth 50 on four
+            times as many), at strides 4, 8, 16, 32 but never beyond output_stride, each
+            h = ceil(H / stride); and "embedding", which is the last stage.
+        """
+        norm = functools.partial(
+            BatchNorm, momentum=self.momentum, frozen=self.frozen_statistics
+        )
+        x, extent = self._stem(x, extent, norm, train)
+        blocks, block = DEPTHS[self.depth]
+        endpoints, stride, dilation = {}, 4, 1
+        for stage in range(self.stages):
+            step, first_dilation = 1, dilation
+            if stage > 0 and stride < self.output_stride:
+                step, stride = 2, stride * 2
+            elif stage > 0:
+                dilation *= 2
+                first_dilation = dilation if self.dilate_first else dilation // 2
+            for i in range(blocks[stage]):
+                is_last = (stage, i) == (self.stages - 1, blocks[stage] - 1)
+                x = block(
+                    64 * 2**stage,
+                    step if i == 0 else 1,
+                    first_dilation if i == 0 else dilation,
+                    norm,
+                    last_relu=self.last_relu or not is_last,
+                    dtype=self.dtype,
+                    name=f"layer{stage + 1}_{i}",
+                )(x, extent, train)
+                extent = shrink(extent, step) if i == 0 else extent
+            endpoints[f"stage{stage + 1}"] = x
+        return endpoints | {"embedding": x}
+
+    def _stem(self, x, extent, norm, train):
+        """Convolutions and the max-pooling: features and extent at stride 4."""
+        layers = ((64, 7, 2),)
+        if self.stem == "deep":
+            layers = ((64, 3, 2), (64, 3, 1), (128, 3, 1))
+        for i, (features, kernel, stride) in enumerate(layers, start=1):
+            conv = Conv(features, kernel, stride, dtype=self.dtype, name=f"conv{i}")
+            x = nn.relu(norm(name=f"bn{i}")(conv(x, extent), train=train))
+            extent = shrink(extent, stride)
+        return max_pool(x, extent), shrink(extent, 2)
+
+
+def init_rules(depth: int) -> Sequence[tuple[str, Initializer]]:
+    """Rules of `ppcjax.nn.init.initialize` for training from scratch.
+
+    Kernels are He-normal by fan-out, and the last scale of each residual branch is 0,
+    so that every block starts as the identity (Goyal et al., 2017, section 5.1).
+    """
+    last = 3 if DEPTHS[depth][1] is Bottleneck else 2
+    return (
+        (r"(conv\d|downsample_conv)/conv/kernel", he_normal_fan_out),
+        (rf"layer\d_\d+/bn{last}/scale", lambda rng, shape: np.zeros(shape)),
+    )
