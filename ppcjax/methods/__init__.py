@@ -4,10 +4,10 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from ppcjax.methods import ppc
+from ppcjax.methods import affinity, ppc
 from ppcjax.types import Method, UserError
 
-METHODS = {"ppc": ppc.ppc}
+METHODS = {"ppc": ppc.ppc, "affinity": affinity.affinity}
 
 
 def make(settings: Mapping[str, Any], num_classes: int) -> Method:

@@ -1,0 +1,1 @@
+"""Refining scores after the network: dense CRF and random walk."""
