@@ -181,7 +181,8 @@ def cell_labels(mask: chex.Array, stride: int, num_classes: int) -> jax.Array:
     beyond = ((0, 0), (0, h * stride - height), (0, w * stride - width))
     pixels = jnp.pad(mask, beyond, constant_values=IGNORE)
     pixels = pixels.reshape(batch, h, stride, w, stride, 1)
-    counts = jnp.sum(pixels == jnp.arange(num_classes), axis=(2, 4))  # [B, h, w, C]
+    classes = jnp.arange(num_classes).reshape(1, 1, 1, 1, 1, -1)
+    counts = jnp.sum(pixels == classes, axis=(2, 4))  # [B, h, w, C]
     label = jnp.argmax(counts, axis=-1)  # a tie goes to the background
     twice = 2 * jnp.max(counts, axis=-1)
     found = (twice > stride**2) | ((label == 0) & (twice == stride**2))
