@@ -73,7 +73,7 @@ def pair_affinity(features: chex.Array, radius: int = 5) -> jax.Array:
         [B, O, rows, columns] float32 in [0, 1]; row 0 and column 0 are the anchor
         (0, radius - 1). Empty where the grid is too small for an anchor.
 
-    Source: PSA, eq. 4.
+    Source: PSA, section 3.2, with the mean of the release for the norm of the paper.
     """
     chex.assert_rank(features, 4)
     features = jnp.asarray(features, jnp.float32)
