@@ -2,25 +2,26 @@
 
 python eval.py --ckpt runs/NAME                        the config's eval split
 python eval.py --ckpt runs/NAME --images photos/       photos of your own
+python eval.py --ckpt runs/NAME --crf k1 --alpha 8     masks refined by a dense CRF
+python eval.py --ckpt runs/AFFINITY --cams EXPORTED    scores carried along affinities
 
 Writes to --export (default RUN/eval-SPLIT): metrics.json, masks/ID.png,
-scores/ID.npz, overlays/ID.jpg, classes.txt and report.html.
+scores/ID.npz, overlays/ID.jpg, classes.txt, provenance.json and report.html.
 """
 
 import json
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from absl import flags
 
 import data_pipelines
-from data_pipelines.sources.base import Source
 from data_pipelines.sources.photos import evenly_spaced, part, photos
-from ppcjax import cli, export, report
-from ppcjax.evaluate import Run, evaluate_run, load_run, sweep_with
+from ppcjax import cli, export, provenance, report
+from ppcjax.evaluate import Run, evaluate, load_run, make_metric, sweep_with
+from ppcjax.stages import Stages
 from ppcjax.summary import format_summary, summarize
-from ppcjax.types import UserError
+from ppcjax.thresholds import choose_threshold, recorded_threshold
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("ckpt", None, "run folder or checkpoint", required=True)
@@ -32,6 +33,22 @@ flags.DEFINE_string("export", None, "output folder (default: RUN/eval-SPLIT)")
 flags.DEFINE_float(
     "threshold", None, "score above which a pixel is foreground, for the masks too"
 )
+flags.DEFINE_string("crf", "", "dense CRF on the masks: k1 to k5, see docs/chain.md")
+flags.DEFINE_float(
+    "alpha",
+    None,
+    "for the CRF on activation maps: the background scores (1 - best)^alpha instead "
+    "of the threshold",
+)
+flags.DEFINE_string(
+    "cams", None, "for an affinity run: an earlier --export, whose scores walk"
+)
+flags.DEFINE_list(
+    "affinity_labels",
+    None,
+    "LOW,HIGH, such as 4,24: also write labels/ID.png for an affinity network",
+)
+flags.DEFINE_integer("workers", 0, "processes for the CRF; 0: none but this one", 0)
 flags.DEFINE_integer("limit", None, "only so many images, evenly spaced", 1)
 flags.DEFINE_bool("scores", True, "write score arrays (scores/ID.npz)")
 flags.DEFINE_list(
@@ -49,6 +66,14 @@ def main(_) -> None:
     if FLAGS.report_classes is not None:
         metric = run.metric | {"report_classes": tuple(FLAGS.report_classes)}
         run = run._replace(metric=metric)
+    stages = Stages.of(
+        run,
+        crf=FLAGS.crf,
+        alpha=FLAGS.alpha,
+        cams=FLAGS.cams,
+        affinity_labels=FLAGS.affinity_labels,
+        workers=FLAGS.workers,
+    )
     data = dict(run.config["data"])
     data["on_bad_image"] = FLAGS.on_bad_image or data.get("on_bad_image", "stop")
     split = FLAGS.split or data["eval_split"]
@@ -57,27 +82,26 @@ def main(_) -> None:
         data = {"on_bad_image": data["on_bad_image"]}
         chosen = recorded_threshold(run)
     else:
-        source = data_pipelines.make_source(data, split, classes=run.classes)
-        chosen = choose_threshold(run, data, split)
-    exported = {"name": "fixed", "threshold": run.threshold}
-    if chosen and FLAGS.threshold is None:
-        exported = {"name": "chosen", "threshold": chosen["threshold"]}
+        source = data_pipelines.make_source(
+            data, split, classes=run.classes, evaluation=True
+        )
+        chosen = choose_threshold(run, data, split, limit=FLAGS.limit)
     out = Path(FLAGS.export) if FLAGS.export else run.folder / f"eval-{split}"
-    write_outputs(
-        out,
-        run,
-        data,
-        part(source, FLAGS.limit),
-        split=split,
-        exported=exported,
-        chosen=chosen,
-    )
+    source = part(source, FLAGS.limit)
+    write_outputs(out, run, data, source, split=split, stages=stages, chosen=chosen)
 
 
 def write_outputs(
-    out: Path, run: Run, data: dict[str, Any], source: Source, *, exported, **described
+    out: Path, run: Run, data: dict, source, *, split: str, stages: Stages, chosen
 ) -> None:
-    """Evaluates a source and writes all files; `described` as for `summarize`."""
+    """Predicts a source and writes all files; `chosen` as for `summarize`."""
+    exported = {"name": "fixed", "threshold": run.threshold}
+    if chosen and FLAGS.threshold is None:
+        exported = {"name": "chosen", "threshold": chosen["threshold"]}
+    background = exported["threshold"]
+    if stages.maps and stages.arg_max:  # the threshold was for the CRF
+        run, chosen = run._replace(threshold=0.5), None
+        exported = {"name": "fixed", "threshold": 0.5}
     thresholds = sweep_with(run.threshold)
     shown = {name: i for i, name in enumerate(evenly_spaced(source.ids, run.gallery))}
     tiles = {}
@@ -93,12 +117,27 @@ def write_outputs(
         threshold=exported["threshold"],
         scores=FLAGS.scores,
     )
-    found = score(run, data, source, described["split"], uses=(write, add_tile))
+    examples = data_pipelines.make_eval(data, source)
+    found = evaluate(
+        stages.predictions(run, examples, background=background, out=out),
+        metric=make_metric(run.classes, thresholds, **run.metric),
+        uses=(write, add_tile),
+        total=len(source),
+        name=split,
+    )
     summary = summarize(
-        run, found, exported=exported, skipped=source.skipped, **described
+        run,
+        found,
+        split=split,
+        exported=exported,
+        chosen=chosen,
+        skipped=source.skipped,
+        stages=stages.describe(background),
+        arg_max=stages.arg_max,
     )
     export.write_classes(out / "classes.txt", run.classes)
     export.write_file(out / "metrics.json", json.dumps(summary, indent=1).encode())
+    provenance.write(out, stages.record(run, split, len(source), exported, background))
     report.write_report(
         out / "report.html",
         summary,
@@ -107,51 +146,6 @@ def write_outputs(
         losses=report.read_losses(run.folder / "metrics.jsonl"),
     )
     print(f"{format_summary(summary)}\n\nreport: {out / 'report.html'}")
-
-
-def score(run: Run, data: dict[str, Any], source: Source, name: str, uses=()):
-    """Evaluates all images of a source."""
-    examples = data_pipelines.make_eval(data, source)
-    return evaluate_run(run, examples, total=len(source), name=name, uses=uses)
-
-
-def choose_threshold(
-    run: Run, data: dict[str, Any], split: str
-) -> dict[str, Any] | None:
-    """The threshold that is best on the validation split, which is scored for it.
-
-    It is recorded in RUN/threshold.json. None, with the reason printed, where there
-    is no validation split, it has no masks, or it is the split to evaluate.
-    """
-    name = data.get("val_split")
-    if not name or name == split:
-        reason = (
-            "it is the split evaluated" if name else "config.data.val_split is none"
-        )
-        print(f"no threshold is chosen on a validation split: {reason}")
-        return None
-    try:
-        source = data_pipelines.make_source(data, name, classes=run.classes)
-    except UserError as error:
-        print(f"no threshold is chosen on a validation split: {error}")
-        return None
-    found = score(run, data, part(source, FLAGS.limit), name)
-    if found.result is None:
-        print(f"no threshold is chosen on a validation split: {name} has no masks")
-        return None
-    best = float(found.result["thresholds"][found.result["best"]])
-    chosen = {"threshold": round(best, 6), "split": name, "images": found.masked}
-    if FLAGS.limit is None:
-        record = json.dumps(chosen | {"step": run.step})
-        export.write_file(run.folder / "threshold.json", record.encode())
-    return chosen
-
-
-def recorded_threshold(run: Run) -> dict[str, Any] | None:
-    """What an evaluation of a split of the same step chose; None before that."""
-    file = run.folder / "threshold.json"
-    found = json.loads(file.read_text()) if file.is_file() else {}
-    return found if found.get("step") == run.step else None
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ def get_config(variant=""):
     del c.data.tags, c.data.tfds_dir
     c.data.source = "folder"
     c.data.root = ""  # the folder of photos
-    c.data.masks = ""  # a folder of masks, for evaluation only
+    c.data.eval_masks = ""  # folder of masks to compare with; empty: root/masks
     c.data.void = ()  # mask ids that mean "unknown", besides 255
     c.data.val_share = 0.1  # of the photos with masks
     c.data.train_split = "all"

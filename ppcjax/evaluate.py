@@ -1,13 +1,14 @@
 """Evaluation: examples -> scores -> counts, and what of a run that needs."""
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ppcjax import methods, tta
 from ppcjax.metrics import SWEEP, add_counts, mean_iou_sweep
 from ppcjax.progress import show_progress
+from ppcjax.refine.walk import WalkSettings, walk_predictions
 from ppcjax.train import checkpoint
 from ppcjax.types import Method, Metric, UserError
 
@@ -103,10 +104,12 @@ class Run(NamedTuple):
     classes: tuple[str, ...]
     step: int
     predictor: tuple[Method, Any, Any]  # with params and model_state
+    kind: str  # of the network's output, see `tta.output_kind`
     threshold: float  # the fixed one
     gallery: int  # images in the report
     metric: dict[str, Any]  # settings of `make_metric`
     tta: dict[str, Any]  # settings of `tta.predict`
+    walk: dict[str, Any]  # `WalkSettings`
 
 
 def load_run(path: str | Path, *, threshold: float | None = None) -> Run:
@@ -122,31 +125,35 @@ def load_run(path: str | Path, *, threshold: float | None = None) -> Run:
     restored = checkpoint.restore(path)
     config, classes = restored.meta["config"], tuple(restored.meta["classes"])
     metric, predictor = _keyword_only(make_metric), _keyword_only(tta.predict)
+    method = methods.make(config["method"], len(classes))
+    kind = tta.output_kind(method, restored.params, restored.model_state)
+    walk = set()
+    if kind == "affinity":
+        predictor, walk = _keyword_only(walk_predictions), set(WalkSettings._fields)
     settings = dict(config["eval"])
-    unknown = set(settings) - {"threshold", "gallery"} - metric - predictor
+    unknown = set(settings) - {"threshold", "gallery"} - metric - predictor - walk
     if unknown:
         raise UserError(f"config.eval.{min(unknown)} is not a setting of evaluation")
+    # Of probabilities, 0.5 is the arg-max.
+    usual = 0.26 if kind == "scores" else 0.5
     return Run(
         folder=_run_folder(Path(path)),
         config=config,
         classes=classes,
         step=restored.step,
-        predictor=(
-            methods.make(config["method"], len(classes)),
-            restored.params,
-            restored.model_state,
-        ),
-        threshold=settings.get("threshold", 0.26) if threshold is None else threshold,
+        predictor=(method, restored.params, restored.model_state),
+        kind=kind,
+        threshold=settings.get("threshold", usual) if threshold is None else threshold,
         gallery=settings.get("gallery", 24),
         metric={name: settings[name] for name in metric & set(settings)},
         tta={name: settings[name] for name in predictor & set(settings)},
+        walk={name: settings[name] for name in walk & set(settings)},
     )
 
 
-def evaluate_run(run: Run, examples: Iterable[Any], **arguments: Any) -> Evaluation:
-    """`evaluate` with the predictor and the settings of a run."""
-    metric = make_metric(run.classes, sweep_with(run.threshold), **run.metric)
-    return evaluate(*run.predictor, examples, metric=metric, **run.tta, **arguments)
+def predict_run(run: Run, examples: Iterable[Any]) -> Iterator[tta.Prediction]:
+    """`tta.predict` with the network and the settings of a run."""
+    return tta.predict(*run.predictor, examples, **run.tta)
 
 
 def _keyword_only(function: Callable) -> set[str]:

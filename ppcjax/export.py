@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -68,6 +69,32 @@ def write_scores(path: Path, scores: np.ndarray, tags: np.ndarray) -> None:
         content, classes=classes, scores=np.maximum(maps, 0).astype(np.float16)
     )
     write_file(path, content.getvalue())
+
+
+def read_scores(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """What `write_scores` wrote for an image of an export.
+
+    Args:
+        folder: of the export.
+        name: of the image.
+
+    Returns:
+        Class ids [K] int64 and scores [K, H, W] float32 in [0, 1].
+
+    Raises:
+        UserError: the file is not there or is damaged.
+    """
+    file = folder / "scores" / f"{name}.npz"
+    try:
+        with np.load(file) as content:
+            return content["classes"], content["scores"].astype(np.float32)
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{file} is not there: export the scores of all images to be evaluated "
+            "first, with eval.py --export"
+        ) from error
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise UserError(f"{file} is damaged ({error}); export it again") from error
 
 
 def draw_mask(

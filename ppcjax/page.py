@@ -21,9 +21,10 @@ def lead(summary: Mapping[str, Any]) -> str:
     images, masked = summary["images"], summary["images_with_masks"]
     masks = "all with masks" if masked == images else f"{masked} with masks"
     masks = masks if masked else "none with a mask"
+    stages = f" After the network: {summary['stages']}." if summary["stages"] else ""
     return (
         f"Method {summary['method']}, step {summary['step']}. "
-        f"Split {summary['split']}: {images} images, {masks}."
+        f"Split {summary['split']}: {images} images, {masks}.{stages}"
     )
 
 
@@ -38,11 +39,13 @@ def headline(summary: Mapping[str, Any]) -> str:
     cards = (_card(name, summary["thresholds"][name]) for name in _TITLES)
     over = summary["report_classes"] or summary["classes"]
     note = f"The mean is over {', '.join(map(escape, over))}. {note}"
+    rule = "A pixel is foreground where its best class score exceeds a threshold t. "
+    if summary["arg_max"]:
+        rule += "Scores weigh a class against the background: 0.50 is the arg-max. "
     return _section(
         f"Mean IoU over {len(over)} classes",
-        "<p>A pixel is foreground where its best class score exceeds a threshold t. "
-        "The same scores at three thresholds, which differ in what they were allowed "
-        f"to look at:</p><div class='cards'>{''.join(cards)}</div>"
+        f"<p>{rule}The same scores at three thresholds, which differ in what they were "
+        f"allowed to look at:</p><div class='cards'>{''.join(cards)}</div>"
         f"<p class='note'>{note}</p>",
     )
 

@@ -17,6 +17,8 @@ def summarize(
     exported: Mapping[str, Any],
     chosen: Mapping[str, Any] | None = None,
     skipped: Mapping[str, str] | None = None,
+    stages: str = "",
+    arg_max: bool = False,
 ) -> dict[str, Any]:
     """What metrics.json holds; class IoU is in the order of "classes".
 
@@ -27,6 +29,8 @@ def summarize(
         exported: "name" and "threshold" of the masks that were written.
         chosen: see `compare_thresholds`.
         skipped: id -> reason of images that were left out.
+        stages: what followed the network, in words.
+        arg_max: whether scores are of probabilities, so that 0.5 is the arg-max.
     """
     result = found.result
     curve = None
@@ -41,6 +45,8 @@ def summarize(
             "method": run.config["method"]["name"],
             "step": run.step,
             "split": split,
+            "stages": stages,
+            "arg_max": arg_max,
             "images": found.images,
             "images_with_masks": found.masked,
             "skipped": dict(skipped or {}),
@@ -48,7 +54,7 @@ def summarize(
             "report_classes": list(run.metric.get("report_classes", ())),
             "exported": dict(exported),
             "thresholds": compare_thresholds(
-                result, threshold=run.threshold, chosen=chosen
+                result, threshold=run.threshold, chosen=chosen, arg_max=arg_max
             ),
             "curve": curve,
         }
@@ -60,6 +66,7 @@ def compare_thresholds(
     *,
     threshold: float,
     chosen: Mapping[str, Any] | None = None,
+    arg_max: bool = False,
 ) -> dict[str, Any]:
     """The same scores at three thresholds that are easily mistaken for one another.
 
@@ -68,6 +75,7 @@ def compare_thresholds(
         threshold: set before any mask was looked at.
         chosen: "threshold", "split" and "images" of the validation split on which
             that threshold was best; None where there is none.
+        arg_max: whether the scores are of class probabilities.
 
     Returns:
         "fixed", "chosen" and "oracle" (best on the very masks of `result`), each
@@ -75,6 +83,8 @@ def compare_thresholds(
         "class_iou" [C]; "chosen" keeps its split and image count.
     """
     table = {"fixed": {"threshold": threshold}, "chosen": None, "oracle": None}
+    if arg_max and threshold == 0.5:
+        table["fixed"]["arg_max"] = True
     if chosen is not None:
         table["chosen"] = dict(chosen)
     if result is not None:
@@ -97,7 +107,9 @@ def at_threshold(result: dict[str, Any], threshold: float) -> dict[str, Any]:
 def explain(name: str, row: dict[str, Any]) -> str:
     """How a threshold of `compare_thresholds` was set, in a few words."""
     return {
-        "fixed": "set before looking at any mask",
+        "fixed": "the arg-max of class probabilities"
+        if row.get("arg_max")
+        else "set before looking at any mask",
         "chosen": f"best on the validation split {row.get('split')} "
         f"({row.get('images')} images)",
         "oracle": "best on these very masks: an upper bound, not a result",
@@ -110,6 +122,7 @@ def format_summary(summary: Mapping[str, Any]) -> str:
     lines = [
         f"{summary['config']} at step {summary['step']} on {summary['split']}: "
         f"{summary['images']} images, {masked} with masks",
+        *([f"after the network: {summary['stages']}"] if summary["stages"] else []),
         *(f"skipped: {reason}" for reason in summary["skipped"].values()),
         f"masks written at t = {threshold_text(exported['threshold'])} "
         f"({exported['name']})",

@@ -26,6 +26,8 @@ from ppcjax import merge
 from ppcjax.canvases import canvas_size, groups, scaled_images, scaled_side
 from ppcjax.types import Method, UserError
 
+_SIDE = 256  # of the image that tells the network's stride; no network's exceeds it
+
 
 class Prediction(NamedTuple):
     """Scores of one image.
@@ -104,8 +106,9 @@ def predict(
         )
     params, model_state = jax.device_put((params, model_state))
     canvas = partial(canvas_size, steps=canvas_steps)
-    kind, stride, num_classes = _output_spec(method, params, model_state)
+    kind = output_kind(method, params, model_state)
     of_kind = {"scores": _activation_maps, "logits": _class_probabilities}[kind]
+    _, height, _, num_classes = _output_spec(method, params, model_state)[kind].shape
 
     def run(group):
         return of_kind(
@@ -114,7 +117,7 @@ def predict(
             canvas=canvas,
             scales=scales,
             flip=flip,
-            stride=stride,
+            stride=_SIDE // height,
             num_classes=num_classes,
         )
 
@@ -197,13 +200,16 @@ def _collect(group, results) -> Iterator[Prediction]:
             yield Prediction(example, maps, results[1][i])
 
 
-def _output_spec(method, params, model_state) -> tuple[str, int, int]:
-    """What the network gives, its output stride and class count."""
-    side = 256
+def output_kind(method: Method, params: Any, model_state: Any) -> str:
+    """What the network gives: "scores" (activation maps), "logits" or "affinity"."""
+    spec = _output_spec(method, params, model_state)
+    return next(kind for kind in ("scores", "logits", "affinity") if kind in spec)
+
+
+def _output_spec(method, params, model_state):
+    """Shapes of what the network says of one image of `_SIDE` pixels a side."""
     batch = {
-        "image": jax.ShapeDtypeStruct((1, side, side, 3), np.uint8),
+        "image": jax.ShapeDtypeStruct((1, _SIDE, _SIDE, 3), np.uint8),
         "valid": jax.ShapeDtypeStruct((1, 4), np.int32),
     }
-    spec = jax.eval_shape(method.predict, params, model_state, batch)
-    kind = "scores" if "scores" in spec else "logits"
-    return kind, side // spec[kind].shape[1], spec[kind].shape[-1]
+    return jax.eval_shape(method.predict, params, model_state, batch)

@@ -22,7 +22,7 @@ KEY = jax.random.key(0)
 NAMES = sorted(
     path.stem
     for path in Path(base.__file__).parent.glob("*.py")
-    if "def get_config" in path.read_text() and path.stem != "base"
+    if "def get_config(variant" in path.read_text()
 )
 PPC = [name for name in NAMES if name.startswith("ppc_")]
 SEGMENT = ["deeplab_voc", "segment_mobilenet", "segment_folder"]

@@ -15,23 +15,31 @@ SOURCES = {"folder": folder, "shapes": shapes, "voc": voc}
 
 
 def make_source(
-    data: Any, split: str, *, classes: tuple[str, ...] | None = None
+    data: Any,
+    split: str,
+    *,
+    classes: tuple[str, ...] | None = None,
+    evaluation: bool = False,
 ) -> Source:
     """A split of the data set that config.data describes.
 
     Args:
         data: config.data; its field `source` names an entry of SOURCES, whose keyword
-            arguments are the other fields, apart from those of the streams and `masks`.
+            arguments are the other fields, apart from those of the streams, `masks`
+            and `eval_masks`, folders of masks that replace the source's own.
         split: name of the split.
         classes: names that a checkpoint was trained with, background first; the source
             must have these. None = whatever the data has.
+        evaluation: whether masks are to be compared with, not learnt from: then
+            `eval_masks` count, which are rarely those that a segmenter learns from.
 
     Raises:
         UserError: a setting is wrong, or the data is missing or malformed.
     """
     fields = settings.fields(data)
     name = settings.one_of("source", fields.pop("source", None), tuple(SOURCES))
-    masks = fields.pop("masks", "")
+    folders = {use: fields.pop(use, "") for use in ("masks", "eval_masks")}
+    masks = "eval_masks" if evaluation else "masks"
     void = tuple(fields.get("void", ()))
     chosen = {k: v for k, v in fields.items() if k not in settings.STREAM_AND_SPLITS}
     if classes and name == "folder":
@@ -42,4 +50,6 @@ def make_source(
             f"{source.name}: has the classes {', '.join(source.classes)}, but the "
             f"checkpoint was trained with {', '.join(classes)}; use its own data"
         )
-    return replace_masks(source, masks, void) if masks else source
+    if not folders[masks]:
+        return source
+    return replace_masks(source, folders[masks], void, setting=masks)

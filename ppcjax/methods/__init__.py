@@ -4,10 +4,17 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+<<<<<<< HEAD
 from ppcjax.methods import ppc, segment
 from ppcjax.types import Method, UserError
 
 METHODS = {"ppc": ppc.ppc, "segment": segment.segment}
+=======
+from ppcjax.methods import affinity, ppc
+from ppcjax.types import Method, UserError
+
+METHODS = {"ppc": ppc.ppc, "affinity": affinity.affinity}
+>>>>>>> affinity
 
 
 def make(settings: Mapping[str, Any], num_classes: int) -> Method:

@@ -32,21 +32,26 @@ def normalize(
     *,
     mean: tuple[float, float, float],
     std: tuple[float, float, float],
+    padding: float | None = None,
 ) -> jax.Array:
-    """(image - mean) / std inside the valid rectangle, 0 outside.
+    """(image - mean) / std inside the valid rectangle.
 
     Args:
         image: [B, H, W, 3] float32 in [0, 1].
         valid: [B, 4] int32 rectangle (y0, x0, y1, x1).
         mean: per channel.
         std: per channel.
+        padding: grey in [0, 1] that fills the rest, normalised too; None: the rest
+            is 0, which is the mean colour.
 
     Returns:
         [B, H, W, 3] float32.
     """
     chex.assert_shape(image, (valid.shape[0], None, None, 3))
-    image = (image - _like(image, mean)) / _like(image, std)
-    return jnp.where(valid_mask(valid, *image.shape[1:3]), image, 0.0)
+    mean, std = _like(image, mean), _like(image, std)
+    rest = 0.0 if padding is None else (padding - mean) / std
+    inside = valid_mask(valid, *image.shape[1:3])
+    return jnp.where(inside, (image - mean) / std, rest)
 
 
 def jitter(

@@ -1,0 +1,50 @@
+"""AffinityNet with the ImageNet MobileNetV2, for machines without a GPU.
+
+Point data.root at the photos, data.masks at the labels and init_from at the weights.
+Run: python train.py --config configs/affinity_mobilenet.py
+"""
+
+from configs import base
+
+
+def get_config():
+    c = base.get_config()
+    c.name = "affinity_mobilenet"
+    c.steps = 391  # one pass over 3,131 images in batches of 8
+    c.log_every = 20
+    c.checkpoint_every = 50
+    c.init_from = "~/data/weights/mobilenet_v2_imagenet.npz"
+    c.method = dict(
+        name="affinity",
+        backbone="mobilenet_v2",
+        dtype="float32",
+        widths=(64, 128, 256),
+        radius=5,  # cells of 8 pixels
+    )
+    c.data = dict(
+        source="voc",
+        root="~/data/VOC2012",
+        tags="auto",  # tags.csv, else XML, else from the masks
+        tfds_dir="",  # records prepared with data_pipelines.voc_builder
+        masks="",  # folder of ID.png with 255 where unsure; empty: the true masks
+        with_masks=True,
+        batch_size=8,
+        crop=224,  # pixels
+        long_side=(384, 384),  # pixels, of the scale at which affinities are used
+        train_split="train_aug",
+        val_split="",
+        eval_split="train",
+        on_bad_image="stop",
+        workers=0,
+    )
+    c.optim = dict(
+        name="sgd",
+        lr=0.003,
+        momentum=0.9,
+        weight_decay=5e-4,
+        power=0.9,
+        lr_mults=((r"^heads/", 10.0),),
+        frozen=(r"backbone/(stem|block[1-3])/",),  # low layers, as in the release
+    )
+    c.eval = dict(background=0.27, power=8, steps=64, report_classes=())
+    return c

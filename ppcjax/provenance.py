@@ -1,0 +1,54 @@
+"""What made a folder of files: provenance.json beside them."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from ppcjax.export import write_file
+from ppcjax.types import UserError
+
+NAME = "provenance.json"
+
+
+def commit() -> str | None:
+    """The commit of ppcjax that runs, "+" where files differ from it; None if unknown."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None
+    try:
+        found = _git(root, "rev-parse", "--short", "HEAD")
+        changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return found + ("+" if changed else "")
+
+
+def _git(root: Path, *words: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", str(root), *words], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def write(folder: Path, record: dict[str, Any]) -> None:
+    """Writes `record` and the commit as folder/provenance.json."""
+    text = json.dumps({"commit": commit(), **record}, indent=1)
+    write_file(folder / NAME, text.encode())
+
+
+def read(folder: Path) -> dict[str, Any] | None:
+    """The record of a folder or of the one around it; None without one.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    for file in (folder / NAME, folder.parent / NAME):
+        if file.is_file():
+            try:
+                return json.loads(file.read_text("utf-8"))
+            except ValueError as error:
+                raise UserError(
+                    f"{file} is damaged ({error}); export that folder again"
+                ) from error
+    return None

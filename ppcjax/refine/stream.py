@@ -1,0 +1,111 @@
+"""The dense CRF on a stream of predictions, several photos at a time."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from ppcjax.refine import crf
+from ppcjax.refine.pool import ordered_map
+from ppcjax.tta import Prediction
+
+
+class Background(NamedTuple):
+    """How likely the background is beside activation maps, which say nothing of it.
+
+    threshold: constant score in [0, 1].
+    alpha: if given, (1 - best score)^alpha instead, see `crf.with_background`.
+    """
+
+    threshold: float
+    alpha: float | None = None
+
+
+def class_distribution(
+    prediction: Prediction, background: Background
+) -> tuple[np.ndarray, np.ndarray]:
+    """What a prediction says of each pixel, over the classes that it can show.
+
+    Args:
+        prediction: of activation maps or of probabilities.
+        background: used for activation maps.
+
+    Returns:
+        Class ids [K], the background's 0 first, and scores [H, W, K] float32 in
+        0..1, which need not sum to 1.
+    """
+    if prediction.probabilities is not None:
+        return np.arange(prediction.scores.shape[-1]), prediction.probabilities
+    ids = np.flatnonzero(prediction.tags | (np.arange(len(prediction.tags)) == 0))
+    scores = prediction.scores[..., ids]
+    if background.alpha is not None:
+        return ids, crf.with_background(scores, background.alpha)
+    scores = np.clip(scores, 0, 1)
+    scores[..., 0] = background.threshold
+    return ids, scores
+
+
+def refine_predictions(
+    predictions: Iterable[Prediction],
+    settings: crf.CrfSettings,
+    background: Background,
+    *,
+    workers: int = 0,
+) -> Iterator[Prediction]:
+    """Predictions whose probabilities are those of the dense CRF.
+
+    Args:
+        predictions: read as they are needed.
+        settings: of the CRF.
+        background: used for activation maps.
+        workers: processes, see `ordered_map`.
+
+    Yields:
+        A prediction for each, in order.
+    """
+    crf.check_settings(settings)
+    jobs = ((p, settings, background) for p in predictions)
+    return ordered_map(_refine, jobs, workers)
+
+
+def _refine(job) -> Prediction:
+    prediction, settings, background = job
+    ids, scores = class_distribution(prediction, background)
+    refined = crf.refine(prediction.example.image, scores, settings)
+    probabilities = np.zeros(prediction.scores.shape, np.float32)
+    probabilities[..., ids] = refined
+    return Prediction.of_probabilities(prediction.example, probabilities)
+
+
+def with_affinity_labels(
+    predictions: Iterable[Prediction],
+    alphas: tuple[float, float],
+    settings: crf.CrfSettings | None = None,
+    *,
+    workers: int = 0,
+) -> Iterator[tuple[Prediction, np.ndarray, np.ndarray]]:
+    """Each prediction with two masks that an affinity network learns from.
+
+    Args:
+        predictions: of activation maps.
+        alphas: low, with more background, and high, with less; see
+            `crf.with_background`.
+        settings: of a CRF on both; None: without.
+        workers: processes, see `ordered_map`.
+
+    Yields:
+        The prediction, and [H, W] uint8 classes at the low and at the high alpha.
+    """
+    jobs = ((p, alphas, settings) for p in predictions)
+    return ordered_map(_affinity_labels, jobs, workers)
+
+
+def _affinity_labels(job) -> tuple[Prediction, np.ndarray, np.ndarray]:
+    prediction, alphas, settings = job
+    masks = []
+    for alpha in alphas:
+        ids, scores = class_distribution(prediction, Background(0.0, alpha))
+        if settings is not None:
+            scores = crf.refine(prediction.example.image, scores, settings)
+        masks.append(ids[scores.argmax(-1)].astype(np.uint8))
+    return prediction, *masks

@@ -1,0 +1,119 @@
+"""The random walk on a stream of examples, from scores that an earlier stage wrote."""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from PIL import Image
+
+from ppcjax.canvases import canvas_size, scaled_side
+from ppcjax.refine.random_walk import walk_images
+from ppcjax.tta import Prediction
+from ppcjax.types import Method
+
+
+class WalkSettings(NamedTuple):
+    """How scores walk; the defaults are those of PPC.
+
+    background: its constant score.
+    alpha: where given, its score is (1 - best score)^alpha instead.
+    power: exponent of the affinity.
+    steps: of the walk.
+    """
+
+    background: float = 0.27
+    alpha: float | None = None
+    power: float = 8
+    steps: int = 64
+
+
+def walk_predictions(
+    method: Method,
+    params: Any,
+    model_state: Any,
+    examples: Iterable[Any],
+    read_scores: Callable[[str], tuple[np.ndarray, np.ndarray]],
+    settings: WalkSettings,
+    *,
+    num_classes: int,
+    max_side: int = 1024,
+    canvas_steps: int = 4,
+) -> Iterator[Prediction]:
+    """Scores of images, carried along the affinities that a network predicts.
+
+    Args:
+        method: `predict` gives "affinity" [B, O, h, w].
+        params: its parameters.
+        model_state: its state.
+        examples: each with `id`, `image` [H, W, 3] uint8 and `tags` [C] or None.
+        read_scores: id -> classes [K] and their scores [K, H, W] in 0..1.
+        settings: of the walk.
+        num_classes: C.
+        max_side: longer images walk at this size, in pixels.
+        canvas_steps: canvas sizes per octave.
+
+    Yields:
+        A prediction of each example, in order, whose masks are the arg-max.
+    """
+    params, model_state = jax.device_put((params, model_state))
+    canvas = partial(canvas_size, steps=canvas_steps)
+    for example in examples:
+        classes, scores = read_scores(example.id)
+        height, width = example.image.shape[:2]
+        factor = min(1.0, max_side / max(height, width))
+        size = scaled_side(height, factor), scaled_side(width, factor)
+        image = np.asarray(
+            Image.fromarray(example.image).resize(size[::-1], Image.Resampling.BICUBIC)
+        )
+        sides = canvas(size[0]), canvas(size[1])
+        # A power of two, so that the number of classes shown compiles few programs.
+        maps = np.zeros((*sides, 1 << int(len(classes)).bit_length()), np.float32)
+        for k, plane in enumerate(scores, start=1):
+            maps[: size[0], : size[1], k] = _resized(plane, size, Image.Resampling.BOX)
+        walked = _walk(
+            method.predict,
+            params,
+            model_state,
+            _on_canvas(image, sides)[None],
+            maps[None],
+            np.array([size], np.int32),
+            settings,
+        )
+        walked = np.asarray(walked)[0, : size[0], : size[1]]
+        probabilities = np.zeros((height, width, num_classes), np.float32)
+        for c, plane in zip((0, *classes), np.moveaxis(walked, -1, 0), strict=False):
+            probabilities[..., c] = _resized(
+                plane, (height, width), Image.Resampling.BILINEAR
+            )
+        yield Prediction.of_probabilities(example, probabilities)
+
+
+@partial(jax.jit, static_argnums=(0, 6))
+def _walk(predict, params, model_state, images, scores, extent, settings):
+    valid = jax.numpy.concatenate([jax.numpy.zeros_like(extent), extent], axis=1)
+    output = predict(params, model_state, {"image": images, "valid": valid})
+    affinity = output["affinity"]
+    return walk_images(
+        affinity,
+        scores,
+        extent,
+        stride=scores.shape[1] // affinity.shape[2],
+        **settings._asdict(),
+    )
+
+
+def _on_canvas(image, sides):
+    height, width = image.shape[:2]
+    canvas = np.zeros((*sides, 3), np.uint8)
+    canvas[:height, :width] = image
+    return canvas
+
+
+def _resized(plane, size, resampling):
+    """A [H, W] map at another size, where that differs."""
+    plane = np.ascontiguousarray(plane, np.float32)
+    if plane.shape == size:
+        return plane
+    return np.asarray(Image.fromarray(plane).resize(size[::-1], resampling))
