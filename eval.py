@@ -18,10 +18,17 @@ from absl import flags
 import data_pipelines
 from data_pipelines.sources.photos import evenly_spaced, part, photos
 from ppcjax import cli, export, provenance, report
-from ppcjax.evaluate import Run, evaluate, load_run, make_metric, sweep_with
+from ppcjax.evaluate import (
+    Run,
+    evaluate,
+    load_run,
+    make_metric,
+    recorded_threshold,
+    sweep_with,
+)
 from ppcjax.stages import Stages
 from ppcjax.summary import format_summary, summarize
-from ppcjax.thresholds import choose_threshold, recorded_threshold
+from ppcjax.thresholds import choose_threshold
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("ckpt", None, "run folder or checkpoint", required=True)

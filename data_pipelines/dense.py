@@ -12,13 +12,14 @@ import dataclasses
 import logging
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from data_pipelines import settings
 from data_pipelines.geometry import cut_image, cut_mask, draw_window
-from data_pipelines.images import Photo
+from data_pipelines.images import Photo, read_grey
 from data_pipelines.order import Draws, image_at
 from data_pipelines.sources.base import Record, Source, read_checked, read_tags
 from ppcjax.types import DenseBatch, UserError
@@ -48,6 +49,8 @@ class StreamSettings:
     on_bad_image: "stop" raises; "skip" takes the next image of the epoch's order
         and notes the reason in source.skipped.
     with_masks: whether batches hold "mask"; every image must then have one.
+    saliency: folder of grey maps ID.png; where given, batches hold "saliency",
+        [B, crop, crop] uint8, cut as the image is.
     workers: images prepared at a time; 0 lets tf.data choose.
     """
 
@@ -57,6 +60,7 @@ class StreamSettings:
     scale: tuple[float, float] | None = None
     on_bad_image: str = "stop"
     with_masks: bool = False
+    saliency: str = ""
     workers: int = 0
 
     def __post_init__(self):
@@ -183,6 +187,10 @@ class _Loader:
         example = (cut_image(photo.pixels, window, crop), valid, tags)
         if self.stream.with_masks:
             example += (cut_mask(self._mask(record, photo), window, crop),)
+        if self.stream.saliency:
+            file = Path(self.stream.saliency).expanduser() / f"{record.id}.png"
+            grey = read_grey(file, (photo.height, photo.width))
+            example += (cut_image(grey, window, crop),)
         return example
 
     def _mask(self, record: Record, photo: Photo) -> np.ndarray:
@@ -208,6 +216,8 @@ def _iterate(loader, position, rows, start_step) -> Iterator[DenseBatch]:
     }
     if loader.stream.with_masks:
         layout["mask"] = ((crop, crop), tf.int32)
+    if loader.stream.saliency:
+        layout["saliency"] = ((crop, crop), tf.uint8)
 
     def load(count):
         types = [dtype for _, dtype in layout.values()]

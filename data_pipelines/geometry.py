@@ -72,7 +72,7 @@ def _place(size: int, crop: int, draws: Draws) -> tuple[int, int, int]:
 
 
 def cut_image(pixels: np.ndarray, window: Window, crop: int) -> np.ndarray:
-    """[crop, crop, 3] uint8 canvas with the window of an [h, w, 3] image; else 0."""
+    """A window of an image [h, w, ...] on a canvas [crop, crop, ...]; else 0."""
     height, width = pixels.shape[:2]
     scale_y, scale_x = height / window.height, width / window.width
     box = (
@@ -86,7 +86,7 @@ def cut_image(pixels: np.ndarray, window: Window, crop: int) -> np.ndarray:
             (window.columns, window.rows), Image.Resampling.BICUBIC, box
         )
     )
-    return _paste(part, window, np.zeros((crop, crop, 3), np.uint8))
+    return _paste(part, window, np.zeros((crop, crop, *part.shape[2:]), np.uint8))
 
 
 def cut_mask(mask: np.ndarray, window: Window, crop: int) -> np.ndarray:

@@ -129,6 +129,30 @@ def read_mask(
     return check_ids(indices, name, num_classes=num_classes, void=void)
 
 
+def read_grey(file: Path, size: tuple[int, int]) -> np.ndarray:
+    """Reads a grey map that belongs to a photograph, such as of saliency.
+
+    Args:
+        file: an image; of a coloured one, the mean of the channels counts.
+        size: (rows, columns) that it must have.
+
+    Returns:
+        [H, W] uint8.
+
+    Raises:
+        UserError: not there, unreadable, or of another size.
+    """
+    if not file.is_file():
+        raise UserError(f"{file}: no such map; every training image needs one")
+    pixels = read_photo(file, str(file)).pixels
+    if pixels.shape[:2] != size:
+        raise UserError(
+            f"{file} is {pixels.shape[1]}x{pixels.shape[0]} pixels but its image is "
+            f"{size[1]}x{size[0]}; make the map at the size of the image"
+        )
+    return pixels.mean(-1).round().astype(np.uint8)
+
+
 def check_ids(
     indices: np.ndarray, name: str, *, num_classes: int, void: tuple[int, ...]
 ) -> np.ndarray:

@@ -10,7 +10,7 @@ from ppcjax.types import UserError
 # pass on themselves; all others belong to the source.
 STREAM = (
     *("batch_size", "crop", "long_side", "scale"),
-    *("on_bad_image", "with_masks", "workers"),
+    *("on_bad_image", "with_masks", "saliency", "workers"),
 )
 STREAM_AND_SPLITS = (*STREAM, "train_split", "eval_split", "val_split")
 

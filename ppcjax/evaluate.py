@@ -1,6 +1,7 @@
 """Evaluation: examples -> scores -> counts, and what of a run that needs."""
 
 import inspect
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -154,6 +155,13 @@ def load_run(path: str | Path, *, threshold: float | None = None) -> Run:
 def predict_run(run: Run, examples: Iterable[Any]) -> Iterator[tta.Prediction]:
     """`tta.predict` with the network and the settings of a run."""
     return tta.predict(*run.predictor, examples, **run.tta)
+
+
+def recorded_threshold(run: Run) -> dict[str, Any] | None:
+    """What an evaluation of a split of the same step chose; None before that."""
+    file = run.folder / "threshold.json"
+    found = json.loads(file.read_text()) if file.is_file() else {}
+    return found if found.get("step") == run.step else None
 
 
 def _keyword_only(function: Callable) -> set[str]:

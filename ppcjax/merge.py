@@ -20,8 +20,8 @@ _EPSILON = 1e-5
 _EXACT = jax.lax.Precision.HIGHEST
 
 
-@partial(jax.jit, static_argnames=("mid", "stride", "direct"), donate_argnums=0)
-def add_maps(total, maps, extent, scaled, *, mid, stride, direct):
+@partial(jax.jit, static_argnames=("mid", "stride", "resizing"), donate_argnums=0)
+def add_maps(total, maps, extent, scaled, *, mid, stride, resizing):
     """Adds the maps of one scale to the sum over scales.
 
     Args:
@@ -31,14 +31,18 @@ def add_maps(total, maps, extent, scaled, *, mid, stride, direct):
         scaled: [B, 2] the same after scaling.
         mid: canvas of the scaled images.
         stride: of the network.
-        direct: whether maps are resized with aligned corners to the image at once;
-            otherwise to the scaled image, and with half-pixel centres from there.
+        resizing: "aligned" corners or "half_pixel" centres to the image at once, or
+            "both": the first to the scaled image, the second from there.
 
     Returns:
         [B, H, W, C].
     """
     batch, height, width, _ = total.shape
-    weights = _aligned if direct else _two_resizes
+    weights = {
+        "aligned": partial(_one_resize, True),
+        "half_pixel": partial(_one_resize, False),
+        "both": _two_resizes,
+    }[resizing]
     rows, columns = (
         jax.vmap(partial(weights, out, mid[axis], maps.shape[1 + axis], stride))(
             extent[:, axis], scaled[:, axis]
@@ -74,13 +78,15 @@ def _two_resizes(out_size, mid_size, in_size, stride, out_extent, mid_extent):
     return jnp.matmul(to_out, to_mid, precision=_EXACT)
 
 
-def _aligned(out_size, mid_size, in_size, stride, out_extent, mid_extent):
-    """Matrix [out, in] of aligned corners."""
+def _one_resize(
+    align_corners, out_size, mid_size, in_size, stride, out_extent, mid_extent
+):
+    """Matrix [out, in] straight to the image."""
     del mid_size
     return bilinear_matrix(
         out_size,
         in_size,
-        align_corners=True,
+        align_corners=align_corners,
         out_extent=out_extent,
         in_extent=-(-mid_extent // stride),
     )
@@ -93,17 +99,18 @@ def _mirror(matrix, extent):
     return jnp.where((row < extent)[:, None], mirrored, 0)
 
 
-@jax.jit
-def finish_maps(total, logits, tags, known, extent):
+@partial(jax.jit, static_argnames="from_least")
+def finish_maps(total, logits, tags, known, extent, *, from_least):
     """Scores [B, H, W, C] and tags [B, C]: given, else those with a positive logit.
 
     A photo without tags shows something: the likeliest class always counts.
+    `from_least` is that of `normalize_scores`.
     """
     foreground = logits.at[:, 0].set(-jnp.inf)
     likeliest = jax.nn.one_hot(foreground.argmax(1), logits.shape[1], dtype=bool)
     tags = jnp.where(known[:, None], tags > 0, (foreground > 0) | likeliest)
     tags = tags.at[:, 0].set(True)
-    return normalize_scores(total, tags, extent), tags
+    return normalize_scores(total, tags, extent, from_least=from_least), tags
 
 
 @partial(jax.jit, donate_argnums=0)
@@ -112,7 +119,9 @@ def finish_logits(total, copies):
     return jax.nn.softmax(total / copies, axis=-1)
 
 
-def normalize_scores(total: jax.Array, tags: jax.Array, extent: jax.Array) -> jax.Array:
+def normalize_scores(
+    total: jax.Array, tags: jax.Array, extent: jax.Array, *, from_least: bool = True
+) -> jax.Array:
     """Scores from summed activation maps, per image and class.
 
         x = max(total, 0), then 0 where x < min x + 1e-5
@@ -124,6 +133,7 @@ def normalize_scores(total: jax.Array, tags: jax.Array, extent: jax.Array) -> ja
         total: [B, H, W, C], any real values.
         tags: [B, C] in {0, 1}; classes without a tag score 0, background too.
         extent: [B, 2] true rows and columns; pixels beyond score 0.
+        from_least: as above; False: score = x / (max x + 1e-5), as in EPS.
 
     Returns:
         [B, H, W, C] float32 below 1. Pixels at the minimum are negative, as released:
@@ -137,8 +147,11 @@ def normalize_scores(total: jax.Array, tags: jax.Array, extent: jax.Array) -> ja
     x = jnp.maximum(total, 0)
     low = jnp.min(jnp.where(inside, x, jnp.inf), (1, 2), keepdims=True)
     high = jnp.max(jnp.where(inside, x, 0), (1, 2), keepdims=True)
-    x = jnp.where(x < low + _EPSILON, 0, x)
-    scores = (x - low - _EPSILON) / (high - low + _EPSILON)
+    if from_least:
+        x = jnp.where(x < low + _EPSILON, 0, x)
+        scores = (x - low - _EPSILON) / (high - low + _EPSILON)
+    else:
+        scores = x / (high + _EPSILON)
     tagged = jnp.asarray(tags, bool).at[:, 0].set(False)
     return jnp.where(inside & tagged[:, None, None, :], scores, 0)
 

@@ -12,7 +12,7 @@ NAME = "provenance.json"
 
 
 def commit() -> str | None:
-    """The commit of ppcjax that runs, "+" where files differ from it; None if unknown."""
+    """The commit that runs, with "+" if files differ from it; None if unknown."""
     root = Path(__file__).resolve().parent.parent
     if not (root / ".git").exists():
         return None

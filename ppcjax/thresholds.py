@@ -59,10 +59,3 @@ def choose_threshold(
         record = json.dumps(chosen | {"step": run.step})
         write_file(run.folder / "threshold.json", record.encode())
     return chosen
-
-
-def recorded_threshold(run: Run) -> dict[str, Any] | None:
-    """What an evaluation of a split of the same step chose; None before that."""
-    file = run.folder / "threshold.json"
-    found = json.loads(file.read_text()) if file.is_file() else {}
-    return found if found.get("step") == run.step else None

@@ -71,6 +71,7 @@ def predict(
     batch_size: int = 8,
     max_side: int = 1024,
     canvas_steps: int = 4,
+    convention: str = "ppc",
 ) -> Iterator[Prediction]:
     """Multi-scale class scores of images of any size.
 
@@ -78,6 +79,8 @@ def predict(
     mirror goes along. A low-resolution activation map is resized to the scaled image
     with aligned corners, from there to the image with half-pixel centres; the maps
     of all scales and mirrors are summed, then normalised by `merge.normalize_scores`.
+    With the convention of EPS, an activation map is resized to the image at once, with
+    half-pixel centres, and the sum is divided by its maximum.
     Logits are resized to the image with aligned corners and averaged, then the
     softmax is taken.
 
@@ -96,6 +99,7 @@ def predict(
         max_side: images longer than this, in pixels, are shrunk to it before they
             are scaled. Scores still have the size of the image.
         canvas_steps: canvas sizes per octave. Fewer compile less and pad more.
+        convention: "ppc" or "eps", of activation maps.
 
     Yields:
         One prediction per example.
@@ -104,10 +108,15 @@ def predict(
         raise UserError(
             f"eval: scales {tuple(scales)} and batch_size {batch_size} must be positive"
         )
+    if convention not in ("ppc", "eps"):
+        raise UserError(f"eval.convention={convention!r}: choose 'ppc' or 'eps'")
     params, model_state = jax.device_put((params, model_state))
     canvas = partial(canvas_size, steps=canvas_steps)
     kind = output_kind(method, params, model_state)
-    of_kind = {"scores": _activation_maps, "logits": _class_probabilities}[kind]
+    of_kind = {
+        "scores": partial(_activation_maps, convention),
+        "logits": _class_probabilities,
+    }[kind]
     _, height, _, num_classes = _output_spec(method, params, model_state)[kind].shape
 
     def run(group):
@@ -132,7 +141,7 @@ def predict(
         yield from _collect(*previous)
 
 
-def _activation_maps(group, network, **settings):
+def _activation_maps(convention, group, network, **settings):
     """Scores [B, H, W, C] and tags [B, C] of a group, on the device."""
     logits = 0.0
 
@@ -142,26 +151,29 @@ def _activation_maps(group, network, **settings):
         logits += parts.reshape(-1, group.size, parts.shape[-1]).mean(0)
         return prediction["scores"]
 
-    total, extent = _sum_of_maps(group, network, maps_of, direct=False, **settings)
+    resizing = {"ppc": "both", "eps": "half_pixel"}[convention]
+    total, extent = _sum_of_maps(group, network, maps_of, resizing=resizing, **settings)
     num_classes = settings["num_classes"]
     tags = np.zeros((group.size, num_classes), np.float32)
     known = np.zeros(group.size, bool)
     for i, example in enumerate(group.examples):
         if example.tags is not None:
             tags[i], known[i] = example.tags, True
-    return merge.finish_maps(total, logits, tags, known, extent)
+    return merge.finish_maps(
+        total, logits, tags, known, extent, from_least=convention == "ppc"
+    )
 
 
 def _class_probabilities(group, network, **settings):
     """Probabilities [B, H, W, C] of a group, on the device."""
     maps_of = operator.itemgetter("logits")
-    total, _ = _sum_of_maps(group, network, maps_of, direct=True, **settings)
+    total, _ = _sum_of_maps(group, network, maps_of, resizing="aligned", **settings)
     copies = len(settings["scales"]) * (1 + settings["flip"])
     return (merge.finish_logits(total, copies),)
 
 
 def _sum_of_maps(
-    group, network, maps_of, *, canvas, scales, flip, stride, num_classes, direct
+    group, network, maps_of, *, canvas, scales, flip, stride, num_classes, resizing
 ):
     """Sum of all scales' maps [B, H, W, C], and true sizes [B, 2] of the images."""
     total = jnp.zeros((group.size, *group.canvas, num_classes), jnp.float32)
@@ -178,7 +190,7 @@ def _sum_of_maps(
             scaled[: group.size],
             mid=sides,
             stride=stride,
-            direct=direct,
+            resizing=resizing,
         )
     return total, extent
 

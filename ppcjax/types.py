@@ -33,12 +33,14 @@ class DenseBatch(TypedDict):
         outside are padding. Evaluation images start at (0, 0).
     tags: [B, C] float32 in {0, 1}; the background column is 1.
     mask: [B, H, W] int32 in 0..C-1 or IGNORE.
+    saliency: [B, H, W] uint8, 255 where something stands out.
     """
 
     image: Array
     valid: Array
     tags: Array
     mask: NotRequired[Array]
+    saliency: NotRequired[Array]
 
 
 class Method(NamedTuple):

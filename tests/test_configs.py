@@ -13,6 +13,7 @@ import pytest
 
 from configs import base, deeplab_voc, ppc
 from ppcjax import methods
+from ppcjax.methods import affinity as method_affinity
 from ppcjax.methods import ppc as method_ppc
 from ppcjax.methods import segment as method_segment
 from ppcjax.train import optim
@@ -22,12 +23,14 @@ KEY = jax.random.key(0)
 NAMES = sorted(
     path.stem
     for path in Path(base.__file__).parent.glob("*.py")
-    if "def get_config(variant" in path.read_text()
+    if "def get_config(" in path.read_text() and path.stem != "base"
 )
 PPC = [name for name in NAMES if name.startswith("ppc_")]
+AFFINITY = [name for name in NAMES if name.startswith("affinity_")]
 SEGMENT = ["deeplab_voc", "segment_mobilenet", "segment_folder"]
 VARIANTS = {name: tuple(ppc.VARIANTS) for name in PPC} | {
-    "deeplab_voc": ("", *deeplab_voc.VARIANTS)
+    "deeplab_voc": ("", *deeplab_voc.VARIANTS),
+    "eps_voc": ("", "ppc"),
 }
 CASES = [(name, variant) for name in NAMES for variant in VARIANTS.get(name, ("",))]
 
@@ -46,7 +49,7 @@ def _shapes_of(module):
 
 @pytest.fixture(autouse=True)
 def no_drawing(monkeypatch):
-    for method in (method_ppc, method_segment):
+    for method in (method_affinity, method_ppc, method_segment):
         monkeypatch.setattr(
             method,
             "initialize",
@@ -61,6 +64,7 @@ def _batch(config):
         "valid": jax.ShapeDtypeStruct((rows, 4), np.int32),
         "tags": jax.ShapeDtypeStruct((rows, CLASSES), np.float32),
         "mask": jax.ShapeDtypeStruct((rows, side, side), np.int32),
+        "saliency": jax.ShapeDtypeStruct((rows, side, side), np.uint8),
     }
 
 
@@ -94,10 +98,13 @@ def test_prediction_has_the_contracted_shapes(name):
     config = _config(name)
     method = methods.make(config.method, CLASSES)
     batch = _batch(config)
-    del batch["tags"], batch["mask"]
+    del batch["tags"], batch["mask"], batch["saliency"]
     params, model_state = method.init(KEY, batch)
     out = jax.eval_shape(method.predict, params, model_state, batch)
     rows, side = config.data.batch_size, config.data.crop
+    if name in AFFINITY:
+        assert out["affinity"].shape == (rows, 34, side // 8, side // 8)
+        return
     maps = out["logits" if name in SEGMENT else "scores"]
     height, width = maps.shape[1:3]
     assert height == width and side % height == 0

@@ -52,18 +52,17 @@ def colour_method():
     return Method(None, None, predict)
 
 
+def predict(examples, **settings):
+    return tta.predict(colour_method(), None, None, examples, **settings)
+
+
 def test_counts_are_those_of_the_masks_that_were_handed_on():
     examples = [make_example(i, masked=i < 4) for i in range(6)]
     handed = {}
     found = evaluate.evaluate(
-        colour_method(),
-        None,
-        None,
-        examples,
+        predict(examples, scales=(1.0,), batch_size=4),
         metric=evaluate.make_metric(CLASSES, (0.26, 0.4)),
         uses=[lambda p: handed.__setitem__(p.example.id, p)],
-        scales=(1.0,),
-        batch_size=4,
     )
     assert (found.images, found.masked, len(handed)) == (6, 4, 6)
     hit = np.zeros(3)
@@ -81,9 +80,7 @@ def test_counts_are_those_of_the_masks_that_were_handed_on():
 def test_no_masks_no_result():
     metric = evaluate.make_metric(CLASSES)
     examples = [make_example(0, masked=False)]
-    found = evaluate.evaluate(
-        colour_method(), None, None, examples, metric=metric, scales=(1.0,)
-    )
+    found = evaluate.evaluate(predict(examples, scales=(1.0,)), metric=metric)
     assert found == evaluate.Evaluation(1, 0, None)
     table = summary.compare_thresholds(None, threshold=0.26)
     assert table == {"fixed": {"threshold": 0.26}, "chosen": None, "oracle": None}
@@ -92,7 +89,7 @@ def test_no_masks_no_result():
 def test_thresholds_are_told_apart():
     metric = evaluate.make_metric(CLASSES, evaluate.sweep_with(0.265))
     examples = [make_example(i) for i in range(2)]
-    found = evaluate.evaluate(colour_method(), None, None, examples, metric=metric)
+    found = evaluate.evaluate(predict(examples), metric=metric)
     chosen = {"threshold": 0.1, "split": "val", "images": 9}
     table = summary.compare_thresholds(found.result, threshold=0.265, chosen=chosen)
     assert table["oracle"]["mean_iou"] == max(found.result["mean_iou"])

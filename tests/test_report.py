@@ -52,10 +52,12 @@ def make_summary(predictions, *, masked=True):
         classes=CLASSES,
         step=12,
         predictor=(None, None, None),
+        kind="scores",
         threshold=0.265,
         gallery=24,
         metric={"report_classes": ["background", "cat"]},
         tta={},
+        walk={},
     )
     result = None
     if masked:

@@ -4,17 +4,14 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-<<<<<<< HEAD
-from ppcjax.methods import ppc, segment
+from ppcjax.methods import affinity, ppc, segment
 from ppcjax.types import Method, UserError
 
-METHODS = {"ppc": ppc.ppc, "segment": segment.segment}
-=======
-from ppcjax.methods import affinity, ppc
-from ppcjax.types import Method, UserError
-
-METHODS = {"ppc": ppc.ppc, "affinity": affinity.affinity}
->>>>>>> affinity
+METHODS = {
+    "affinity": affinity.affinity,
+    "ppc": ppc.ppc,
+    "segment": segment.segment,
+}
 
 
 def make(settings: Mapping[str, Any], num_classes: int) -> Method:

@@ -2,9 +2,10 @@
 
 Du et al., "Weakly Supervised Semantic Segmentation by Pixel-to-Prototype Contrast",
 CVPR 2022 (its contrasts are in `ppcjax.methods.ppc_terms`), on Wang et al., SEAM, CVPR
-2020 (its terms are in `ppcjax.methods.seam`). Plain CAM, SEAM and every ablation are
-settings of `ppc`: a weight of 0 leaves a term out, and without terms that compare
-views the second view is not formed at all.
+2020 (its terms are in `ppcjax.methods.seam`), or on EPS, which adds saliency maps
+(`ppcjax.methods.eps`). Plain CAM, SEAM, EPS and every ablation are settings of `ppc`: a
+weight of 0 leaves a term out, and without terms that compare views the second view is
+not formed at all.
 """
 
 from typing import Any
@@ -12,10 +13,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ppcjax.methods import ppc_terms, seam
+from ppcjax.methods import eps, ppc_terms, seam
 from ppcjax.nn import backbones
 from ppcjax.nn.cam_net import INIT_RULES, CamHeads, CamNet
 from ppcjax.nn.init import initialize
+from ppcjax.nn.layers import clip_to
 from ppcjax.ops import colour
 from ppcjax.ops.resize import resize
 from ppcjax.types import Method
@@ -41,26 +43,33 @@ def ppc(
     cross_prototype: float = 0.1,
     cross_cam: float = 0.1,
     intra: float = 0.1,
+    saliency: float = 0.0,
+    saliency_overlap: float = 0.4,
+    saliency_balance: float = 0.5,
     contrast_start: int = 0,
     temperature: float = 0.1,
     pseudo_threshold: float = 0.2,
     prototype_share: float = 0.125,
     mining_shares: tuple[float, float] = (0.1, 0.6),
+    losses_at: str = "view",
+    teacher_background: int | None = None,
     maps: str = "refined",
     correlation_block: int = 1024,
 ) -> Method:
     """Class activation maps from tags: plain CAM, SEAM or PPC.
 
         L = L_cls + w_min L_min + w_er L_er + w_ecr L_ecr
-            + w_cp L_cp + w_cc L_cc + w_intra L_intra
+            + w_cp L_cp + w_cc L_cc + w_intra L_intra + w_sal L_sal
 
-    L_cls and L_min are means over the two views where two are formed.
+    L_cls and L_min are means over the two views where two are formed. L_sal is the sum
+    of those of plain and (with a second view) of refined maps, means over views.
 
     Args:
         num_classes: C >= 2, the background included.
         backbone: a name of `ppcjax.nn.backbones.BACKBONES`.
         backbone_settings: fields of its module.
-        background: index of the background channel.
+        background: channel of the background in the network, which decides ties: 0,
+            or -1 for the last, as in EPS. In batches and predictions it is 0 always.
         projection: channels D of the contrast features.
         affinity: channels in the pixel correlation, see `CamHeads`.
         image_gain: weight of the image in the pixel correlation, see `CamHeads`.
@@ -77,6 +86,9 @@ def ppc(
         cross_prototype: weight w_cp.
         cross_cam: weight w_cc.
         intra: weight w_intra.
+        saliency: weight w_sal; above 0, batches need "saliency".
+        saliency_overlap: see `eps.saliency_loss`.
+        saliency_balance: see `eps.saliency_loss`.
         contrast_start: step from which the contrasts count. 0 as released; a network
             trained from scratch has nothing to contrast before its maps mean
             something.
@@ -85,7 +97,11 @@ def ppc(
         prototype_share: K of a prototype, as a share of one image's grid cells.
         mining_shares: hardest share of prototypes dropped, and share up to which
             they are kept.
-        maps: what `predict` returns, "refined" or "cam".
+        losses_at: resolution of maps in the losses of SEAM: "view", or "network" as
+            in EPS.
+        teacher_background: channel that the teacher of ECR takes for the background;
+            None: the right one. EPS + PPC as released has 0, with the background last.
+        maps: what `predict` returns: "refined", "cam", or "softmax" of the latter.
         correlation_block: columns of the pixel correlation formed at once.
 
     Returns:
@@ -99,10 +115,13 @@ def ppc(
     """
     if num_classes < 2:
         raise ValueError("ppc needs a background and at least one more class")
-    if background not in range(num_classes):
-        raise ValueError(f"background={background}: there are {num_classes} channels")
-    if maps not in ("refined", "cam"):
-        raise ValueError(f"maps={maps!r}: choose 'refined' or 'cam'")
+    if background not in (0, -1):
+        raise ValueError(f"background={background}: give 0 or -1")
+    background %= num_classes
+    if maps not in ("refined", "cam", "softmax"):
+        raise ValueError(f"maps={maps!r}: choose 'refined', 'cam' or 'softmax'")
+    if losses_at not in ("view", "network"):
+        raise ValueError(f"losses_at={losses_at!r}: choose 'view' or 'network'")
     if len(jitter) != 4:
         raise ValueError(f"jitter={jitter}: give four strengths")
     if not temperature > 0:
@@ -132,6 +151,9 @@ def ppc(
         "cross_cam": cross_cam,
         "intra": intra,
     }
+    # Channel -> class: the background is class 0 wherever its channel is.
+    order = [*range(1, num_classes)]
+    order.insert(background, 0)
     uses_contrast = any(contrast_weights.values())
     uses_two_views = uses_contrast or any(seam_weights.values())
 
@@ -158,7 +180,7 @@ def ppc(
 
     def loss(params, model_state, batch, key, step):
         colour_key, first_key, second_key, pixel_key = jax.random.split(key, 4)
-        tags = batch["tags"]
+        tags = batch["tags"][:, jnp.array(order)]
         image = prepare(batch, colour_key)
         sizes = [image.shape[1:3]]
         output, model_state = apply(params, model_state, image, first_key)
@@ -168,12 +190,24 @@ def ppc(
             small = resize(image, sizes[1], align_corners=True)
             output, model_state = apply(params, model_state, small, second_key)
             outputs.append(output)
+        if losses_at == "network":
+            sizes = [output.cam.shape[1:3] for output in outputs]
         terms = {
             "classification": seam.classification(outputs, tags, sizes, background)
         }
         stats = {}
         if any(seam_weights.values()):
-            terms |= seam.terms(outputs, tags, sizes, background)
+            terms |= seam.terms(outputs, tags, sizes, background, teacher_background)
+        if saliency:
+            terms["saliency"] = eps.saliency_term(
+                outputs,
+                batch["saliency"],
+                tags,
+                small_view=small_view,
+                background=background,
+                overlap=saliency_overlap,
+                balance=saliency_balance,
+            )
         if uses_contrast:
             contrast_terms, stats["stat/foreground"] = ppc_terms.contrasts(
                 outputs,
@@ -187,7 +221,7 @@ def ppc(
             )
             terms |= contrast_terms
         started = step >= contrast_start
-        weights = {"classification": 1.0} | seam_weights
+        weights = {"classification": 1.0, "saliency": saliency} | seam_weights
         weights |= {name: w * started for name, w in contrast_weights.items()}
         total = sum(weights[name] * term for name, term in terms.items())
         scalars = {f"loss/{name}": term for name, term in terms.items()}
@@ -199,8 +233,13 @@ def ppc(
         output = net.apply({"params": params, **model_state}, image, extent)
         low = -(-extent // module.stride)
         area = jnp.maximum(jnp.prod(low, axis=1), 1)[:, None]
-        scores = output.refined if maps == "refined" else jax.nn.relu(output.cam)
+        scores = {
+            "refined": lambda: output.refined,
+            "cam": lambda: jax.nn.relu(output.cam),
+            "softmax": lambda: clip_to(jax.nn.softmax(output.cam), low),
+        }[maps]()
         logits = jnp.sum(output.cam, axis=(1, 2)) / area
-        return {"scores": scores, "tag_logits": logits}
+        classes = jnp.argsort(jnp.array(order))  # class -> channel
+        return {"scores": scores[..., classes], "tag_logits": logits[..., classes]}
 
     return Method(init, loss, predict)

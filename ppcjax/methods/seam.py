@@ -91,6 +91,7 @@ def equivariant_cross_regularization(
     refined: tuple[chex.Array, chex.Array],
     *,
     background: int = 0,
+    teacher_background: int | None = None,
     share: float = 0.2,
 ) -> tuple[jax.Array, jax.Array]:
     """ECR: each view's refined maps follow the other view's plain maps.
@@ -103,17 +104,20 @@ def equivariant_cross_regularization(
         cams: [B, H, W, C] of `tagged_max_norm`, of both views; constant here.
         refined: likewise, of the refined maps.
         background: index of the background channel.
+        teacher_background: channel that is kept beside the strongest other one; None:
+            the background. EPS + PPC as released takes 0 while its background is last.
         share: of the C H W differences of an image, in (0, 1].
 
     Returns:
         [] and [], the terms of refined view 1 and of refined view 2; ECR is their sum.
     """
+    kept = background if teacher_background is None else teacher_background
 
     def teacher(cam):
         cam = jax.lax.stop_gradient(cam)
         rest = 1.0 - cam_ops.foreground_max(cam, background)
         cam = cam_ops.replace_channel(cam, background, rest)
-        return cam_ops.keep_foreground_max(cam, background)
+        return cam_ops.keep_foreground_max(cam, kept)
 
     def term(target, student):
         chex.assert_equal_shape([target, student])
@@ -159,6 +163,7 @@ def terms(
     tags: chex.Array,
     sizes: list[tuple[int, int]],
     background: int,
+    teacher_background: int | None = None,
 ) -> dict[str, jax.Array]:
     """The terms of SEAM beyond classification, not yet weighted.
 
@@ -167,6 +172,7 @@ def terms(
         tags: [B, C] in {0, 1}, the background column 1.
         sizes: (H, W) of both; maps are compared at the second.
         background: index of the background channel.
+        teacher_background: see `equivariant_cross_regularization`.
 
     Returns:
         "min_pooling" (mean over views), "equivariance" and "cross_equivariance".
@@ -178,7 +184,10 @@ def terms(
         cams.append(tagged_max_norm(output.cam, tags, size, sizes[1]))
         refined.append(tagged_max_norm(output.refined, tags, size, sizes[1]))
     crossed = equivariant_cross_regularization(
-        tuple(cams), tuple(refined), background=background
+        tuple(cams),
+        tuple(refined),
+        background=background,
+        teacher_background=teacher_background,
     )
     return {
         "min_pooling": sum(pools) / 2,

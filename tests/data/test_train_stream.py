@@ -5,6 +5,7 @@ import sys
 import ml_collections
 import numpy as np
 import pytest
+from PIL import Image
 
 from data_pipelines import make_source, make_train, order
 from ppcjax.types import IGNORE, UserError
@@ -251,3 +252,22 @@ def test_interpreter_ends_while_a_stream_is_open():
 def test_config_dict_and_plain_dict_agree(stream):
     config = ml_collections.ConfigDict({**SHAPES, "train_split": "train"}).lock()
     equal(batches(2, config), stream[:2])
+
+
+def test_saliency_is_cut_as_the_image_is(tmp_path):
+    root = fake_data.write_folder(tmp_path / "photos", tags=("cat", "dog"))
+    maps = tmp_path / "maps"
+    maps.mkdir()
+    config = folder(root, saliency=str(maps), batch_size=2)
+    source = make_source(config, "all")
+    with pytest.raises(UserError, match="photo_..png: no such map"):
+        batches(1, config, source)
+    for index, name in enumerate(source.ids):
+        pixels = source.record(index).photo(0).pixels
+        Image.fromarray(pixels[..., 1]).save(maps / f"{name}.png")
+    (batch,) = batches(1, config, source)
+    assert batch["saliency"].dtype == np.uint8
+    np.testing.assert_array_equal(batch["saliency"], batch["image"][..., 1])
+    Image.fromarray(pixels[:-1, :, 1]).save(maps / f"{name}.png")
+    with pytest.raises(UserError, match="make the map at the size of the image"):
+        batches(1, config, source)
