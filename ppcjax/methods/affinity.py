@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from ppcjax.nn import backbones
-from ppcjax.nn.affinity_net import INIT_RULES, AffinityHeads, AffinityNet
+from ppcjax.nn.affinity_net import AffinityHeads, AffinityNet, init_rules
 from ppcjax.nn.init import initialize
 from ppcjax.ops import affinity as pairs
 from ppcjax.ops import colour
@@ -28,6 +28,7 @@ def affinity(
     backbone: str = "wide_resnet38",
     backbone_settings: dict[str, Any] | None = None,
     widths: tuple[int, int, int] = (64, 128, 256),
+    init_gain: float = 4.0,
     radius: int = 5,
     jitter: tuple[float, float, float, float] = (0.3, 0.3, 0.3, 0.1),
     dtype: str = "float32",
@@ -41,6 +42,7 @@ def affinity(
         backbone: a name of `ppcjax.nn.backbones.BACKBONES`.
         backbone_settings: fields of its module.
         widths: channels, see `AffinityHeads`.
+        init_gain: of the initial mixture, see `init_rules`; 4 as published.
         radius: of the pairs, cells >= 2, see `pair_offsets`.
         jitter: strength of brightness, contrast, saturation and hue.
         dtype: "float32" or "bfloat16", of the backbone's convolutions; the rest is
@@ -60,6 +62,8 @@ def affinity(
         raise ValueError("affinity needs a background and at least one more class")
     if len(widths) != 3 or min(widths) < 1:
         raise ValueError(f"widths={widths}: give three numbers of channels")
+    if not init_gain > 0:
+        raise ValueError(f"init_gain={init_gain}: give a number above 0")
     if radius < 2:
         raise ValueError(f"radius={radius}: give at least 2 cells")
     if len(jitter) != 4:
@@ -73,7 +77,7 @@ def affinity(
     def init(key, batch):
         del batch  # parameter shapes do not depend on it
         image = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
-        variables = initialize(net, key, image, rules=INIT_RULES)
+        variables = initialize(net, key, image, rules=init_rules(init_gain))
         return variables.pop("params"), variables
 
     def loss(params, model_state, batch, key, step):

@@ -9,13 +9,21 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from ppcjax.nn.init import he_normal, xavier_uniform
+from ppcjax.nn.init import Initializer, he_normal, xavier_uniform
 from ppcjax.nn.layers import Conv
 
-INIT_RULES = (
-    (r"affinity_(stage\d|embedding)/conv/kernel", he_normal),
-    (r"affinity/conv/kernel", xavier_uniform(gain=4.0)),
-)
+
+def init_rules(gain: float = 4.0) -> tuple[tuple[str, Initializer], ...]:
+    """Initial kernels of the heads, as `ppcjax.nn.init.initialize` takes them.
+
+    Args:
+        gain: of the mixture. With 4, as published, the features of other backbones
+            than WideResNet-38 can be so large that all affinities start near 0.
+    """
+    return (
+        (r"affinity_(stage\d|embedding)/conv/kernel", he_normal),
+        (r"affinity/conv/kernel", xavier_uniform(gain)),
+    )
 
 
 class AffinityHeads(nn.Module):

@@ -11,7 +11,7 @@ import pytest
 
 from ppcjax import methods
 from ppcjax.methods import affinity as method_affinity
-from ppcjax.nn.affinity_net import INIT_RULES, AffinityHeads
+from ppcjax.nn.affinity_net import AffinityHeads, init_rules
 from ppcjax.nn.init import initialize
 from ppcjax.ops import affinity, colour
 from ppcjax.train import mesh, optim
@@ -168,7 +168,8 @@ class TestPredict:
 
 
 @pytest.mark.parametrize(
-    ("setting", "value"), [("radius", 1), ("widths", (1, 2)), ("jitter", (0.1,))]
+    ("setting", "value"),
+    [("radius", 1), ("widths", (1, 2)), ("jitter", (0.1,)), ("init_gain", 0)],
 )
 def test_settings_outside_their_range(setting, value):
     with pytest.raises(UserError, match=setting):
@@ -183,7 +184,7 @@ def test_initial_heads_have_the_published_spread():
         name: jax.ShapeDtypeStruct((1, 4, 4, d), np.float32)
         for name, d in channels.items()
     }
-    heads = initialize(AffinityHeads(), KEY, endpoints, rules=INIT_RULES)["params"]
+    heads = initialize(AffinityHeads(), KEY, endpoints, rules=init_rules())["params"]
     kernels = {name: tree["conv"]["kernel"] for name, tree in heads.items()}
     assert kernels["affinity"].shape == (1, 1, 448, 448)
     np.testing.assert_allclose(np.abs(kernels["affinity"]).max(), 0.32733, rtol=1e-3)
