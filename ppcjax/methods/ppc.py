@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ppcjax.methods import eps, ppc_terms, seam
 from ppcjax.nn import backbones
@@ -152,8 +153,7 @@ def ppc(
         "intra": intra,
     }
     # Channel -> class: the background is class 0 wherever its channel is.
-    order = [*range(1, num_classes)]
-    order.insert(background, 0)
+    order = np.insert(np.arange(1, num_classes), background, 0)
     uses_contrast = any(contrast_weights.values())
     uses_two_views = uses_contrast or any(seam_weights.values())
 
@@ -180,7 +180,7 @@ def ppc(
 
     def loss(params, model_state, batch, key, step):
         colour_key, first_key, second_key, pixel_key = jax.random.split(key, 4)
-        tags = batch["tags"][:, jnp.array(order)]
+        tags = batch["tags"][:, order]
         image = prepare(batch, colour_key)
         sizes = [image.shape[1:3]]
         output, model_state = apply(params, model_state, image, first_key)
@@ -239,7 +239,7 @@ def ppc(
             "softmax": lambda: clip_to(jax.nn.softmax(output.cam), low),
         }[maps]()
         logits = jnp.sum(output.cam, axis=(1, 2)) / area
-        classes = jnp.argsort(jnp.array(order))  # class -> channel
+        classes = np.argsort(order)  # class -> channel
         return {"scores": scores[..., classes], "tag_logits": logits[..., classes]}
 
     return Method(init, loss, predict)
