@@ -33,6 +33,7 @@ from ppcjax.thresholds import choose_threshold
 FLAGS = flags.FLAGS
 flags.DEFINE_string("ckpt", None, "run folder or checkpoint", required=True)
 flags.DEFINE_string("split", None, "split (default: config.data.eval_split)")
+flags.DEFINE_string("root", None, "where the data lies now (default: config.data.root)")
 flags.DEFINE_string(
     "images", None, "instead of a split: a folder of photos, or a quoted pattern"
 )
@@ -83,6 +84,8 @@ def main(_) -> None:
     )
     data = dict(run.config["data"])
     data["on_bad_image"] = FLAGS.on_bad_image or data.get("on_bad_image", "stop")
+    if FLAGS.root is not None:
+        data["root"] = FLAGS.root
     split = FLAGS.split or data["eval_split"]
     if FLAGS.images:
         source, split = photos(FLAGS.images, run.classes), "images"
