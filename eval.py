@@ -45,8 +45,8 @@ flags.DEFINE_string("crf", "", "dense CRF on the masks: k1 to k5, see docs/chain
 flags.DEFINE_float(
     "alpha",
     None,
-    "for the CRF on activation maps: the background scores (1 - best)^alpha instead "
-    "of the threshold",
+    "for the CRF on activation maps: the background scores (1 - best)^alpha; default: "
+    "the alpha that makes it win below the threshold",
 )
 flags.DEFINE_string(
     "cams", None, "for an affinity run: an earlier --export, whose scores walk"

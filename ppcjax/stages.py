@@ -87,7 +87,7 @@ class Stages(NamedTuple):
         Args:
             run: the network.
             examples: of the data side.
-            background: score of the background beside activation maps.
+            background: score below which the background is likelier.
             out: where affinity labels are written.
         """
         if self.cams is None:
@@ -126,7 +126,7 @@ class Stages(NamedTuple):
             if self.alpha is not None:
                 part += f", background (1 - best)^{self.alpha:g}"
             elif self.maps:
-                part += f", background {background:g}"
+                part += f", background as likely as a score of {background:g}"
             parts.append(part)
         return "; ".join(parts)
 

@@ -1,5 +1,6 @@
 """The dense CRF on a stream of predictions, several photos at a time."""
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -13,12 +14,23 @@ from ppcjax.tta import Prediction
 class Background(NamedTuple):
     """How likely the background is beside activation maps, which say nothing of it.
 
-    threshold: constant score in [0, 1].
-    alpha: if given, (1 - best score)^alpha instead, see `crf.with_background`.
+        background = (1 - best score)^alpha
+
+    threshold: in [0, 1), below which the background is the likelier: it sets alpha.
+    alpha: if given, counts instead of the threshold.
     """
 
     threshold: float
     alpha: float | None = None
+
+    @property
+    def exponent(self) -> float:
+        """The alpha of `crf.with_background`."""
+        if self.alpha is not None:
+            return self.alpha
+        if self.threshold <= 0:
+            return math.inf
+        return math.log(self.threshold) / math.log1p(-self.threshold)
 
 
 def class_distribution(
@@ -37,12 +49,7 @@ def class_distribution(
     if prediction.probabilities is not None:
         return np.arange(prediction.scores.shape[-1]), prediction.probabilities
     ids = np.flatnonzero(prediction.tags | (np.arange(len(prediction.tags)) == 0))
-    scores = prediction.scores[..., ids]
-    if background.alpha is not None:
-        return ids, crf.with_background(scores, background.alpha)
-    scores = np.clip(scores, 0, 1)
-    scores[..., 0] = background.threshold
-    return ids, scores
+    return ids, crf.with_background(prediction.scores[..., ids], background.exponent)
 
 
 def refine_predictions(
