@@ -1,6 +1,5 @@
-"""Evaluation of few-shot methods on episodes, and what it writes."""
+"""Scores of few-shot methods on the episodes of a protocol."""
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,18 +7,16 @@ from typing import Any
 import jax
 import numpy as np
 
-import data_pipelines
 from data_pipelines import episode_plans
 from data_pipelines.episode_arrays import Evidence
 from data_pipelines.episode_examples import EpisodeExample, make_eval
 from data_pipelines.folds import class_ids
 from data_pipelines.sources.base import Source
-from ppcjax import export as export_files
 from ppcjax.canvases import canvas_size
 from ppcjax.episode_metric import Counts, count_query, summarize, zero_counts
 from ppcjax.episode_protocols import EpisodeEvaluation
-from ppcjax.episode_report import Tested, format_result, picture
-from ppcjax.fewshot_model import Model, load_model, to_photo
+from ppcjax.episode_report import Tested
+from ppcjax.fewshot_model import Model, to_photo
 from ppcjax.progress import show_progress
 from ppcjax.types import UserError
 
@@ -187,58 +184,3 @@ def _groups(
         group.append(example)
     if group:
         yield group
-
-
-def main(
-    run: str | Path,
-    *,
-    split: str = "",
-    export: str | Path = "",
-    plans: str | Path = "",
-    episodes: int = 0,
-) -> dict[str, Any]:
-    """Evaluates a run as its config.eval says; prints and writes the result.
-
-    Writes to `export` metrics.json, plans/ and pictures of some queries: support and
-    its mask, query and truth, query and what was found.
-
-    Args:
-        run: RUN, RUN/checkpoints or RUN/checkpoints/STEP.
-        split: of the data; "" for config.data.eval_split.
-        export: folder; "" for RUN/eval-SPLIT.
-        plans: folder of plans to use; "" for `export`/plans.
-        episodes: of each run; 0 for what the protocol says.
-
-    Returns:
-        What is written to metrics.json.
-    """
-    model = load_model(run)
-    data, settings = model.config["data"], dict(model.config["eval"])
-    if episodes:
-        settings["episodes"] = episodes
-    settings = EpisodeEvaluation.of(settings)
-    split = split or data["eval_split"]
-    source = data_pipelines.make_source(data, split, classes=model.classes)
-    out = Path(export) if export else model.folder / f"eval-{split}"
-    left = {shot: settings.gallery for shot in settings.shots}
-
-    def draw(shot, seed, tested):
-        if left[shot]:
-            left[shot] -= 1
-            number = settings.gallery - left[shot]
-            path = out / "episodes" / f"{shot}shot_{seed}_{number:03d}.jpg"
-            export_files.write_file(path, picture(tested))
-
-    found = evaluate(
-        model,
-        source,
-        data=data,
-        settings=settings,
-        plans=plans or out / "plans",
-        use=draw,
-    )
-    found |= {"run": str(model.folder), "step": model.step}
-    export_files.write_file(out / "metrics.json", json.dumps(found, indent=1).encode())
-    print(format_result(found))
-    print(f"\nwritten to {out}")
-    return found
