@@ -32,6 +32,7 @@ def get_config(variant=""):
     c.data = dict(
         source="shapes",
         size=96,
+        train_size=4000,
         way=1,
         shot=2,
         least_shot=1,  # 1 or 2 supports, drawn for each episode

@@ -20,6 +20,7 @@ class Model(NamedTuple):
     step: updates that it was trained for.
     config: of the run.
     classes: of its data, background first.
+    stride: pixels of the canvas per cell of the logits.
     """
 
     folder: Path
@@ -29,11 +30,7 @@ class Model(NamedTuple):
     method: FewShotMethod
     params: Any
     model_state: Any
-
-    @property
-    def stride(self) -> int:
-        """Pixels of the canvas per cell of the logits."""
-        return _stride(self.method, self.params, self.model_state)
+    stride: int
 
     @property
     def align_corners(self) -> bool:
@@ -64,14 +61,16 @@ def load_model(run: str | Path) -> Model:
         )
     folder = Path(run).expanduser().resolve()
     inner = next((p for p in (folder, folder.parent) if p.name == "checkpoints"), None)
+    method = methods.make(config["method"], len(classes))
     return Model(
         folder if inner is None else inner.parent,
         restored.step,
         config,
         classes,
-        methods.make(config["method"], len(classes)),
+        method,
         restored.params,
         restored.model_state,
+        _stride(method, restored.params, restored.model_state),
     )
 
 
