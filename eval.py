@@ -4,6 +4,8 @@ python eval.py --ckpt runs/NAME                        the config's eval split
 python eval.py --ckpt runs/NAME --images photos/       photos of your own
 python eval.py --ckpt runs/NAME --crf k1 --alpha 8     masks refined by a dense CRF
 python eval.py --ckpt runs/AFFINITY --cams EXPORTED    scores carried along affinities
+python eval.py --ckpt runs/FEWSHOT                     episodes, as its config says
+python eval.py --ckpt runs/FEWSHOT --support DIR --images photos/
 
 Writes to --export (default RUN/eval-SPLIT): metrics.json, masks/ID.png,
 scores/ID.npz, overlays/ID.jpg, classes.txt, provenance.json and report.html.
@@ -17,7 +19,7 @@ from absl import flags
 
 import data_pipelines
 from data_pipelines.sources.photos import evenly_spaced, part, photos
-from ppcjax import cli, export, provenance, report
+from ppcjax import cli, export, fewshot_main, provenance, report
 from ppcjax.evaluate import (
     Run,
     evaluate,
@@ -26,9 +28,12 @@ from ppcjax.evaluate import (
     recorded_threshold,
     sweep_with,
 )
+from ppcjax.fewshot_model import is_few_shot
 from ppcjax.stages import Stages
 from ppcjax.summary import format_summary, summarize
 from ppcjax.thresholds import choose_threshold
+from ppcjax.train import checkpoint
+from ppcjax.types import UserError
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("ckpt", None, "run folder or checkpoint", required=True)
@@ -56,6 +61,11 @@ flags.DEFINE_list(
     None,
     "LOW,HIGH, such as 4,24: also write labels/ID.png for an affinity network",
 )
+flags.DEFINE_string(
+    "support", None, "for a few-shot run, with --images: folder of masked examples"
+)
+flags.DEFINE_string("plans", "", "for a few-shot run: folder of episode plans to use")
+flags.DEFINE_integer("episodes", 0, "for a few-shot run: of each seed", 0)
 flags.DEFINE_integer("workers", 0, "processes for the CRF; 0: none but this one", 0)
 flags.DEFINE_integer("limit", None, "only so many images, evenly spaced", 1)
 flags.DEFINE_bool("scores", True, "write score arrays (scores/ID.npz)")
@@ -70,6 +80,12 @@ flags.DEFINE_enum("on_bad_image", None, ["stop", "skip"], "default: the config's
 def main(_) -> None:
     """Evaluates what the flags name; writes files and the report."""
     cli.keep_compiled_programs()
+    meta = checkpoint.newest_meta(checkpoint.run_folder(FLAGS.ckpt))
+    if meta is not None and is_few_shot(meta["config"]):
+        few_shot()
+        return
+    if FLAGS.support is not None:
+        raise UserError(f"--support is for few-shot runs, which {FLAGS.ckpt} is not")
     run = load_run(FLAGS.ckpt, threshold=FLAGS.threshold)
     if FLAGS.report_classes is not None:
         metric = run.metric | {"report_classes": tuple(FLAGS.report_classes)}
@@ -99,6 +115,28 @@ def main(_) -> None:
     out = Path(FLAGS.export) if FLAGS.export else run.folder / f"eval-{split}"
     source = part(source, FLAGS.limit)
     write_outputs(out, run, data, source, split=split, stages=stages, chosen=chosen)
+
+
+def few_shot() -> None:
+    """Evaluates a few-shot run on episodes, or segments photos by --support."""
+    export_to = FLAGS.export or ""
+    if (FLAGS.support is None) != (FLAGS.images is None):
+        raise UserError(
+            "a few-shot run segments photos with both --support=EXAMPLES and "
+            "--images=PHOTOS, and is evaluated on episodes with neither"
+        )
+    if FLAGS.support is not None:
+        fewshot_main.segment_photos(
+            FLAGS.ckpt, FLAGS.support, FLAGS.images, export=export_to
+        )
+        return
+    fewshot_main.main(
+        FLAGS.ckpt,
+        split=FLAGS.split or "",
+        export=export_to,
+        plans=FLAGS.plans,
+        episodes=FLAGS.episodes,
+    )
 
 
 def write_outputs(

@@ -138,7 +138,7 @@ def load_run(path: str | Path, *, threshold: float | None = None) -> Run:
     # Of probabilities, 0.5 is the arg-max.
     usual = 0.26 if kind == "scores" else 0.5
     return Run(
-        folder=_run_folder(Path(path)),
+        folder=checkpoint.run_folder(path),
         config=config,
         classes=classes,
         step=restored.step,
@@ -167,10 +167,3 @@ def recorded_threshold(run: Run) -> dict[str, Any] | None:
 def _keyword_only(function: Callable) -> set[str]:
     parameters = inspect.signature(function).parameters
     return {p.name for p in parameters.values() if p.kind is p.KEYWORD_ONLY}
-
-
-def _run_folder(path: Path) -> Path:
-    """The run that a folder RUN, RUN/checkpoints or RUN/checkpoints/STEP is of."""
-    path = path.expanduser().resolve()
-    steps = next((p for p in (path, path.parent) if p.name == "checkpoints"), None)
-    return path if steps is None else steps.parent

@@ -148,6 +148,13 @@ def newest_step(workdir: str | Path) -> int | None:
     return max(_steps(Path(workdir).expanduser() / _FOLDER), default=None)
 
 
+def run_folder(path: str | Path) -> Path:
+    """The run that a folder RUN, RUN/checkpoints or RUN/checkpoints/STEP is of."""
+    path = Path(path).expanduser().resolve()
+    steps = next((p for p in (path, path.parent) if p.name == _FOLDER), None)
+    return path if steps is None else steps.parent
+
+
 def newest_meta(workdir: str | Path) -> dict[str, Any] | None:
     """Meta of the newest checkpoint of which it can be read, None where none can."""
     directory = Path(workdir).expanduser() / _FOLDER
