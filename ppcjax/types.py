@@ -1,7 +1,7 @@
 """The nouns that every part of ppcjax shares: batches, methods, metrics, states.
 
 Letters in shapes: B batch, H W image, h w feature grid, C classes (background
-included), D channels, P pixels.
+included), D channels, P pixels, N ways, K shots, Q queries of an episode.
 """
 
 from collections.abc import Callable
@@ -41,6 +41,36 @@ class DenseBatch(TypedDict):
     mask: NotRequired[Array]
 
 
+class EpisodeBatch(TypedDict):
+    """Episodes: a few masked photos of N classes, and photos to find these in.
+
+    Supports and queries lie on canvases of one size; pixels outside their rectangles
+    are padding. Which support pixels are evidence is settled by whoever makes the
+    masks (void, other classes, boxes, scribbles), so that a method only reads 1, 0
+    and IGNORE.
+
+    support_image: [B, N, K, H, W, 3] uint8 RGB.
+    support_valid: [B, N, K, 4] int32 rectangle (y0, x0, y1, x1) that holds the image.
+    support_mask: [B, N, K, H, W] int32: 1 the class of the way, 0 its background,
+        IGNORE neither.
+    shot_valid: [B, N, K] bool; shots that are missing count nowhere, so that one
+        compiled program serves all numbers of shots up to K.
+    query_image: [B, Q, H, W, 3] uint8 RGB.
+    query_valid: [B, Q, 4] int32.
+    query_mask: [B, Q, H, W] int32: 0 background, j the j-th way, or IGNORE.
+    class_id: [B, N] int32 classes of the data set; no method reads them.
+    """
+
+    support_image: Array
+    support_valid: Array
+    support_mask: Array
+    shot_valid: Array
+    query_image: Array
+    query_valid: Array
+    query_mask: NotRequired[Array]
+    class_id: NotRequired[Array]
+
+
 class Method(NamedTuple):
     """A way to train a network, as three pure functions.
 
@@ -55,6 +85,25 @@ class Method(NamedTuple):
     init: Callable[..., tuple[Any, Any]]
     loss: Callable[..., tuple[jax.Array, tuple[Any, dict[str, jax.Array]]]]
     predict: Callable[..., Any]
+
+
+class FewShotMethod(NamedTuple):
+    """A Method on EpisodeBatch that can keep what it learnt from the supports.
+
+    init, loss: as of Method.
+    predict: (params, model_state, batch) -> {"logits": [B, Q, h, w, 1 + N]}, to be
+        resized to the photo.
+    fit: (params, model_state, supports) -> prototypes, a dict of arrays [B, ...];
+        reads the support fields of an EpisodeBatch and "shot_valid" only.
+    segment: (params, model_state, prototypes, queries) -> as `predict`; reads
+        "query_image" and "query_valid" only.
+    """
+
+    init: Callable[..., tuple[Any, Any]]
+    loss: Callable[..., tuple[jax.Array, tuple[Any, dict[str, jax.Array]]]]
+    predict: Callable[..., Any]
+    fit: Callable[..., dict[str, Any]]
+    segment: Callable[..., Any]
 
 
 class Metric(NamedTuple):

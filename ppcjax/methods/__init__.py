@@ -4,10 +4,10 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from ppcjax.methods import ppc, segment
+from ppcjax.methods import panet, ppc, segment
 from ppcjax.types import Method, UserError
 
-METHODS = {"ppc": ppc.ppc, "segment": segment.segment}
+METHODS = {"panet": panet.panet, "ppc": ppc.ppc, "segment": segment.segment}
 
 
 def make(settings: Mapping[str, Any], num_classes: int) -> Method:

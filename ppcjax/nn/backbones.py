@@ -9,6 +9,7 @@ import flax.linen as nn
 from ppcjax.nn.mobilenet_v2 import MobileNetV2
 from ppcjax.nn.resnet import DEPTHS, ResNet
 from ppcjax.nn.small_resnet import SmallResNet
+from ppcjax.nn.vgg import VGG16
 from ppcjax.nn.wide_resnet38 import WideResNet38
 from ppcjax.ops.colour import IMAGENET_MEAN, IMAGENET_STD
 
@@ -27,6 +28,7 @@ BACKBONES: dict[str, Backbone] = {
     "wide_resnet38": Backbone(WideResNet38, IMAGENET_MEAN, IMAGENET_STD),
     "mobilenet_v2": Backbone(MobileNetV2, _HALF, _HALF),
     "small_resnet": Backbone(SmallResNet, IMAGENET_MEAN, IMAGENET_STD),
+    "vgg16": Backbone(VGG16, IMAGENET_MEAN, IMAGENET_STD),
     **{
         f"resnet{depth}": Backbone(
             functools.partial(ResNet, depth), IMAGENET_MEAN, IMAGENET_STD

@@ -23,7 +23,7 @@ def load_into(params: Any, model_state: Any, path: str | Path) -> tuple[Any, Any
 
         .params              MXNet, WideResNet-38
         .npz                 MobileNetV2, folded
-        .safetensors, .pth   PyTorch's names, ResNets
+        .safetensors, .pth   PyTorch's names, ResNets and VGG-16
 
     From a run directory everything of the same path and shape is taken, whether it is a
     parameter there and a statistic here or the other way about.
@@ -92,8 +92,8 @@ def _read_pth(path: Path) -> dict[str, np.ndarray]:
 _FORMATS = {
     ".params": (read_params, names.wide_resnet38_mxnet, True),
     ".npz": (_read_npz, names.mobilenet_v2_folded, False),
-    ".safetensors": (_read_safetensors, names.resnet_torch, True),
-    ".pth": (_read_pth, names.resnet_torch, True),
+    ".safetensors": (_read_safetensors, names.torchvision, True),
+    ".pth": (_read_pth, names.torchvision, True),
 }
 
 

@@ -82,6 +82,26 @@ def resnet_torch(path: str) -> str:
     return ".".join((*parts, _TORCH_LEAVES[leaf]))
 
 
+# Where torchvision keeps the convolutions of each group of VGG-16.
+_VGG16_FIRST = {1: 0, 2: 5, 3: 10, 4: 17, 5: 24}
+
+
+def vgg16_torch(path: str) -> str:
+    """Name in the state_dict of torchvision's VGG-16.
+
+    conv3_2/conv/kernel -> features.12.weight
+    """
+    group, i, leaf = re.fullmatch(r"conv(\d)_(\d)/conv/(\w+)", path).groups()
+    place = _VGG16_FIRST[int(group)] + 2 * (int(i) - 1)
+    return f"features.{place}.{_TORCH_LEAVES[leaf]}"
+
+
+def torchvision(path: str) -> str:
+    """Name in torchvision's file of the network that has such a path."""
+    is_vgg = re.match(r"conv\d_\d/", path)
+    return vgg16_torch(path) if is_vgg else resnet_torch(path)
+
+
 # The deep stem as a sequence of layers, and the normalisation after it.
 _STEM_SEQUENCE = {
     "conv1.0": "conv1",
