@@ -4,10 +4,15 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from ppcjax.methods import panet, ppc, segment
+from ppcjax.methods import asgnet, panet, ppc, segment
 from ppcjax.types import Method, UserError
 
-METHODS = {"panet": panet.panet, "ppc": ppc.ppc, "segment": segment.segment}
+METHODS = {
+    "asgnet": asgnet.asgnet,
+    "panet": panet.panet,
+    "ppc": ppc.ppc,
+    "segment": segment.segment,
+}
 
 
 def make(settings: Mapping[str, Any], num_classes: int) -> Method:
