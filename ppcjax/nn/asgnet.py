@@ -21,7 +21,7 @@ from ppcjax.ops.resize import resize
 
 
 class Encoded(NamedTuple):
-    """Of M photos: features [M, h, w, D] float32, early features at stride 4 or None."""
+    """Of M photos: features [M, h, w, D] float32; early ones at stride 4, or None."""
 
     features: jax.Array
     low: jax.Array | None
