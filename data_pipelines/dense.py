@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import logging
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -196,21 +196,49 @@ class _Loader:
 
 
 def _iterate(loader, position, rows, start_step) -> Iterator[DenseBatch]:
+    crop, classes = loader.stream.crop, len(loader.source.classes)
+    layout = {
+        "image": ((crop, crop, 3), np.uint8),
+        "valid": ((4,), np.int32),
+        "tags": ((classes,), np.float32),
+    }
+    if loader.stream.with_masks:
+        layout["mask"] = ((crop, crop), np.int32)
+    return batches(
+        loader,
+        layout,
+        position=position,
+        rows=rows,
+        start_step=start_step,
+        workers=loader.stream.workers,
+    )
+
+
+def batches(
+    loader: Any,
+    layout: dict[str, tuple[tuple[int, ...], Any]],
+    *,
+    position: Callable[[Any], Any],
+    rows: int,
+    start_step: int,
+    workers: int,
+) -> Iterator[dict[str, np.ndarray]]:
+    """Endless batches of what a loader makes, as tf.data.
+
+    Args:
+        loader: position -> arrays in the order of `layout`; `error` is what stopped it.
+        layout: name -> shape and type of one row.
+        position: number of a row of this process -> its position in the stream.
+        rows: of a batch.
+        start_step: number of the first batch.
+        workers: rows prepared at a time; 0 lets tf.data choose.
+    """
     import tensorflow as tf  # takes seconds, and only training needs it
 
     tf.config.set_visible_devices([], "GPU")  # the accelerator belongs to JAX
-    crop, classes = loader.stream.crop, len(loader.source.classes)
-    workers = loader.stream.workers or tf.data.AUTOTUNE
-    layout = {
-        "image": ((crop, crop, 3), tf.uint8),
-        "valid": ((4,), tf.int32),
-        "tags": ((classes,), tf.float32),
-    }
-    if loader.stream.with_masks:
-        layout["mask"] = ((crop, crop), tf.int32)
 
     def load(count):
-        types = [dtype for _, dtype in layout.values()]
+        types = [tf.as_dtype(dtype) for _, dtype in layout.values()]
         arrays = tf.numpy_function(loader, [position(count)], types, stateful=False)
         for array, (shape, _) in zip(arrays, layout.values(), strict=True):
             array.set_shape(shape)
@@ -218,7 +246,7 @@ def _iterate(loader, position, rows, start_step) -> Iterator[DenseBatch]:
 
     dataset = (
         tf.data.Dataset.range(start_step * rows, _FOREVER)
-        .map(load, num_parallel_calls=workers, deterministic=True)
+        .map(load, num_parallel_calls=workers or tf.data.AUTOTUNE, deterministic=True)
         .batch(rows, drop_remainder=True)
         .prefetch(2)
     )

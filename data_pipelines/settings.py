@@ -12,7 +12,11 @@ STREAM = (
     *("batch_size", "crop", "long_side", "scale"),
     *("on_bad_image", "with_masks", "workers"),
 )
-STREAM_AND_SPLITS = (*STREAM, "train_split", "eval_split", "val_split")
+EPISODES = (
+    *("way", "shot", "least_shot", "query", "novel", "train_classes", "with_novel"),
+    *("support_void", "other_ways", "min_pixels", "fit", "flip", "index"),
+)
+STREAM_AND_SPLITS = (*STREAM, *EPISODES, "train_split", "eval_split", "val_split")
 
 
 def fields(data: Any) -> dict[str, Any]:

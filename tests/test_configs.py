@@ -11,8 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from configs import base, deeplab_voc, ppc
+from configs import base, deeplab_voc, panet_shapes, panet_voc, ppc
+from data_pipelines import settings
+from data_pipelines.episode_arrays import layout
+from data_pipelines.episode_plans import Shape
+from data_pipelines.episodes import EpisodeSettings
 from ppcjax import methods
+from ppcjax.episode_protocols import EpisodeEvaluation
+from ppcjax.methods import panet as method_panet
 from ppcjax.methods import ppc as method_ppc
 from ppcjax.methods import segment as method_segment
 from ppcjax.train import optim
@@ -25,9 +31,12 @@ NAMES = sorted(
     if "def get_config" in path.read_text() and path.stem != "base"
 )
 PPC = [name for name in NAMES if name.startswith("ppc_")]
+EPISODES = [name for name in NAMES if name.startswith("panet_")]
 SEGMENT = ["deeplab_voc", "segment_mobilenet", "segment_folder"]
 VARIANTS = {name: tuple(ppc.VARIANTS) for name in PPC} | {
-    "deeplab_voc": ("", *deeplab_voc.VARIANTS)
+    "deeplab_voc": ("", *deeplab_voc.VARIANTS),
+    "panet_shapes": tuple(panet_shapes.VARIANTS),
+    "panet_voc": panet_voc.VARIANTS,
 }
 CASES = [(name, variant) for name in NAMES for variant in VARIANTS.get(name, ("",))]
 
@@ -46,16 +55,22 @@ def _shapes_of(module):
 
 @pytest.fixture(autouse=True)
 def no_drawing(monkeypatch):
-    for method in (method_ppc, method_segment):
+    for method in (method_panet, method_ppc, method_segment):
         monkeypatch.setattr(
             method,
             "initialize",
-            lambda module, key, image, rules: dict(_shapes_of(module)),
+            lambda module, key, image, rules=(): dict(_shapes_of(module)),
         )
 
 
 def _batch(config):
     rows, side = config.data.batch_size, config.data.crop
+    if "way" in config.data:
+        shape = Shape(config.data.way, config.data.shot, config.data.get("query", 1))
+        return {
+            name: jax.ShapeDtypeStruct((rows, *size), dtype)
+            for name, (size, dtype) in layout(shape, side).items()
+        }
     return {
         "image": jax.ShapeDtypeStruct((rows, side, side, 3), np.uint8),
         "valid": jax.ShapeDtypeStruct((rows, 4), np.int32),
@@ -94,10 +109,16 @@ def test_prediction_has_the_contracted_shapes(name):
     config = _config(name)
     method = methods.make(config.method, CLASSES)
     batch = _batch(config)
-    del batch["tags"], batch["mask"]
+    for truth in ("tags", "mask", "query_mask", "class_id"):
+        batch.pop(truth, None)
     params, model_state = method.init(KEY, batch)
     out = jax.eval_shape(method.predict, params, model_state, batch)
     rows, side = config.data.batch_size, config.data.crop
+    if name in EPISODES:
+        height = out["logits"].shape[2]
+        queries, ways = config.data.get("query", 1), config.data.way
+        assert out["logits"].shape == (rows, queries, height, height, 1 + ways)
+        return
     maps = out["logits" if name in SEGMENT else "scores"]
     height, width = maps.shape[1:3]
     assert height == width and side % height == 0
@@ -124,6 +145,19 @@ def test_unknown_variant(name):
 def test_misspelt_field(name):
     with pytest.raises(AttributeError, match="lrr"):
         _config(name).lock().optim.lrr = 1.0
+
+
+@pytest.mark.parametrize(
+    ("name", "variant"), [case for case in CASES if case[0] in EPISODES]
+)
+def test_settings_of_episodes(name, variant):
+    config = _config(name, variant)
+    known = (*settings.STREAM, *settings.EPISODES)
+    data = {k: v for k, v in config.data.to_dict().items() if k in known}
+    assert EpisodeSettings(**data).shape.way == 1
+    evaluation = EpisodeEvaluation.of(config.eval.to_dict())
+    # Logits are resized to the photo in the convention they were trained in.
+    assert evaluation.align_corners == config.method.align_corners
 
 
 @pytest.mark.parametrize("variant", deeplab_voc.VARIANTS)

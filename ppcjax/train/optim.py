@@ -34,6 +34,7 @@ def sgd(
     weight_decay: float,
     power: float,
     steps: int,
+    drops: Sequence[int] = (),
     lr_mults: Sequence[tuple[str, float]] = (),
     no_decay: Sequence[str] = (),
     frozen: Sequence[str] = (),
@@ -51,6 +52,7 @@ def sgd(
         weight_decay: of all parameters but those of `no_decay`.
         power: exponent of the schedule.
         steps: T of the schedule.
+        drops: updates from which on the rate is a tenth of what it was.
         lr_mults: (pattern, multiplier); the first that matches, else 1.
         no_decay: patterns of parameters without decay.
         frozen: patterns of parameters that never change: no update, no decay and no
@@ -61,7 +63,7 @@ def sgd(
             optax.add_decayed_weights(weight_decay, mask=_mask(no_decay, hit=False)),
             optax.trace(momentum),
         ],
-        poly(lr, power=power, steps=steps),
+        poly(lr, power=power, steps=steps, drops=drops),
         lr_mults=lr_mults,
         no_decay=no_decay,
         frozen=frozen,
@@ -96,16 +98,19 @@ def adamw(
 OPTIMIZERS = {"sgd": sgd, "adamw": adamw}
 
 
-def poly(lr: float, *, power: float, steps: int) -> optax.Schedule:
+def poly(
+    lr: float, *, power: float, steps: int, drops: Sequence[int] = ()
+) -> optax.Schedule:
     """Rate of update t = 0, 1, ...: lr * (1 - min(t, T - 1) / T)^power with T = steps.
 
-    Past the last planned update the rate stays what it was, as in the release, whose
-    helper stops touching it there.
+    It is divided by 10 for each of `drops` that t has reached. Past the last planned
+    update it stays what it was, as in the release, whose helper leaves it alone then.
     """
 
     def rate(count):
         fraction = jnp.minimum(count, steps - 1) / steps
-        return lr * (1.0 - fraction) ** power
+        tenths = sum((count >= drop for drop in drops), start=0)
+        return lr * (1.0 - fraction) ** power * 0.1**tenths
 
     return rate
 

@@ -1,0 +1,72 @@
+"""PANet on photos with masks, ImageNet MobileNetV2, for machines without a GPU.
+
+Point data.root at the photos and init_from at the weights; name the held-out classes
+in data.novel. For a folder of your own: --config.data.source=folder, and no
+data.tags and data.tfds_dir.
+Run: python train.py --config configs/panet_mobilenet.py
+"""
+
+from configs import base
+
+
+def get_config():
+    c = base.get_config()
+    c.name = "panet_mobilenet"
+    c.steps = 300
+    c.log_every = 20
+    c.checkpoint_every = 100
+    c.init_from = "~/data/weights/mobilenet_v2_imagenet.npz"
+    c.method = dict(
+        name="panet",
+        backbone="mobilenet_v2",
+        endpoint="embedding",
+        dtype="float32",
+        scale=20.0,
+        align_corners=False,
+        pooling="image",
+        alignment=1.0,
+        alignment_masks="predicted",
+    )
+    c.data = dict(
+        source="voc",
+        root="~/data/VOC2012",
+        tags="auto",
+        tfds_dir="",
+        way=1,
+        shot=2,
+        least_shot=1,  # 1 or 2 supports, drawn for each episode
+        query=1,
+        novel=("cow", "dog"),
+        train_classes=(),  # empty: all others
+        with_novel="drop",
+        support_void="ignore",
+        min_pixels=1000,
+        index="",
+        batch_size=4,  # episodes
+        crop=224,  # pixels
+        fit="crop",
+        long_side=(224, 320),  # pixels
+        train_split="train_aug",
+        val_split="",
+        eval_split="train_aug",  # held-out classes are new, the list need not be
+        on_bad_image="stop",
+        workers=0,
+    )
+    c.optim = dict(
+        name="sgd",
+        lr=1e-3,
+        momentum=0.9,
+        weight_decay=5e-4,
+        power=0.9,
+        frozen=(r"backbone/(stem|block[1-3])/",),
+    )
+    c.eval = dict(
+        protocol="own",
+        shots=(1, 5),
+        episodes=100,
+        seeds=(0, 1, 2),
+        size=224,
+        min_pixels=1000,
+        align_corners=False,
+    )
+    return c

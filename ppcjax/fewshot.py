@@ -1,0 +1,218 @@
+"""Masks of new classes from one to five masked examples, without training.
+
+from ppcjax import fewshot
+
+found = fewshot.fit(images, masks, run="runs/panet_mobilenet")
+mask = found.predict(photo)           # [H, W], 0 background, j the j-th class
+found.save("dog.npz")
+found = fewshot.load("dog.npz")
+"""
+
+import dataclasses
+import functools
+import json
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+from PIL import Image
+
+from ppcjax.canvases import canvas_size, scaled_side
+from ppcjax.fewshot_model import Model, load_model, to_photo
+from ppcjax.types import IGNORE, UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Prototypes:
+    """What a model learnt from a few masked photos.
+
+    model: that compares photos with it.
+    arrays: the method's prototypes, each [1, ...].
+    names: of the N classes.
+    size: longer side of photos in the network, pixels.
+    """
+
+    model: Model
+    arrays: dict[str, np.ndarray]
+    names: tuple[str, ...]
+    size: int
+
+    def logits(self, photo: np.ndarray) -> np.ndarray:
+        """Scores of each pixel.
+
+        Args:
+            photo: [H, W, 3] uint8 RGB of any size.
+
+        Returns:
+            [H, W, 1 + N] float32, the background's first.
+        """
+        image = _checked(photo, "the photo")
+        small = _shrunk(image, self.size, Image.Resampling.BICUBIC)
+        height, width = small.shape[:2]
+        canvas = np.zeros((1, 1, canvas_size(height), canvas_size(width), 3), np.uint8)
+        canvas[0, 0, :height, :width] = small
+        queries = {
+            "query_image": canvas,
+            "query_valid": np.array([[[0, 0, height, width]]], np.int32),
+        }
+        model = self.model
+        found = _compiled(model.method.segment)(
+            model.params, model.model_state, self.arrays, queries
+        )
+        return to_photo(
+            np.asarray(found["logits"])[0, 0],
+            np.array([height, width]),
+            image.shape[:2],
+            stride=model.stride,
+            align_corners=model.align_corners,
+        )
+
+    def predict(self, photo: np.ndarray) -> np.ndarray:
+        """Mask [H, W] uint8 of a photo [H, W, 3]: 0 background, j the j-th class."""
+        return self.logits(photo).argmax(-1).astype(np.uint8)
+
+    def save(self, path: str | Path) -> None:
+        """Writes an .npz file; it names the run and holds no network."""
+        meta = {
+            "run": str(self.model.folder),
+            "step": self.model.step,
+            "names": self.names,
+            "size": self.size,
+        }
+        with Path(path).open("wb") as file:
+            np.savez_compressed(file, meta=json.dumps(meta), **self.arrays)
+
+
+def load(path: str | Path, *, run: str | Path | Model | None = None) -> Prototypes:
+    """Prototypes that were saved.
+
+    Args:
+        path: the .npz file.
+        run: whose network made them; None: the run that the file names.
+
+    Raises:
+        UserError: no such file, or the run is at another step.
+    """
+    try:
+        with np.load(Path(path).expanduser()) as file:
+            arrays = dict(file)
+        meta = json.loads(str(arrays.pop("meta")))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path}: is no file of prototypes ({error})") from error
+    model = run if isinstance(run, Model) else load_model(run or meta["run"])
+    if model.step != meta["step"]:
+        raise UserError(
+            f"{path}: was made at step {meta['step']}, and {model.folder} is at "
+            f"{model.step}; make it again, or give that checkpoint as run"
+        )
+    return Prototypes(model, arrays, tuple(meta["names"]), meta["size"])
+
+
+def fit(
+    images: Sequence[np.ndarray],
+    masks: Sequence[np.ndarray],
+    *,
+    run: str | Path | Model,
+    names: Sequence[str] = (),
+    size: int = 0,
+    max_shot: int = 5,
+) -> Prototypes:
+    """Learns classes from masked photos, without training.
+
+    Args:
+        images: [H, W, 3] uint8 RGB each, of any size.
+        masks: [H, W] integers each: 0 background, j the j-th class, IGNORE (255)
+            unknown. Scribbles are masks that are mostly 255; boxes are filled ones.
+        run: folder of a trained few-shot run, or what `load_model` gave.
+        names: of the classes; empty: "1", "2", ...
+        size: longer side of photos in the network, pixels; 0: config.data.crop.
+        max_shot: photos of a class for which one program is compiled; more are fine.
+
+    Returns:
+        The prototypes of the N classes and of the background.
+
+    Raises:
+        UserError: no photo shows a class, or a mask does not fit its photo.
+    """
+    model = run if isinstance(run, Model) else load_model(run)
+    size = size or model.config["data"]["crop"]
+    count = _class_count(images, masks, names)
+    shots = [
+        [i for i, mask in enumerate(masks) if (np.asarray(mask) == way).any()]
+        for way in range(1, count + 1)
+    ]
+    empty = [way for way, photos in enumerate(shots, start=1) if not photos]
+    if empty:
+        raise UserError(f"no mask shows class {empty[0]}; add one, or renumber classes")
+    most = max(max_shot, *(len(photos) for photos in shots))
+    side = canvas_size(size)
+    batch = {
+        "support_image": np.zeros((1, count, most, side, side, 3), np.uint8),
+        "support_valid": np.tile(np.int32([0, 0, 1, 1]), (1, count, most, 1)),
+        "support_mask": np.full((1, count, most, side, side), IGNORE, np.int32),
+        "shot_valid": np.zeros((1, count, most), bool),
+    }
+    for way, photos in enumerate(shots):
+        for shot, i in enumerate(photos):
+            _place(batch, (0, way, shot), images[i], np.asarray(masks[i]), size)
+    arrays = _compiled(model.method.fit)(model.params, model.model_state, batch)
+    arrays = {name: np.asarray(value) for name, value in arrays.items()}
+    names = tuple(names) or tuple(str(way) for way in range(1, count + 1))
+    return Prototypes(model, arrays, names, size)
+
+
+def _class_count(images, masks, names) -> int:
+    if not len(images) or len(images) != len(masks):
+        raise UserError(
+            f"{len(images)} photos and {len(masks)} masks: give one mask for each photo"
+        )
+    for number, (image, mask) in enumerate(zip(images, masks, strict=True)):
+        shape = _checked(image, f"support {number}").shape[:2]
+        if np.shape(mask) != shape:
+            raise UserError(
+                f"support {number}: its mask has shape {np.shape(mask)}, the photo "
+                f"{shape}; save the mask at the size of the photo"
+            )
+    seen = max(int(np.max(m, where=np.not_equal(m, IGNORE), initial=0)) for m in masks)
+    if names and seen > len(names):
+        raise UserError(f"a mask holds class {seen}, and {len(names)} names are given")
+    if not (seen or names):
+        raise UserError("no mask shows a class: all pixels are background or unknown")
+    return len(names) or seen
+
+
+def _place(batch, place: tuple[int, int, int], image, mask, size: int) -> None:
+    """Puts a support of way `place[1]` on its canvas."""
+    way = place[1] + 1
+    mask = np.where((mask == 0) | (mask == IGNORE), mask, np.where(mask == way, 1, 255))
+    small = _shrunk(np.asarray(image), size, Image.Resampling.BICUBIC)
+    height, width = small.shape[:2]
+    mask = _shrunk(mask.astype(np.uint8), size, Image.Resampling.NEAREST)
+    batch["support_image"][place][:height, :width] = small
+    batch["support_valid"][place] = (0, 0, height, width)
+    batch["support_mask"][place][:height, :width] = mask
+    batch["shot_valid"][place] = True
+
+
+def _checked(image: np.ndarray, name: str) -> np.ndarray:
+    image = np.asarray(image)
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise UserError(
+            f"{name} is an array of shape {image.shape} and type {image.dtype}; give "
+            "[H, W, 3] uint8 RGB"
+        )
+    return image
+
+
+def _shrunk(image: np.ndarray, size: int, how: Image.Resampling) -> np.ndarray:
+    """The array at `size` pixels of its longer side."""
+    height, width = image.shape[:2]
+    scale = size / max(height, width)
+    sides = scaled_side(width, scale), scaled_side(height, scale)
+    return np.asarray(Image.fromarray(image).resize(sides, how))
+
+
+# One compiled program per method and shape, however many prototypes use it.
+_compiled = functools.lru_cache(maxsize=16)(jax.jit)

@@ -1,0 +1,121 @@
+"""The command line's few-shot half: runs are evaluated, folders of photos segmented."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+import data_pipelines
+from data_pipelines.sources.photos import photos as find_photos
+from data_pipelines.supports import read_supports
+from ppcjax import export as export_files
+from ppcjax import fewshot
+from ppcjax.episode_protocols import EpisodeEvaluation
+from ppcjax.episode_report import format_result, picture
+from ppcjax.evaluate_episodes import evaluate
+from ppcjax.fewshot import Prototypes
+from ppcjax.fewshot_model import load_model
+from ppcjax.progress import show_progress
+
+
+def main(
+    run: str | Path,
+    *,
+    split: str = "",
+    export: str | Path = "",
+    plans: str | Path = "",
+    episodes: int = 0,
+) -> dict[str, Any]:
+    """Evaluates a run as its config.eval says; prints and writes the result.
+
+    Writes to `export` metrics.json, plans/ and pictures of some queries: support and
+    its mask, query and truth, query and what was found.
+
+    Args:
+        run: RUN, RUN/checkpoints or RUN/checkpoints/STEP.
+        split: of the data; "" for config.data.eval_split.
+        export: folder; "" for RUN/eval-SPLIT.
+        plans: folder of plans to use; "" for `export`/plans.
+        episodes: of each run; 0 for what the protocol says.
+
+    Returns:
+        What is written to metrics.json.
+    """
+    model = load_model(run)
+    data, settings = model.config["data"], dict(model.config["eval"])
+    if episodes:
+        settings["episodes"] = episodes
+    settings = EpisodeEvaluation.of(settings)
+    split = split or data["eval_split"]
+    source = data_pipelines.make_source(data, split, classes=model.classes)
+    out = Path(export) if export else model.folder / f"eval-{split}"
+    left = {shot: settings.gallery for shot in settings.shots}
+
+    def draw(shot, seed, tested):
+        if left[shot]:
+            left[shot] -= 1
+            number = settings.gallery - left[shot]
+            path = out / "episodes" / f"{shot}shot_{seed}_{number:03d}.jpg"
+            export_files.write_file(path, picture(tested))
+
+    found = evaluate(
+        model,
+        source,
+        data=data,
+        settings=settings,
+        plans=plans or out / "plans",
+        use=draw,
+    )
+    found |= {"run": str(model.folder), "step": model.step}
+    export_files.write_file(out / "metrics.json", json.dumps(found, indent=1).encode())
+    print(format_result(found))
+    print(f"\nwritten to {out}")
+    return found
+
+
+def segment_photos(
+    run: str | Path,
+    supports: str | Path,
+    photos: str,
+    *,
+    export: str | Path = "",
+    size: int = 0,
+) -> Prototypes:
+    """Finds the classes of masked example photos in other photos.
+
+    Writes to `export` masks/ID.png and overlays/ID.jpg at the photos' own sizes,
+    classes.txt, and prototypes.npz for `fewshot.load`.
+
+    Args:
+        run: of a few-shot method.
+        supports: folder of examples, see `data_pipelines.supports`.
+        photos: folder, file or pattern of the photos to segment.
+        export: folder; "" for RUN/segmented.
+        size: longer side of photos in the network, pixels; 0: config.data.crop.
+
+    Returns:
+        The prototypes.
+    """
+    model = load_model(run)
+    given = read_supports(str(supports))
+    fitted = fewshot.fit(
+        given.images, given.masks, run=model, names=given.names, size=size
+    )
+    out = Path(export) if export else model.folder / "segmented"
+    source = find_photos(photos, ("background", *fitted.names))
+    for index in show_progress(range(len(source)), len(source), "photos"):
+        record = source.record(index)
+        image = record.photo(0).pixels
+        mask = fitted.predict(image)
+        export_files.write_mask(out / "masks" / f"{record.id}.png", mask)
+        drawn = io.BytesIO()
+        Image.fromarray(export_files.draw_mask(image, mask)).save(
+            drawn, "JPEG", quality=88
+        )
+        export_files.write_file(out / "overlays" / f"{record.id}.jpg", drawn.getvalue())
+    export_files.write_classes(out / "classes.txt", ("background", *fitted.names))
+    fitted.save(out / "prototypes.npz")
+    print(f"{len(source)} photos segmented; written to {out}")
+    return fitted

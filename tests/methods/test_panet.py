@@ -1,0 +1,160 @@
+import chex
+import jax
+import numpy as np
+import optax
+import pytest
+
+from ppcjax import methods
+from ppcjax.train import mesh
+from ppcjax.types import IGNORE, UserError
+
+KEY = jax.random.key(0)
+SMALL = {
+    "name": "panet",
+    "backbone": "small_resnet",
+    "backbone_settings": {"width": 4},
+}
+WAY, SHOT, QUERY = 2, 3, 2
+SUPPORT_FIELDS = ("support_image", "support_valid", "support_mask", "shot_valid")
+
+
+def _batch(rows=2, side=24, shot=SHOT):
+    """Two kinds of coloured rectangles on grey."""
+    rng = np.random.default_rng(1)
+    colours = np.array([[90, 90, 90], [220, 40, 40], [40, 60, 220]])
+
+    def photo(way):
+        mask = np.zeros((side, side), np.int32)
+        y, x = rng.integers(0, side // 2, 2)
+        mask[y : y + side // 2, x : x + side // 2] = way
+        noise = rng.integers(-20, 20, (side, side, 3))
+        return (colours[mask] + noise).astype(np.uint8), mask
+
+    supports = [[[photo(w) for _ in range(shot)] for w in (1, 2)] for _ in range(rows)]
+    queries = [[photo(1 + q % 2) for q in range(QUERY)] for _ in range(rows)]
+    take = lambda tree, i: np.array(  # noqa: E731
+        [[[s[i] for s in way] for way in row] for row in tree]
+    )
+    full = np.int32([0, 0, side, side])
+    return {
+        "support_image": take(supports, 0),
+        "support_valid": np.tile(full, (rows, WAY, shot, 1)),
+        "support_mask": (take(supports, 1) > 0).astype(np.int32),
+        "shot_valid": np.ones((rows, WAY, shot), bool),
+        "query_image": np.array([[q[0] for q in row] for row in queries]),
+        "query_valid": np.tile(full, (rows, QUERY, 1)),
+        "query_mask": np.array([[q[1] for q in row] for row in queries]),
+    }
+
+
+@pytest.fixture(scope="module")
+def made():
+    method = methods.make(SMALL, 4)
+    params, state = method.init(KEY, None)
+    step = jax.jit(jax.value_and_grad(method.loss, has_aux=True))
+    return method, params, state, step, jax.jit(method.predict)
+
+
+def _supports(batch):
+    return {name: batch[name] for name in SUPPORT_FIELDS}
+
+
+def test_terms_add_up(made):
+    _, params, state, step, _ = made
+    (loss, (after, scalars)), grads = step(params, state, _batch(), KEY, 0)
+    total = scalars["loss/query"] + scalars["loss/alignment"]
+    np.testing.assert_allclose(loss, total, rtol=1e-6)
+    chex.assert_trees_all_equal_shapes_and_dtypes(after, state)
+    chex.assert_tree_all_finite(grads)
+
+
+def test_twenty_steps_lower_the_loss(made):
+    _, params, state, step, _ = made
+    optimizer = optax.adam(3e-3)
+    opt_state, losses = optimizer.init(params), []
+    for _ in range(20):
+        (_, (state, scalars)), grads = step(params, state, _batch(), KEY, 0)
+        updates, opt_state = optimizer.update(grads, opt_state)
+        params = optax.apply_updates(params, updates)
+        losses.append(float(scalars["loss/query"]))
+    assert losses[-1] < 0.6 * losses[0]
+
+
+def test_missing_shots_count_nowhere(made):
+    """One program for all numbers of shots: what fills the rest does not matter."""
+    _, params, state, _, predict = made
+    batch = _batch()
+    fewer = {k: v[:, :, :1] if k in SUPPORT_FIELDS else v for k, v in batch.items()}
+    masked = dict(batch)
+    masked["shot_valid"] = batch["shot_valid"] & (np.arange(SHOT) < 1)
+    exact, found = (predict(params, state, b)["logits"] for b in (fewer, masked))
+    np.testing.assert_allclose(found, exact, atol=1e-4)
+    assert exact.shape == (2, QUERY, 6, 6, 1 + WAY)
+
+
+def test_fit_then_segment_equals_predict(made):
+    method, params, state, _, predict = made
+    batch = _batch()
+    fitted = method.fit(params, state, _supports(batch))
+    queries = {k: batch[k] for k in ("query_image", "query_valid")}
+    found = method.segment(params, state, fitted, queries)["logits"]
+    wanted = predict(params, state, batch)["logits"]
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
+
+
+@pytest.mark.parametrize("what", ["empty support", "void query", "void support"])
+def test_nothing_to_go_by_is_a_defined_zero(made, what):
+    _, params, state, step, predict = made
+    batch = _batch()
+    if what == "empty support":
+        batch["support_mask"][:] = 0
+    elif what == "void query":
+        batch["query_mask"][:] = IGNORE
+    else:
+        batch["support_mask"][:] = IGNORE
+    (loss, (_, scalars)), grads = step(params, state, batch, KEY, 0)
+    chex.assert_tree_all_finite((loss, grads, predict(params, state, batch)))
+    if what == "void query":
+        assert scalars["loss/query"] == 0
+    if what == "void support":
+        assert np.all(predict(params, state, batch)["logits"] == 0)
+
+
+def test_two_devices_equal_one(made):
+    _, params, state, step, _ = made
+    rows = mesh.sharded(mesh.make_mesh())
+    one = step(params, state, _batch(), KEY, 0)
+    two = step(params, state, jax.device_put(_batch(), rows), KEY, 0)
+    np.testing.assert_allclose(two[0][0], one[0][0], rtol=1e-5)
+    chex.assert_trees_all_close(two[1], one[1], atol=5e-5)
+
+
+@pytest.mark.parametrize("pooling", ["image", "grid"])
+def test_padding_changes_nothing(pooling):
+    method = methods.make(SMALL | {"pooling": pooling}, 4)
+    params, state = method.init(KEY, None)
+    batch, predict = _batch(shot=1), jax.jit(method.predict)
+    exact = predict(params, state, batch)["logits"]
+    padded = dict(batch)
+    for name in ("support_image", "support_mask", "query_image"):
+        value = batch[name]
+        after = ((0, 8), (0, 8), (0, 0)) if "image" in name else ((0, 8), (0, 8))
+        widths = ((0, 0),) * (value.ndim - len(after)) + after
+        filler = IGNORE if "mask" in name else 77
+        padded[name] = np.pad(value, widths, constant_values=filler)
+    found = predict(params, state, padded)["logits"]
+    np.testing.assert_allclose(found[:, :, :6, :6], exact, atol=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"pooling": "middle"}, "middle"),
+        ({"alignment_masks": "none"}, "none"),
+        ({"scale": 0.0}, "scale=0.0"),
+        ({"backbone": "vgg61"}, "vgg61"),
+    ],
+)
+def test_wrong_setting_is_a_one_line_error(setting, message):
+    with pytest.raises(UserError, match=message):
+        methods.make(SMALL | setting, 4)
