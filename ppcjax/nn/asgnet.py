@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ppcjax.nn import enrichment
 from ppcjax.nn.init import Initializer
@@ -151,6 +152,6 @@ def init_rules(width: int) -> Sequence[tuple[str, Initializer]]:
 
     return (
         (r"/(cls_token|pos_embed)$", token),
-        (r"/link\d/conv/kernel$", lambda rng, shape: 0.0 * rng.random(shape)),
+        (r"/link\d/kernel$", lambda rng, shape: np.zeros(shape)),
         *enrichment.init_rules(width),
     )
