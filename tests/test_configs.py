@@ -165,7 +165,7 @@ def test_settings_of_episodes(name, variant):
     config = _config(name, variant)
     known = (*settings.STREAM, *settings.EPISODES)
     data = {k: v for k, v in config.data.to_dict().items() if k in known}
-    assert EpisodeSettings(**data).shape.way == 1
+    assert EpisodeSettings(**data).shape.columns > 2
     evaluation = EpisodeEvaluation.of(config.eval.to_dict())
     # Logits are resized to the photo in the convention they were trained in.
     assert evaluation.align_corners == config.method.get("align_corners", True)
