@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from ppcjax import methods
+from ppcjax.episode_protocols import EpisodeEvaluation
 from ppcjax.ops.resize import bilinear_matrix
 from ppcjax.train import checkpoint
 from ppcjax.types import FewShotMethod, UserError
@@ -35,7 +36,7 @@ class Model(NamedTuple):
     @property
     def align_corners(self) -> bool:
         """Convention in which logits are resized to the photo."""
-        return bool(self.config["eval"].get("align_corners", False))
+        return EpisodeEvaluation.of(self.config["eval"]).align_corners
 
 
 def is_few_shot(config: dict[str, Any]) -> bool:
