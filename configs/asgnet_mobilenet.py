@@ -6,14 +6,16 @@ data.tags and data.tfds_dir.
 Run: python train.py --config configs/asgnet_mobilenet.py
 """
 
-from configs import base, panet_mobilenet
+from configs import base
 
 
 def get_config():
     c = base.get_config()
-    c.update(panet_mobilenet.get_config())
     c.name = "asgnet_mobilenet"
     c.steps = 600
+    c.log_every = 20
+    c.checkpoint_every = 100
+    c.init_from = "~/data/weights/mobilenet_v2_imagenet.npz"
     c.method = dict(
         name="asgnet",
         backbone="mobilenet_v2",
@@ -29,14 +31,41 @@ def get_config():
         iterations=(10, 5),
         prior="mean",
         auxiliary=1.0,
-        blur=0.0,
+    )
+    c.data = dict(
+        source="voc",
+        root="~/data/VOC2012",
+        tags="auto",
+        tfds_dir="",
+        way=1,
+        shot=1,
+        query=1,
+        novel=("cow", "dog"),
+        train_classes=(),  # empty: all others
+        with_novel="drop",
+        support_void="ignore",
+        min_pixels=1000,
+        index="",
+        batch_size=4,  # episodes
+        crop=224,  # pixels
+        fit="crop",
+        long_side=(224, 320),  # pixels
+        train_split="train_aug",
+        val_split="",
+        eval_split="train_aug",  # held-out classes are new, the list need not be
+        on_bad_image="stop",
+        workers=0,
     )
     c.optim = dict(
-        name="adamw",
-        lr=1e-3,
-        weight_decay=1e-4,
-        power=0.9,
-        frozen=(r"^backbone/",),
+        name="adamw", lr=1e-3, weight_decay=1e-4, power=0.9, frozen=(r"^backbone/",)
     )
-    c.eval.align_corners = True
+    c.eval = dict(
+        protocol="own",
+        shots=(1, 5),
+        episodes=100,
+        seeds=(0, 1, 2),
+        size=224,
+        min_pixels=1000,
+        align_corners=True,
+    )
     return c

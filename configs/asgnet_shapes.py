@@ -5,7 +5,7 @@ Run: python train.py --config configs/asgnet_shapes.py[:VARIANT]
     released    the sum of similarities as prior; trained on one shot, it fails on five
 """
 
-from configs import base, panet_shapes
+from configs import base
 
 VARIANTS = {"": {}, "released": {"prior": "sum", "seed_count": "released"}}
 
@@ -15,8 +15,9 @@ def get_config(variant=""):
         known = ", ".join(name for name in VARIANTS if name)
         raise ValueError(f"no variant {variant!r}; there are {known}")
     c = base.get_config()
-    c.update(panet_shapes.get_config())
     c.name = f"asgnet_shapes_{variant}" if variant else "asgnet_shapes"
+    c.steps = 900
+    c.checkpoint_every = 300
     c.method = dict(
         name="asgnet",
         backbone="small_resnet",
@@ -35,6 +36,26 @@ def get_config(variant=""):
         auxiliary=1.0,
     )
     c.method.update(VARIANTS[variant])
-    c.data.shot, c.data.least_shot = 1, 1
-    c.eval.align_corners = True
+    c.data = dict(
+        source="shapes",
+        size=96,
+        train_size=4000,
+        way=1,
+        shot=1,
+        query=2,
+        novel=("stripes", "dots"),
+        with_novel="drop",  # photos that show a novel class take no part in training
+        batch_size=4,  # episodes
+        crop=96,
+        fit="crop",
+        long_side=(96, 128),  # pixels, of the longer side before cropping
+        train_split="train",
+        val_split="",
+        eval_split="test",
+        on_bad_image="stop",
+    )
+    c.optim = dict(name="adamw", lr=3e-3, weight_decay=1e-4, power=0.9)
+    c.eval = dict(
+        protocol="own", shots=(1, 5), episodes=200, size=96, align_corners=True
+    )
     return c

@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from configs import asgnet_voc
+from ppcjax.episode_metric import count_query
 from ppcjax.losses import cross_entropy
 from ppcjax.methods import asgnet_terms as terms
 from ppcjax.methods.asgnet import RESNET
@@ -232,7 +234,29 @@ def test_training(case, mode):
 def test_learning_rates():
     golden = load("asgnet_optim")
     steps = int(golden["max_iter"])
-    rate = optim.poly(0.025, power=0.9, steps=steps)
+    config = asgnet_voc.get_config().optim
+    rate = optim.poly(config.lr, power=config.power, steps=steps)
     # The release counts updates from 1, so that the last one has rate 0.
     for t in range(1, steps):
         np.testing.assert_allclose(rate(t), golden["lrs_f64"][t - 1], rtol=1e-5)
+
+
+def test_parameters_that_the_released_optimizer_moves():
+    recorded = Recorded("1shot", True)
+    frozen = asgnet_voc.get_config().optim.frozen
+    moving = {
+        recorded.name_of(path)
+        for path in paths(recorded.variables["params"])
+        if not any(re.search(pattern, path) for pattern in frozen)
+    }
+    groups = load("asgnet_optim").text("groups")
+    assert moving == {name for group in groups for name in group}
+
+
+def test_counts_of_intersection_and_union():
+    golden = load("asgnet_optim")
+    truth = golden["iou_target"].astype(np.int32)
+    counts = count_query(golden["iou_out"], truth, (1,), 2, absent="count")
+    np.testing.assert_array_equal(counts.hits, golden["intersection"])
+    np.testing.assert_array_equal(sum(counts), golden["union"])
+    np.testing.assert_array_equal(counts.hits + counts.misses, golden["target"])
