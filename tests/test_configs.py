@@ -11,7 +11,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from configs import base, deeplab_voc, panet_shapes, panet_voc, ppc
+from configs import (
+    asgnet_shapes,
+    asgnet_voc,
+    base,
+    deeplab_voc,
+    panet_shapes,
+    panet_voc,
+    ppc,
+)
 from data_pipelines import settings
 from data_pipelines.episode_arrays import layout
 from data_pipelines.episode_plans import Shape
@@ -19,6 +27,7 @@ from data_pipelines.episodes import EpisodeSettings
 from ppcjax import methods
 from ppcjax.episode_protocols import EpisodeEvaluation
 from ppcjax.methods import affinity as method_affinity
+from ppcjax.methods import asgnet as method_asgnet
 from ppcjax.methods import panet as method_panet
 from ppcjax.methods import ppc as method_ppc
 from ppcjax.methods import segment as method_segment
@@ -33,10 +42,12 @@ NAMES = sorted(
 )
 PPC = [name for name in NAMES if name.startswith("ppc_")]
 AFFINITY = [name for name in NAMES if name.startswith("affinity_")]
-EPISODES = [name for name in NAMES if name.startswith("panet_")]
+EPISODES = [name for name in NAMES if name.startswith(("asgnet_", "panet_"))]
 SEGMENT = ["deeplab_voc", "segment_mobilenet", "segment_folder"]
 VARIANTS = {name: tuple(ppc.VARIANTS) for name in PPC} | {
     "deeplab_voc": ("", *deeplab_voc.VARIANTS),
+    "asgnet_shapes": tuple(asgnet_shapes.VARIANTS),
+    "asgnet_voc": asgnet_voc.VARIANTS,
     "eps_voc": ("", "ppc"),
     "panet_shapes": tuple(panet_shapes.VARIANTS),
     "panet_voc": panet_voc.VARIANTS,
@@ -58,7 +69,13 @@ def _shapes_of(module):
 
 @pytest.fixture(autouse=True)
 def no_drawing(monkeypatch):
-    for method in (method_affinity, method_panet, method_ppc, method_segment):
+    for method in (
+        method_affinity,
+        method_asgnet,
+        method_panet,
+        method_ppc,
+        method_segment,
+    ):
         monkeypatch.setattr(
             method,
             "initialize",
@@ -164,7 +181,7 @@ def test_settings_of_episodes(name, variant):
     assert EpisodeSettings(**data).shape.columns > 2
     evaluation = EpisodeEvaluation.of(config.eval.to_dict())
     # Logits are resized to the photo in the convention they were trained in.
-    assert evaluation.align_corners == config.method.align_corners
+    assert evaluation.align_corners == config.method.get("align_corners", True)
 
 
 @pytest.mark.parametrize("variant", deeplab_voc.VARIANTS)

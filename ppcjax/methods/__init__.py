@@ -4,11 +4,12 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from ppcjax.methods import affinity, panet, ppc, segment
+from ppcjax.methods import affinity, asgnet, panet, ppc, segment
 from ppcjax.types import Method, UserError
 
 METHODS = {
     "affinity": affinity.affinity,
+    "asgnet": asgnet.asgnet,
     "panet": panet.panet,
     "ppc": ppc.ppc,
     "segment": segment.segment,

@@ -101,6 +101,9 @@ class ResNet(nn.Module):
         stage (as in PFENet and ASGNet) or of the one before (half of it, as in
         torchvision and DeepLab).
     last_relu: whether the last block ends in a ReLU.
+    stage_links: whether the stem and each stage have a strided 1x1 convolution from
+        their input to their output as well, which starts at zero (an experiment with
+        ASGNet; no published file has these).
     momentum: of the batch statistics, PyTorch's convention.
     frozen_statistics: whether training uses the stored statistics and keeps them.
     dtype: type of the convolutions.
@@ -112,6 +115,7 @@ class ResNet(nn.Module):
     output_stride: int = 32
     dilate_first: bool = False
     last_relu: bool = True
+    stage_links: bool = False
     momentum: float = 0.1
     frozen_statistics: bool = False
     dtype: Any = jnp.float32
@@ -151,7 +155,9 @@ class ResNet(nn.Module):
         norm = functools.partial(
             BatchNorm, momentum=self.momentum, frozen=self.frozen_statistics
         )
+        image = x
         x, extent = self._stem(x, extent, norm, train)
+        x = self._linked(x, image, 4, 0)
         blocks, block = DEPTHS[self.depth]
         endpoints, stride, dilation = {}, 4, 1
         for stage in range(self.stages):
@@ -161,6 +167,7 @@ class ResNet(nn.Module):
             elif stage > 0:
                 dilation *= 2
                 first_dilation = dilation if self.dilate_first else dilation // 2
+            before = x
             for i in range(blocks[stage]):
                 is_last = (stage, i) == (self.stages - 1, blocks[stage] - 1)
                 x = block(
@@ -173,8 +180,24 @@ class ResNet(nn.Module):
                     name=f"layer{stage + 1}_{i}",
                 )(x, extent, train)
                 extent = shrink(extent, step) if i == 0 else extent
+            x = self._linked(x, before, step, stage + 1)
             endpoints[f"stage{stage + 1}"] = x
         return endpoints | {"embedding": x}
+
+    def _linked(self, x, before, stride, number):
+        """`x` and its link from `before`, the input `stride` times as fine."""
+        if not self.stage_links:
+            return x
+        link = nn.Conv(
+            x.shape[-1],
+            (1, 1),
+            strides=stride,
+            use_bias=False,
+            kernel_init=nn.initializers.zeros,
+            dtype=self.dtype,
+            name=f"link{number}",
+        )
+        return x + link(before)
 
     def _stem(self, x, extent, norm, train):
         """Convolutions and the max-pooling: features and extent at stride 4."""

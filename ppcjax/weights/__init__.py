@@ -19,11 +19,12 @@ from ppcjax.weights.torch_files import read_torch
 def load_into(params: Any, model_state: Any, path: str | Path) -> tuple[Any, Any]:
     """Parameters and statistics with those that a file or a run holds replaced.
 
-    A file must fill the whole backbone; heads keep their initial values:
+    A file must fill the whole backbone, or the whole "vit" that stands beside it in
+    some methods; heads keep their initial values:
 
         .params              MXNet, WideResNet-38
         .npz                 MobileNetV2, folded
-        .safetensors, .pth   PyTorch's names, ResNets and VGG-16
+        .safetensors, .pth   PyTorch's names, ResNets and VGG-16; ViTs of timm and DINO
 
     From a run directory everything of the same path and shape is taken, whether it is a
     parameter there and a statistic here or the other way about.
@@ -32,7 +33,7 @@ def load_into(params: Any, model_state: Any, path: str | Path) -> tuple[Any, Any
         params: parameter tree with the backbone under "backbone".
         model_state: tree that may hold the backbone's statistics as "batch_stats",
             again under "backbone".
-        path: file, or directory of a run.
+        path: file, or directory of a run; several are separated by commas.
 
     Returns:
         Trees of the same structure, NumPy arrays.
@@ -40,7 +41,12 @@ def load_into(params: Any, model_state: Any, path: str | Path) -> tuple[Any, Any
     Raises:
         UserError: no such file, unknown kind, or a backbone not fully matched.
     """
-    path = Path(path).expanduser()
+    for part in str(path).split(","):
+        params, model_state = _load_one(params, model_state, Path(part).expanduser())
+    return params, model_state
+
+
+def _load_one(params: Any, model_state: Any, path: Path) -> tuple[Any, Any]:
     if not path.exists():
         raise UserError(f"init_from: {path} does not exist; give a file or a run")
     if path.is_dir():
@@ -49,17 +55,24 @@ def load_into(params: Any, model_state: Any, path: str | Path) -> tuple[Any, Any
         known = ", ".join(_FORMATS)
         raise UserError(f"init_from: {path} is neither a run nor one of {known}")
     read, name_of, oihw = _FORMATS[path.suffix]
-    arrays = read(path)
-    trees = {"params": params["backbone"]}
-    if "backbone" in model_state.get("batch_stats", {}):
-        trees["batch_stats"] = model_state["batch_stats"]["backbone"]
+    arrays, part = read(path), "backbone"
+    if "patch_embed.proj.weight" in arrays:
+        part, name_of = "vit", names.vit_timm
+        if part not in params:
+            raise UserError(
+                f"init_from: {path} holds a vision transformer and this network has "
+                "none; give weights of its backbone, or set method.vit"
+            )
+    trees = {"params": params[part]}
+    if part in model_state.get("batch_stats", {}):
+        trees["batch_stats"] = model_state["batch_stats"][part]
     filled = {
-        kind: _fill(tree, arrays, name_of, path, oihw=oihw)
+        kind: _fill(tree, arrays, name_of, path, part, oihw=oihw)
         for kind, tree in trees.items()
     }
-    params = {**params, "backbone": filled["params"]}
+    params = {**params, part: filled["params"]}
     if "batch_stats" in filled:
-        stats = {**model_state["batch_stats"], "backbone": filled["batch_stats"]}
+        stats = {**model_state["batch_stats"], part: filled["batch_stats"]}
         model_state = {**model_state, "batch_stats": stats}
     return params, model_state
 
@@ -98,31 +111,35 @@ _FORMATS = {
 
 
 def _fill(
-    backbone: Any,
+    tree: Any,
     arrays: Mapping[str, np.ndarray],
     name_of: Callable[[str], str],
     path: Path,
+    part: str,
     *,
     oihw: bool,
 ) -> Any:
     def pick(key_path, leaf):
-        name = _published_name(name_of, "/".join(str(k.key) for k in key_path))
+        ours = "/".join(str(k.key) for k in key_path)
+        if names.UNPUBLISHED.match(ours):
+            return np.asarray(leaf)
+        name = _published_name(name_of, ours)
         if name not in arrays:
             raise UserError(
                 f"init_from: {path} has no {name or 'such parameter'} for "
-                f"backbone/{'/'.join(str(k.key) for k in key_path)}; "
-                "is it of another network?"
+                f"{part}/{ours}; is it of another network?"
             )
         value = np.asarray(arrays[name], np.float32)
-        if value.ndim == 4 and oihw:
-            value = value.transpose(2, 3, 1, 0)
+        if oihw:
+            axes = {4: (2, 3, 1, 0), 2: (1, 0)}
+            value = value.transpose(axes.get(value.ndim, range(value.ndim)))
         if value.shape != leaf.shape:
             raise UserError(
                 f"init_from: {name} in {path} has shape {value.shape}, not {leaf.shape}"
             )
         return value
 
-    return jax.tree_util.tree_map_with_path(pick, backbone)
+    return jax.tree_util.tree_map_with_path(pick, tree)
 
 
 def _published_name(name_of: Callable[[str], str], path: str) -> str:

@@ -96,6 +96,27 @@ def vgg16_torch(path: str) -> str:
     return f"features.{place}.{_TORCH_LEAVES[leaf]}"
 
 
+def vit_timm(path: str) -> str:
+    """Name in the state_dict of timm's, DeiT's and DINO's vision transformers.
+
+    patch_embed/kernel -> patch_embed.proj.weight
+    block3/attn/qkv/bias -> blocks.3.attn.qkv.bias
+    block3/fc1/kernel -> blocks.3.mlp.fc1.weight
+    """
+    if path in ("cls_token", "pos_embed"):
+        return path
+    *middle, leaf = path.split("/")
+    name = ".".join(middle)
+    name = re.sub(r"^block(\d+)\.", r"blocks.\1.", name)
+    name = re.sub(r"\.(fc\d)$", r".mlp.\1", name)
+    name = re.sub(r"^patch_embed$", "patch_embed.proj", name)
+    return f"{name}.{_TORCH_LEAVES[leaf]}"
+
+
+# Parameters of a backbone that no published file has; they keep their initial values.
+UNPUBLISHED = re.compile(r"link\d/")
+
+
 def torchvision(path: str) -> str:
     """Name in torchvision's file of the network that has such a path."""
     is_vgg = re.match(r"conv\d_\d/", path)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ppcjax.nn import backbones
+from ppcjax.nn import asgnet, backbones
 from ppcjax.nn.batch_norm import BatchNorm
 from ppcjax.nn.init import initialize
 from ppcjax.nn.layers import max_pool
@@ -183,3 +183,18 @@ def test_impossible_settings(settings, message):
         backbones.make("resnet50", **settings)
     with pytest.raises(ValueError, match="depth=20"):
         ResNet(20)
+
+
+def test_links_around_stages_start_at_zero():
+    settings = {"depth": 18, "stem": "deep", "stages": 2}
+    x = np.random.default_rng(0).standard_normal((1, 33, 40, 3)).astype(np.float32)
+    linked = ResNet(**settings, stage_links=True)
+    variables = initialize(linked, KEY, x, rules=asgnet.init_rules(8))
+    links = {p for p in paths(variables["params"]) if p.startswith("link")}
+    assert links == {"link0/kernel", "link1/kernel", "link2/kernel"}
+    plain = {k: v for k, v in variables["params"].items() if not k.startswith("link")}
+    run = jax.jit(lambda v: linked.apply(v, x)["embedding"])
+    without = jax.jit(ResNet(**settings).apply)(variables | {"params": plain}, x)
+    np.testing.assert_allclose(run(variables), without["embedding"], rtol=1e-6)
+    variables["params"]["link2"]["kernel"] += 1.0
+    assert np.any(np.abs(run(variables) - without["embedding"]) > 1e-3)

@@ -1,0 +1,71 @@
+"""ASGNet on photos with masks, ImageNet MobileNetV2, for machines without a GPU.
+
+Point data.root at the photos and init_from at the weights; name the held-out classes
+in data.novel. For a folder of your own: --config.data.source=folder, and no
+data.tags and data.tfds_dir.
+Run: python train.py --config configs/asgnet_mobilenet.py
+"""
+
+from configs import base
+
+
+def get_config():
+    c = base.get_config()
+    c.name = "asgnet_mobilenet"
+    c.steps = 600
+    c.log_every = 20
+    c.checkpoint_every = 100
+    c.init_from = "~/data/weights/mobilenet_v2_imagenet.npz"
+    c.method = dict(
+        name="asgnet",
+        backbone="mobilenet_v2",
+        endpoints=("stage4", "stage3"),
+        backbone_gradient=False,
+        head="enrichment",
+        head_settings=dict(scales=(1.0, 0.5, 0.25)),
+        width=64,
+        dropout=0.1,
+        dtype="float32",
+        superpixels_at_most=5,
+        superpixel_cells=40,  # of the 28 x 28 of a photo
+        iterations=(10, 5),
+        prior="mean",
+        auxiliary=1.0,
+    )
+    c.data = dict(
+        source="voc",
+        root="~/data/VOC2012",
+        tags="auto",
+        tfds_dir="",
+        way=1,
+        shot=1,
+        query=1,
+        novel=("cow", "dog"),
+        train_classes=(),  # empty: all others
+        with_novel="drop",
+        support_void="ignore",
+        min_pixels=1000,
+        index="",
+        batch_size=4,  # episodes
+        crop=224,  # pixels
+        fit="crop",
+        long_side=(224, 320),  # pixels
+        train_split="train_aug",
+        val_split="",
+        eval_split="train_aug",  # held-out classes are new, the list need not be
+        on_bad_image="stop",
+        workers=0,
+    )
+    c.optim = dict(
+        name="adamw", lr=1e-3, weight_decay=1e-4, power=0.9, frozen=(r"^backbone/",)
+    )
+    c.eval = dict(
+        protocol="own",
+        shots=(1, 5),
+        episodes=100,
+        seeds=(0, 1, 2),
+        size=224,
+        min_pixels=1000,
+        align_corners=True,
+    )
+    return c

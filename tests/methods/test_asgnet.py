@@ -1,0 +1,217 @@
+import chex
+import jax
+import numpy as np
+import optax
+import pytest
+
+from ppcjax import methods
+from ppcjax.types import IGNORE, UserError
+
+KEY = jax.random.key(0)
+SMALL = {
+    "name": "asgnet",
+    "backbone": "small_resnet",
+    "backbone_settings": {"width": 4},
+    "endpoints": ("stage4", "stage3"),
+    "backbone_gradient": True,
+    "head_settings": {"scales": (1.0, 0.5)},
+    "width": 8,
+    "superpixel_cells": 4,
+    "iterations": (2, 2),
+}
+
+
+def _batch(shots=2, episodes=2, queries=1, size=32):
+    rng = np.random.default_rng(0)
+
+    def photos(*shape):
+        return rng.integers(0, 256, (*shape, size, size, 3), dtype=np.uint8)
+
+    def valid(*shape):
+        return np.tile(np.int32([0, 0, size, size]), (*shape, 1))
+
+    mask = np.zeros((episodes, 1, shots, size, size), np.int32)
+    mask[..., 6:22, 8:28] = 1
+    mask[..., 22:24, :] = IGNORE
+    query = np.zeros((episodes, queries, size, size), np.int32)
+    query[..., 4:20, 10:30] = 1
+    query[..., :2, :] = IGNORE
+    return {
+        "support_image": photos(episodes, 1, shots),
+        "support_valid": valid(episodes, 1, shots),
+        "support_mask": mask,
+        "shot_valid": np.ones((episodes, 1, shots), bool),
+        "query_image": photos(episodes, queries),
+        "query_valid": valid(episodes, queries),
+        "query_mask": query,
+        "class_id": np.ones((episodes, 1), np.int32),
+    }
+
+
+@pytest.fixture(scope="module")
+def small():
+    method = methods.make(SMALL, 2)
+    variables = method.init(KEY, _batch())
+    step = jax.jit(jax.value_and_grad(method.loss, has_aux=True))
+    return method, variables, jax.jit(method.predict), step
+
+
+def _without_shot(batch, shot):
+    keep = [k for k in range(batch["shot_valid"].shape[2]) if k != shot]
+    cut = {k: v[:, :, keep] for k, v in batch.items() if k.startswith("s")}
+    return batch | cut
+
+
+class TestPredict:
+    def test_a_missing_shot_counts_nowhere(self, small):
+        method, variables, predict, _ = small
+        batch = _batch()
+        batch["shot_valid"][:, :, 1] = False
+        padded = predict(*variables, batch)["logits"]
+        batch["support_image"][:, :, 1] = 3  # whatever it shows
+        chex.assert_trees_all_close(predict(*variables, batch)["logits"], padded)
+        alone = jax.jit(method.predict)(*variables, _without_shot(batch, 1))
+        np.testing.assert_allclose(padded, alone["logits"], atol=2e-5)
+
+    def test_a_shot_with_an_empty_mask_counts_nowhere(self, small):
+        _, variables, predict, _ = small
+        batch = _batch()
+        batch["support_mask"][:, :, 1] = 0
+        empty = predict(*variables, batch)["logits"]
+        batch["shot_valid"][:, :, 1] = False
+        chex.assert_trees_all_close(predict(*variables, batch)["logits"], empty)
+
+    def test_order_of_shots_does_not_matter(self, small):
+        _, variables, predict, _ = small
+        batch = _batch()
+        turned = batch | {k: v[:, :, ::-1] for k, v in batch.items() if k[0] == "s"}
+        one, two = (predict(*variables, b)["logits"] for b in (batch, turned))
+        np.testing.assert_allclose(one, two, atol=2e-5)
+
+    def test_the_same_shot_twice_changes_nothing(self, small):
+        _, variables, predict, _ = small
+        batch = _batch()
+        for name in ("support_image", "support_mask"):
+            batch[name][:, :, 1] = batch[name][:, :, 0]
+        twice = predict(*variables, batch)["logits"]
+        batch["shot_valid"][:, :, 1] = False
+        once = predict(*variables, batch)["logits"]
+        np.testing.assert_allclose(twice, once, atol=2e-5)
+
+    def test_fit_and_segment_equal_predict(self, small):
+        method, variables, predict, _ = small
+        batch = _batch()
+        learnt = jax.jit(method.fit)(
+            *variables, {k: v for k, v in batch.items() if k[0] == "s"}
+        )
+        queries = {k: batch[k] for k in ("query_image", "query_valid")}
+        logits = jax.jit(method.segment)(*variables, learnt, queries)["logits"]
+        assert logits.shape == (2, 1, 8, 8, 2)
+        wanted = predict(*variables, batch)["logits"]
+        np.testing.assert_allclose(logits, wanted, atol=2e-5)
+
+    def test_padding_changes_nothing(self):
+        settings = SMALL | {"head_settings": {"scales": (1.0, 0.6, 3)}}
+        settings |= {"vit": TINY_VIT, "vit_size": 16, "vit_features": 4}
+        method = methods.make(settings, 2)
+        exact = _batch(shots=1, episodes=1)
+        height, width = 26, 31
+        canvas = {}
+        for name, array in exact.items():
+            if name.endswith("valid") and name != "shot_valid":
+                array[...] = [0, 0, height, width]
+                canvas[name] = array
+            elif name.endswith(("image", "mask")):
+                axis = 2 if name.startswith("query") else 3
+                part = array[(slice(None),) * axis + (slice(height), slice(width))]
+                border = [(0, 0)] * array.ndim
+                border[axis], border[axis + 1] = (0, 6), (0, 1)
+                fill = IGNORE if name.endswith("mask") else 77
+                exact[name] = part
+                canvas[name] = np.pad(part, border, constant_values=fill)
+        variables = method.init(KEY, exact)
+        plain = jax.jit(method.predict)(*variables, exact)["logits"]
+        padded = jax.jit(method.predict)(*variables, exact | canvas)["logits"]
+        rows, columns = plain.shape[2:4]
+        assert padded.shape[2] > rows
+        found = padded[:, :, :rows, :columns]
+        np.testing.assert_allclose(found, plain, atol=3e-5)
+        assert np.all(padded[:, :, rows:] == 0)
+
+
+TINY_VIT = {"patch": 8, "width": 8, "depth": 1, "heads": 2, "grid": (2, 2)}
+
+
+class TestLoss:
+    def test_nothing_to_learn_from_is_harmless(self, small):
+        _, (params, carried), predict, step = small
+        batch = _batch()
+        batch["support_mask"][0] = 0
+        batch["shot_valid"][1] = False
+        batch["query_mask"][:] = IGNORE
+        (loss, (_, scalars)), grads = step(params, carried, batch, KEY, 0)
+        assert loss == 0
+        assert scalars["stat/prototypes"] == 0
+        chex.assert_tree_all_finite((loss, grads, predict(params, carried, batch)))
+
+    def test_terms_state_and_gradients(self, small):
+        _, (params, carried), _, step = small
+        (loss, (state, scalars)), grads = step(params, carried, _batch(), KEY, 0)
+        parts = scalars["loss/query"] + scalars["loss/auxiliary"]
+        np.testing.assert_allclose(loss, parts, rtol=1e-6)
+        assert scalars["stat/prototypes"] == 10  # 20 cells of 4, twice
+        chex.assert_trees_all_equal_shapes_and_dtypes(state, carried)
+        chex.assert_tree_all_finite(grads)
+        assert np.any(grads["backbone"]["stem"]["conv"]["kernel"])
+
+    def test_separate_passes(self, small):
+        _, (params, carried), _, _ = small
+        settings = SMALL | {"separate_passes": True, "backbone_gradient": False}
+        method = methods.make(settings | {"blur": 0.5}, 2)
+        step = jax.jit(jax.value_and_grad(method.loss, has_aux=True))
+        (_, (state, _)), grads = step(params, carried, _batch(), KEY, 0)
+        chex.assert_trees_all_equal_shapes_and_dtypes(state, carried)
+        assert not any(np.any(g) for g in jax.tree.leaves(grads["backbone"]))
+        assert np.any(grads["reduction"]["conv"]["kernel"])
+
+    def test_twenty_steps_lower_it(self, small):
+        _, (params, carried), _, step = small
+        batch = _batch()
+        optimizer = optax.adam(3e-3)
+
+        @jax.jit
+        def move(params, opt_state, grads):
+            updates, opt_state = optimizer.update(grads, opt_state)
+            return optax.apply_updates(params, updates), opt_state
+
+        opt_state, losses = jax.jit(optimizer.init)(params), []
+        for i in range(20):
+            key = jax.random.fold_in(KEY, i)
+            (loss, (carried, _)), grads = step(params, carried, batch, key, i)
+            params, opt_state = move(params, opt_state, grads)
+            losses.append(float(loss))
+        assert losses[-1] < 0.8 * losses[0]
+
+
+def test_one_way_only():
+    batch = _batch()
+    batch["shot_valid"] = np.ones((2, 2, 2), bool)
+    with pytest.raises(UserError, match="one class an episode"):
+        methods.make(SMALL, 2).init(KEY, batch)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"prior": "max"},
+        {"head": "pyramid"},
+        {"head": "aspp"},
+        {"class_token": "first"},
+        {"superpixel_cells": 0},
+        {"blur": 2.0},
+        {"vit": {"width": 10, "heads": 4}},
+    ],
+)
+def test_settings_out_of_range(wrong):
+    with pytest.raises(UserError):
+        methods.make(SMALL | wrong, 2)
