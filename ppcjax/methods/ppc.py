@@ -69,8 +69,8 @@ def ppc(
         num_classes: C >= 2, the background included.
         backbone: a name of `ppcjax.nn.backbones.BACKBONES`.
         backbone_settings: fields of its module.
-        background: channel of the background in the network, which decides ties: 0,
-            or -1 for the last, as in EPS. In batches and predictions it is 0 always.
+        background: channel of the background in the network, which decides ties; -1
+            for the last, as in EPS. In batches and predictions it is 0 always.
         projection: channels D of the contrast features.
         affinity: channels in the pixel correlation, see `CamHeads`.
         image_gain: weight of the image in the pixel correlation, see `CamHeads`.
@@ -116,8 +116,8 @@ def ppc(
     """
     if num_classes < 2:
         raise ValueError("ppc needs a background and at least one more class")
-    if background not in (0, -1):
-        raise ValueError(f"background={background}: give 0 or -1")
+    if background not in range(-1, num_classes):
+        raise ValueError(f"background={background}: there are {num_classes} channels")
     background %= num_classes
     if maps not in ("refined", "cam", "softmax"):
         raise ValueError(f"maps={maps!r}: choose 'refined', 'cam' or 'softmax'")

@@ -115,7 +115,7 @@ def test_background_channel_is_a_detail_of_the_network():
 
 @pytest.mark.parametrize(
     ("setting", "message"),
-    [({"background": 2}, "background=2"), ({"losses_at": "full"}, "losses_at='full'")],
+    [({"losses_at": "full"}, "losses_at='full'")],
 )
 def test_settings_outside_their_range(setting, message):
     with pytest.raises(UserError, match=message):

@@ -10,7 +10,7 @@ from ppcjax.types import UserError
     ("settings", "message"),
     [
         ({"background": 4}, "background=4: there are 4 channels"),
-        ({"background": -1}, "background=-1"),
+        ({"background": -2}, "background=-2"),
         ({"maps": "raw"}, "maps='raw'"),
         ({"jitter": (0.3,)}, "four strengths"),
         ({"temperature": 0.0}, "above 0"),
