@@ -50,6 +50,7 @@ def asgnet(
     superpixel_cells: int = 100,
     iterations: tuple[int, int] = (10, 5),
     prior: str = "mean",
+    shots: str = "averaged",
     seed_count: str = "placed",
     auxiliary: float = 1.0,
     blur: float = 0.0,
@@ -89,8 +90,11 @@ def asgnet(
         superpixels_at_most: S, superpixels of one support.
         superpixel_cells: area of one, in cells of the grid.
         iterations: of the clustering, in training and in prediction.
-        prior: "mean" or "sum" (released) of the similarities. The sum grows with K, so
-            that a network trained on one shot fails on five.
+        prior: "mean" or "sum" (released) of the similarities; the sum grows with K.
+        shots: how a prediction from K > 1 shots is made. "averaged": each shot segments
+            the query on its own and the probabilities are averaged, so that a network
+            trained on one shot gains from five. "joined" (released): prototypes of
+            all shots compete for each cell, for networks trained on as many.
         seed_count: "placed", or "released", which loses seeds of objects at the upper
             and left border, see `ppcjax.ops.seeds.released_count`.
         auxiliary: weight of the levels' losses.
@@ -111,6 +115,7 @@ def asgnet(
     _check(
         head=(head, tuple(HEADS)),
         prior=(prior, ("mean", "sum")),
+        shots=(shots, ("averaged", "joined")),
         seed_count=(seed_count, ("placed", "released")),
         class_token=(class_token, ("dropped", "kept")),
     )
@@ -238,9 +243,16 @@ def asgnet(
 
     def decode(params, model_state, query, learnt, batch):
         extent = episodes.photos(batch, "query").extent
-        allocation = terms.allocate(query.features, learnt, prior=prior)
         variables = {"params": params, **model_state}
-        logits, _ = net.apply(variables, query, allocation, extent, method="decode")
+
+        def logits_of(learnt):
+            allocation = terms.allocate(query.features, learnt, prior=prior)
+            return net.apply(variables, query, allocation, extent, method="decode")[0]
+
+        if shots == "joined":
+            logits = logits_of(learnt)
+        else:
+            logits = terms.averaged(logits_of, learnt, superpixels_at_most)
         rows = batch["query_image"].shape[:2]
         return {"logits": logits.reshape(*rows, *logits.shape[1:])}
 

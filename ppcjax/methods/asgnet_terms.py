@@ -1,6 +1,6 @@
 """The parts of ASGNet between encoding and decoding photos: no parameters, no Flax."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import chex
@@ -96,6 +96,44 @@ def allocate(
     repeats = query.shape[0] // found.valid.shape[0]  # Q
     centres, valid = (jnp.repeat(jnp.asarray(x), repeats, axis=0) for x in found)
     return superpixels.allocate(query, centres, valid, prior=prior)
+
+
+def averaged(
+    logits_of: Callable[[Prototypes], jax.Array], learnt: Prototypes, slots: int
+) -> jax.Array:
+    """Scores from several shots, each of which segments the queries on its own.
+
+        S = log mean_k softmax(logits_of(prototypes of shot k))
+
+    Args:
+        logits_of: gives [B Q, h, w, J] from the prototypes of one shot.
+        learnt: of K shots.
+        slots: S, prototypes of one shot.
+
+    Returns:
+        [B Q, h, w, J]: log probabilities, a mean over the shots that show the class; 0
+        where all logits are; the logits themselves where K = 1.
+    """
+    rows, total = learnt.valid.shape
+    count = total // slots
+    if count == 1:
+        return logits_of(learnt)
+    by_shot = Prototypes(
+        *(
+            jnp.moveaxis(jnp.reshape(x, (rows, count, slots, *x.shape[2:])), 1, 0)
+            for x in learnt
+        )
+    )
+    logits = jax.lax.map(logits_of, by_shot)  # [K, B Q, h, w, J]
+    shows = jnp.any(by_shot.valid, axis=-1)  # [K, B]
+    # Where no shot shows the class all of them say the same.
+    shows = jnp.where(jnp.any(shows, axis=0, keepdims=True), shows, True)
+    shows = jnp.repeat(shows, logits.shape[1] // rows, axis=1)[..., None, None, None]
+    nats = jax.nn.log_softmax(logits, axis=-1)
+    mean = jax.nn.logsumexp(nats, axis=0, b=shows.astype(jnp.float32))
+    mean = mean - jnp.log(jnp.sum(shows, axis=0))
+    padding = jnp.all(logits == 0, axis=(0, -1))[..., None]
+    return jnp.where(padding, 0.0, mean)
 
 
 def shots(batch: Mapping[str, chex.Array]) -> episodes.Photos:

@@ -70,8 +70,8 @@ class TestPredict:
         padded = predict(*variables, batch)["logits"]
         batch["support_image"][:, :, 1] = 3  # whatever it shows
         chex.assert_trees_all_close(predict(*variables, batch)["logits"], padded)
-        alone = jax.jit(method.predict)(*variables, _without_shot(batch, 1))
-        np.testing.assert_allclose(padded, alone["logits"], atol=2e-5)
+        alone = jax.jit(method.predict)(*variables, _without_shot(batch, 1))["logits"]
+        np.testing.assert_allclose(padded, jax.nn.log_softmax(alone), atol=2e-5)
 
     def test_a_shot_with_an_empty_mask_counts_nowhere(self, small):
         _, variables, predict, _ = small
@@ -97,6 +97,22 @@ class TestPredict:
         batch["shot_valid"][:, :, 1] = False
         once = predict(*variables, batch)["logits"]
         np.testing.assert_allclose(twice, once, atol=2e-5)
+
+    def test_shots_are_averaged_or_joined(self, small):
+        method, variables, predict, _ = small
+        batch = _batch()
+        both = jax.nn.softmax(predict(*variables, batch)["logits"])
+        alone = []
+        for shot in (1, 0):
+            batch["shot_valid"][:] = True
+            batch["shot_valid"][:, :, shot] = False
+            alone.append(jax.nn.softmax(predict(*variables, batch)["logits"]))
+        np.testing.assert_allclose(both, sum(alone) / 2, atol=1e-5)
+        joined = methods.make(SMALL | {"shots": "joined"}, 2)
+        logits = jax.jit(joined.predict)(*variables, batch)["logits"]
+        np.testing.assert_allclose(jax.nn.softmax(logits), alone[-1], atol=1e-5)
+        logits = jax.jit(joined.predict)(*variables, _batch())["logits"]
+        assert np.abs(jax.nn.softmax(logits) - both).max() > 1e-4
 
     def test_fit_and_segment_equal_predict(self, small):
         method, variables, predict, _ = small
@@ -204,6 +220,7 @@ def test_one_way_only():
     "wrong",
     [
         {"prior": "max"},
+        {"shots": "first"},
         {"head": "pyramid"},
         {"head": "aspp"},
         {"class_token": "first"},
