@@ -62,23 +62,28 @@ def _without_shot(batch, shot):
     return batch | cut
 
 
+def _with_second_shot(batch, name, value):
+    """In an array of its own: JAX may still be reading the old one."""
+    changed = batch[name].copy()
+    changed[:, :, 1] = value
+    return batch | {name: changed}
+
+
 class TestPredict:
     def test_a_missing_shot_counts_nowhere(self, small):
         method, variables, predict, _ = small
-        batch = _batch()
-        batch["shot_valid"][:, :, 1] = False
+        batch = _with_second_shot(_batch(), "shot_valid", False)
         padded = predict(*variables, batch)["logits"]
-        batch["support_image"][:, :, 1] = 3  # whatever it shows
+        batch = _with_second_shot(batch, "support_image", 3)  # whatever it shows
         chex.assert_trees_all_close(predict(*variables, batch)["logits"], padded)
         alone = jax.jit(method.predict)(*variables, _without_shot(batch, 1))["logits"]
         np.testing.assert_allclose(padded, jax.nn.log_softmax(alone), atol=2e-5)
 
     def test_a_shot_with_an_empty_mask_counts_nowhere(self, small):
         _, variables, predict, _ = small
-        batch = _batch()
-        batch["support_mask"][:, :, 1] = 0
+        batch = _with_second_shot(_batch(), "support_mask", 0)
         empty = predict(*variables, batch)["logits"]
-        batch["shot_valid"][:, :, 1] = False
+        batch = _with_second_shot(batch, "shot_valid", False)
         chex.assert_trees_all_close(predict(*variables, batch)["logits"], empty)
 
     def test_order_of_shots_does_not_matter(self, small):
@@ -92,9 +97,9 @@ class TestPredict:
         _, variables, predict, _ = small
         batch = _batch()
         for name in ("support_image", "support_mask"):
-            batch[name][:, :, 1] = batch[name][:, :, 0]
+            batch = _with_second_shot(batch, name, batch[name][:, :, 0])
         twice = predict(*variables, batch)["logits"]
-        batch["shot_valid"][:, :, 1] = False
+        batch = _with_second_shot(batch, "shot_valid", False)
         once = predict(*variables, batch)["logits"]
         np.testing.assert_allclose(twice, once, atol=2e-5)
 
@@ -103,9 +108,11 @@ class TestPredict:
         batch = _batch()
         both = jax.nn.softmax(predict(*variables, batch)["logits"])
         alone = []
-        for shot in (1, 0):
-            batch["shot_valid"][:] = True
-            batch["shot_valid"][:, :, shot] = False
+        for shot in (0, 1):
+            # A new array each time: JAX may read the old one while it is written.
+            only = np.zeros_like(batch["shot_valid"])
+            only[:, :, shot] = True
+            batch = batch | {"shot_valid": only}
             alone.append(jax.nn.softmax(predict(*variables, batch)["logits"]))
         np.testing.assert_allclose(both, sum(alone) / 2, atol=1e-5)
         joined = methods.make(SMALL | {"shots": "joined"}, 2)
