@@ -21,7 +21,7 @@ from absl import flags
 
 import data_pipelines
 from data_pipelines.sources.photos import evenly_spaced, part, photos
-from ppcjax import cli, export, fewshot_main, provenance, report
+from ppcjax import cli, correspondence_main, export, fewshot_main, provenance, report
 from ppcjax.evaluate import (
     Run,
     evaluate,
@@ -93,6 +93,17 @@ def main(_) -> None:
         export_backbone()
         return
     meta = checkpoint.newest_meta(checkpoint.run_folder(FLAGS.ckpt))
+    if meta is not None and correspondence_main.is_on_views(meta["config"]):
+        correspondence_main.main(
+            FLAGS.ckpt,
+            split=FLAGS.split or "",
+            images=FLAGS.images or "",
+            root=FLAGS.root,
+            export=FLAGS.export or "",
+            limit=FLAGS.limit,
+            on_bad_image=FLAGS.on_bad_image,
+        )
+        return
     if meta is not None and is_few_shot(meta["config"]):
         few_shot()
         return
