@@ -100,7 +100,7 @@ def main(
     """
     restored = checkpoint.restore(run)
     config, folder = restored.meta["config"], checkpoint.run_folder(run)
-    settings = ViewEvaluation.of(dict(config["eval"]))
+    settings = ViewEvaluation.of(config.get("eval", {}))
     data = dict(config["data"])
     data["on_bad_image"] = on_bad_image or data.get("on_bad_image", "stop")
     data["root"] = data.get("root", "") if root is None else root
