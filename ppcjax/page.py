@@ -33,7 +33,7 @@ def headline(summary: Mapping[str, Any]) -> str:
     exported = summary["exported"]
     note = f"Exported masks: {_at(exported)} ({exported['name']})."
     if not summary["images_with_masks"]:
-        return _section(
+        return section(
             "Masks", f"<p>No image has a mask, so nothing is scored. {note}</p>"
         )
     cards = (_card(name, summary["thresholds"][name]) for name in _TITLES)
@@ -42,7 +42,7 @@ def headline(summary: Mapping[str, Any]) -> str:
     rule = "A pixel is foreground where its best class score exceeds a threshold t. "
     if summary["arg_max"]:
         rule += "Scores weigh a class against the background: 0.50 is the arg-max. "
-    return _section(
+    return section(
         f"Mean IoU over {len(over)} classes",
         f"<p>{rule}The same scores at three thresholds, which differ in what they were "
         f"allowed to look at:</p><div class='cards'>{''.join(cards)}</div>"
@@ -93,7 +93,7 @@ def curve(summary: Mapping[str, Any]) -> str:
         f"{percent(row['mean_iou'])}</li>"
         for name, row in rows.items()
     )
-    return _section(
+    return section(
         "Mean IoU over the threshold",
         f"<div class='curve'>{plot}<ul class='legend'>{keys}"
         "<li>The dashed line follows the slider below.</li></ul></div>",
@@ -122,7 +122,7 @@ def class_table(summary: Mapping[str, Any]) -> str:
         note = "A dash: neither in the masks nor predicted; no mean counts the class."
     if summary["report_classes"]:
         note += " Grey names are not in the mean."
-    return _section(
+    return section(
         "IoU of each class",
         f"<table><thead><tr><th scope='col'>Class</th>{head}</tr></thead>"
         f"<tbody>{''.join(body)}</tbody></table>"
@@ -158,7 +158,7 @@ def gallery(
     if len(tiles) == summary["images"]:
         count = "All images"
     items = (_tile(i, tile, summary["classes"]) for i, tile in enumerate(tiles))
-    return _section(
+    return section(
         "Images",
         f"<p class='note'>{count}. The slider redraws every predicted mask.</p>"
         f"{_control(summary, thresholds)}<ul class='legend'>{legend}</ul>"
@@ -236,7 +236,7 @@ def losses(terms: Mapping[str, tuple[Sequence[int], Sequence[float]]]) -> str:
         )
         title = f"{escape(name)}: {values[-1]:.4g} at step {steps[-1]}"
         figures.append(f"<figure><figcaption>{title}</figcaption>{plot}</figure>")
-    return _section(
+    return section(
         "Loss terms while training",
         f"<p class='note'>Over optimizer steps; where two lines, the dark one is "
         f"smoothed.</p><div class='losses'>{''.join(figures)}</div>",
@@ -257,7 +257,7 @@ def skipped(reasons: Mapping[str, str]) -> str:
     if not reasons:
         return ""
     items = "".join(f"<li>{escape(reason)}</li>" for reason in reasons.values())
-    return _section("Skipped images", f"<ul>{items}</ul>")
+    return section("Skipped images", f"<ul>{items}</ul>")
 
 
 def _chip(class_id: int) -> str:
@@ -265,5 +265,6 @@ def _chip(class_id: int) -> str:
     return f"<span class='chip' style='background:rgb({red},{green},{blue})'></span>"
 
 
-def _section(title: str, content: str) -> str:
+def section(title: str, content: str) -> str:
+    """A titled box; `content` is HTML."""
     return f"<section><h2>{title}</h2>{content}</section>"

@@ -133,13 +133,42 @@ def write_report(
         page.losses(losses or {}),
         page.skipped(summary["skipped"]),
     ]
+    write_page(
+        path,
+        title=f"{summary['config']} on {summary['split']}",
+        lead=page.lead(summary),
+        sections=sections,
+        script=_template("report.js"),
+        data=_data(summary, tiles, thresholds),
+    )
+
+
+def write_page(
+    path: Path,
+    *,
+    title: str,
+    lead: str,
+    sections: Sequence[str],
+    script: str = "",
+    data: str = "null",
+) -> None:
+    """Writes a page in the style of the reports that loads nothing.
+
+    Args:
+        path: the .html file.
+        title: plain text.
+        lead: plain text under the title.
+        sections: HTML; empty ones are left out.
+        script: JavaScript at the end of the page.
+        data: JSON that may stand inside a <script>, for the script to read.
+    """
     parts = {
-        "title": escape(f"{summary['config']} on {summary['split']}"),
-        "lead": escape(page.lead(summary)),
+        "title": escape(title),
+        "lead": escape(lead),
         "sections": "\n".join(filter(None, sections)),
         "style": _template("report.css"),
-        "script": _template("report.js"),
-        "data": _data(summary, tiles, thresholds),
+        "script": script,
+        "data": data,
     }
     # One pass, so that nothing inside the parts is taken for a placeholder.
     text = re.sub(
