@@ -15,7 +15,7 @@ demo: .venv/ready
 	$(BIN)/python eval.py --ckpt runs/ppc_shapes
 
 test: .venv/ready-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: .venv/ready-dev
 	$(BIN)/ruff check .

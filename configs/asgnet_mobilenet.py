@@ -15,6 +15,7 @@ def get_config():
     c.steps = 600
     c.log_every = 20
     c.checkpoint_every = 100
+    c.keep_checkpoints = 3
     c.init_from = "~/data/weights/mobilenet_v2_imagenet.npz"
     c.method = dict(
         name="asgnet",
@@ -41,6 +42,7 @@ def get_config():
         shot=1,
         query=1,
         novel=("cow", "dog"),
+        validation_classes=(),  # held out too, to choose a checkpoint by
         train_classes=(),  # empty: all others
         with_novel="drop",
         support_void="ignore",

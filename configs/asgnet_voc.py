@@ -17,7 +17,7 @@ Run: python train.py --config configs/asgnet_voc.py[:VARIANT]
     residual                links around the stem and each stage, which train
 """
 
-from configs import base
+from configs import base, pascal5i
 
 VARIANTS = (
     "",
@@ -35,6 +35,7 @@ def get_config(variant=""):
     c.seed = 321
     c.steps = 200_000  # 200 epochs; a fold has some 4,000 queries, batches have 4
     c.checkpoint_every = 2_000  # epochs 2, 4, ...
+    c.keep_checkpoints = 10
     c.init_from = "~/data/weights/resnet50_v2.pth"
     c.method = dict(
         name="asgnet",
@@ -66,7 +67,8 @@ def get_config(variant=""):
         way=1,
         shot=1,
         query=1,
-        novel=("pascal-5i:0",),
+        novel=(),  # and validation_classes: pascal5i.hold_out
+        validation_classes=(),
         with_novel="background",  # as released: held-out classes are seen, unnamed
         support_void="ignore",
         min_pixels=2048,  # 2 * 32 * 32
@@ -90,11 +92,10 @@ def get_config(variant=""):
         frozen=(r"^backbone/",),
     )
     c.eval = dict(protocol="pfenet", shots=(1, 5), align_corners=True)
-    if variant.startswith("fold"):
-        c.data.novel = (f"pascal-5i:{variant[-1]}",)
-    elif variant == "shot5":
+    pascal5i.hold_out(c, variant[-1] if variant.startswith("fold") else 0)
+    if variant == "shot5":
         c.data.shot = 5
-    elif variant:
+    elif variant and not variant.startswith("fold"):
         _change(c, variant)
     return c
 

@@ -15,6 +15,7 @@ def get_config():
     c.steps = 300
     c.log_every = 20
     c.checkpoint_every = 100
+    c.keep_checkpoints = 3
     c.init_from = "~/data/weights/mobilenet_v2_imagenet.npz"
     c.method = dict(
         name="panet",
@@ -37,6 +38,7 @@ def get_config():
         least_shot=1,  # 1 or 2 supports, drawn for each episode
         query=1,
         novel=("cow", "dog"),
+        validation_classes=(),  # held out too, to choose a checkpoint by
         train_classes=(),  # empty: all others
         with_novel="drop",
         support_void="ignore",

@@ -11,7 +11,7 @@ Run: python train.py --config configs/panet_voc.py[:VARIANT]
                             init_from is a deep-stem file (PSPNet's, PFENet's)
 """
 
-from configs import base
+from configs import base, pascal5i
 
 VARIANTS = ("", "fold1", "fold2", "fold3", "shot5", "resnet50", "resnet101")
 
@@ -25,6 +25,7 @@ def get_config(variant=""):
     c.seed = 1234
     c.steps = 30_000
     c.checkpoint_every = 2_000
+    c.keep_checkpoints = 5
     c.init_from = "~/data/weights/vgg16-397923af.pth"
     c.method = dict(
         name="panet",
@@ -44,7 +45,8 @@ def get_config(variant=""):
         way=1,
         shot=1,
         query=1,
-        novel=("pascal-5i:0",),
+        novel=(),  # and validation_classes: pascal5i.hold_out
+        validation_classes=(),
         with_novel="background",  # as released: held-out classes are seen, unnamed
         support_void="background",  # as released
         index="",  # file that keeps the class counts of the training photos
@@ -68,8 +70,7 @@ def get_config(variant=""):
     c.eval = dict(
         protocol="panet", shots=(1,), align_corners=False, batch_size=4, episodes=1000
     )
-    if variant.startswith("fold"):
-        c.data.novel = (f"pascal-5i:{variant[-1]}",)
+    pascal5i.hold_out(c, variant[-1] if variant.startswith("fold") else 0)
     if variant == "shot5":
         c.data.shot, c.eval.shots = 5, (5,)
     return _on_resnet(c, variant) if variant.startswith("resnet") else c

@@ -40,9 +40,11 @@ class EpisodeSettings:
     crop: side of the square canvas, pixels.
     way, shot, query, least_shot: see episode_plans.Shape.
     novel: classes that training never learns, by name or fold, see folds.class_ids.
-    train_classes: classes of the training episodes; empty: all but the novel ones.
-    with_novel: what becomes of training photos that show novel classes: "drop" leaves
-        them out; in "background" those pixels are background (PANet), in "ignore" void.
+    validation_classes: others that it never learns, on which checkpoints are chosen.
+    train_classes: classes of the training episodes; empty: all that are not held out.
+    with_novel: what becomes of training photos that show held-out classes: "drop"
+        leaves them out; in "background" those pixels are background (PANet), in
+        "ignore" void.
     support_void, other_ways: see Evidence.
     min_pixels: fewest pixels of a class in a photo that is drawn for it.
     fit: "squash" resizes photos to the canvas, whatever their shape (PANet); "crop"
@@ -62,6 +64,7 @@ class EpisodeSettings:
     query: int = 1
     least_shot: int = 0
     novel: Sequence[str] = ()
+    validation_classes: Sequence[str] = ()
     train_classes: Sequence[str] = ()
     with_novel: str = "drop"
     support_void: str = "ignore"
@@ -140,10 +143,11 @@ class _Loader:
         self.evidence = Evidence(
             support_void=stream.support_void, other_ways=stream.other_ways
         )
-        self.novel = class_ids("config.data.novel", stream.novel, source.classes)
+        self.held_out = held_out(stream, source.classes)
         counts = count_pixels(source, stream.index, skip=stream.on_bad_image == "skip")
-        _LOG.warning("%s", leak_report(source, counts, self.novel, stream.with_novel))
-        self.index = training_index(source, counts, stream, self.novel)
+        report = leak_report(source, counts, self.held_out, stream.with_novel)
+        _LOG.warning("%s", report)
+        self.index = training_index(source, counts, stream)
 
     def __call__(self, position: int):
         try:
@@ -176,7 +180,7 @@ class _Loader:
         photo = record.photo(least)
         mask = read_checked(record, photo)
         hidden = IGNORE if stream.with_novel == "ignore" else 0
-        mask = np.where(np.isin(mask, self.novel), hidden, mask)
+        mask = np.where(np.isin(mask, self.held_out), hidden, mask)
         if squash:
             flip = stream.flip and draws.integer(0, 1) == 1
             window = whole(stream.crop, stream.crop, flip=flip)
@@ -192,28 +196,44 @@ class _Loader:
         return cut(photo.pixels, mask, window, stream.crop)
 
 
+def held_out(stream: EpisodeSettings, classes: Sequence[str]) -> list[int]:
+    """Ids of the classes that training never learns; UserError if one is in both."""
+    novel, validation = (
+        class_ids(f"config.data.{name}", getattr(stream, name), classes)
+        for name in ("novel", "validation_classes")
+    )
+    _check_apart("validation_classes", validation, "novel", novel, classes)
+    return sorted([*novel, *validation])
+
+
+def _check_apart(field, ids, other, of_other, classes) -> None:
+    both = sorted(set(ids) & set(of_other))
+    if both:
+        raise UserError(
+            f"config.data.{field}: {classes[both[0]]!r} is held out by "
+            f"config.data.{other}; name it in one of them"
+        )
+
+
 def training_index(
-    source: Source,
-    counts: np.ndarray,
-    stream: EpisodeSettings,
-    novel: Sequence[int],
+    source: Source, counts: np.ndarray, stream: EpisodeSettings
 ) -> ClassIndex:
     """The photos and classes of the training episodes."""
     names = stream.train_classes
     chosen = class_ids("config.data.train_classes", names, source.classes)
-    both = sorted(set(chosen) & set(novel))
-    if both:
-        raise UserError(
-            f"config.data.train_classes: {source.classes[both[0]]!r} is held out by "
-            "config.data.novel; name it in one of them"
+    for field in ("novel", "validation_classes"):
+        others = class_ids(
+            f"config.data.{field}", getattr(stream, field), source.classes
         )
+        _check_apart("train_classes", chosen, field, others, source.classes)
+    without = held_out(stream, source.classes)
     every = range(1, len(source.classes))
     index = class_index(
         source,
         counts,
-        chosen or [c for c in every if c not in novel],
+        chosen or [c for c in every if c not in without],
         min_pixels=stream.min_pixels,
-        without=novel if stream.with_novel == "drop" else (),
+        without=without if stream.with_novel == "drop" else (),
     )
     index.check(stream.shape)
     return index

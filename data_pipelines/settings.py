@@ -13,8 +13,9 @@ STREAM = (
     *("on_bad_image", "with_masks", "saliency", "workers"),
 )
 EPISODES = (
-    *("way", "shot", "least_shot", "query", "novel", "train_classes", "with_novel"),
-    *("support_void", "other_ways", "min_pixels", "fit", "flip", "index"),
+    *("way", "shot", "least_shot", "query", "novel", "validation_classes"),
+    *("train_classes", "with_novel", "support_void", "other_ways", "min_pixels"),
+    *("fit", "flip", "index"),
 )
 VIEWS = ("ratio",)
 SPLITS = ("train_split", "eval_split", "val_split")

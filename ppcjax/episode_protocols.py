@@ -62,7 +62,10 @@ class EpisodeEvaluation:
     way: classes of an episode.
     shots: numbers of supports that are evaluated, one after the other.
     query: queries of an episode.
-    classes: "novel" (held out) or "base" (all others).
+    classes: "novel" (held out), "validation" (held out for the choice of checkpoints)
+        or "base" (all others).
+    choice_episodes: on which a checkpoint is chosen, see `episode_choice`; 0: the
+        newest counts.
     align_corners: convention in which logits are resized to the photo.
     batch_size: episodes predicted at a time.
     gallery: episodes drawn as pictures.
@@ -81,6 +84,7 @@ class EpisodeEvaluation:
     shots: Sequence[int] = (1, 5)
     query: int = 1
     classes: str = "novel"
+    choice_episodes: int = 50
     align_corners: bool = False
     batch_size: int = 4
     gallery: int = 12
@@ -89,7 +93,7 @@ class EpisodeEvaluation:
         """Raises UserError naming the setting that is wrong."""
         for name, choices in (
             ("protocol", tuple(PROTOCOLS)),
-            ("classes", ("novel", "base")),
+            ("classes", ("novel", "validation", "base")),
             ("absent", ("", "skip", "count")),
             ("sampling", ("", *SAMPLINGS)),
         ):

@@ -1,25 +1,40 @@
 """What an evaluation on episodes shows: pictures of queries, and a table of scores."""
 
 import io
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from data_pipelines.episode_examples import EpisodeExample
+from ppcjax.episode_metric import class_iou, count_query, mean_defined
+from ppcjax.episode_page import Picture
+from ppcjax.evaluate_episodes import Tested
 from ppcjax.export import draw_mask
 
 
-class Tested(NamedTuple):
-    """A query with what was found in it; masks [H, W] in 0..N."""
+def picture(tested: Tested, shot: int, classes: Sequence[str]) -> Picture:
+    """First support with its mask, query with the truth, query as found.
 
-    example: EpisodeExample
-    query: int
-    found: np.ndarray
+    Args:
+        tested: a query.
+        shot: supports of each class of its episode.
+        classes: of the data, background first.
+    """
+    ways = tested.example.row.classes
+    counts = count_query(
+        tested.found, tested.example.truths[tested.query], ways, len(classes)
+    )
+    iou = mean_defined(class_iou(counts)[ways])
+    return Picture(
+        shot,
+        tuple(classes[c] for c in ways),
+        None if np.isnan(iou) else iou,
+        _jpeg(tested),
+    )
 
 
-def picture(tested: Tested) -> bytes:
-    """A JPEG: first support with its mask, query with the truth, query as found."""
+def _jpeg(tested: Tested) -> bytes:
     arrays, q = tested.example.arrays, tested.query
     support = draw_mask(
         arrays["support_image"][0, 0],
@@ -60,6 +75,8 @@ def format_result(found: dict[str, Any]) -> str:
 
 
 def _percent(score: dict[str, Any]) -> str:
+    if score["mean"] is None:
+        return "nothing to score"
     text = f"{100 * score['mean']:5.1f}  std {100 * score['std']:.1f}"
     if score["interval"] is not None:
         text += f"  95 % interval +-{100 * score['interval']:.1f}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -15,10 +15,17 @@ from data_pipelines.sources.base import Source
 from ppcjax.canvases import canvas_size
 from ppcjax.episode_metric import Counts, count_query, summarize, zero_counts
 from ppcjax.episode_protocols import EpisodeEvaluation
-from ppcjax.episode_report import Tested
 from ppcjax.fewshot_model import Model, to_photo
 from ppcjax.progress import show_progress
 from ppcjax.types import UserError
+
+
+class Tested(NamedTuple):
+    """A query with what was found in it; masks [H, W] in 0..N."""
+
+    example: EpisodeExample
+    query: int
+    found: np.ndarray
 
 
 def evaluate(
@@ -91,8 +98,18 @@ _EVIDENCE = ("support_void", "other_ways")
 def evaluated_classes(
     data: dict[str, Any], which: str, classes: Sequence[str]
 ) -> list[int]:
-    """Ids of the classes that episodes are of."""
-    novel = class_ids("config.data.novel", data.get("novel", ()), classes)
+    """Ids of the classes that episodes are of.
+
+    Args:
+        data: config.data of the training.
+        which: "novel"; "validation", which is "base" where there are none; or "base",
+            those of the training episodes.
+        classes: of the source, background first.
+    """
+    novel, validation, train = (
+        class_ids(f"config.data.{name}", data.get(name, ()), classes)
+        for name in ("novel", "validation_classes", "train_classes")
+    )
     if which == "novel" and not novel:
         raise UserError(
             "config.data.novel is empty, so no class is held out; name some, or set "
@@ -100,9 +117,10 @@ def evaluated_classes(
         )
     if which == "novel":
         return novel
-    names = data.get("train_classes", ())
-    base = class_ids("config.data.train_classes", names, classes)
-    return base or [c for c in range(1, len(classes)) if c not in novel]
+    if which == "validation" and validation:
+        return validation
+    held_out = {*novel, *validation}
+    return train or [c for c in range(1, len(classes)) if c not in held_out]
 
 
 def _plan(index, shape, protocol, seed, folder, source) -> np.ndarray:

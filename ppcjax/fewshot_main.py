@@ -10,14 +10,15 @@ from PIL import Image
 import data_pipelines
 from data_pipelines.sources.photos import photos as find_photos
 from data_pipelines.supports import read_supports
+from ppcjax import episode_choice, episode_page, fewshot
 from ppcjax import export as export_files
-from ppcjax import fewshot
 from ppcjax.episode_protocols import EpisodeEvaluation
 from ppcjax.episode_report import format_result, picture
 from ppcjax.evaluate_episodes import evaluate
 from ppcjax.fewshot import Prototypes
 from ppcjax.fewshot_model import load_model
 from ppcjax.progress import show_progress
+from ppcjax.summary import as_json
 
 
 def main(
@@ -30,8 +31,10 @@ def main(
 ) -> dict[str, Any]:
     """Evaluates a run as its config.eval says; prints and writes the result.
 
-    Writes to `export` metrics.json, plans/ and pictures of some queries: support and
-    its mask, query and truth, query and what was found.
+    Of a run with several checkpoints it chooses one first, see `episode_choice`.
+
+    Writes to `export` metrics.json, report.html, plans/ and pictures of some queries:
+    support and its mask, query and truth, query and what was found.
 
     Args:
         run: RUN, RUN/checkpoints or RUN/checkpoints/STEP.
@@ -48,17 +51,21 @@ def main(
     if episodes:
         settings["episodes"] = episodes
     settings = EpisodeEvaluation.of(settings)
+    choice = episode_choice.choose(run, settings)
+    if choice is not None:
+        print(episode_choice.describe(choice))
+        model = load_model(run)
     split = split or data["eval_split"]
     source = data_pipelines.make_source(data, split, classes=model.classes)
     out = Path(export) if export else model.folder / f"eval-{split}"
-    left = {shot: settings.gallery for shot in settings.shots}
+    pictures = []
 
     def draw(shot, seed, tested):
-        if left[shot]:
-            left[shot] -= 1
-            number = settings.gallery - left[shot]
+        number = 1 + sum(one.shot == shot for one in pictures)
+        if number <= settings.gallery:
             path = out / "episodes" / f"{shot}shot_{seed}_{number:03d}.jpg"
-            export_files.write_file(path, picture(tested))
+            pictures.append(picture(tested, shot, model.classes))
+            export_files.write_file(path, pictures[-1].jpeg)
 
     found = evaluate(
         model,
@@ -68,10 +75,12 @@ def main(
         plans=plans or out / "plans",
         use=draw,
     )
-    found |= {"run": str(model.folder), "step": model.step}
-    export_files.write_file(out / "metrics.json", json.dumps(found, indent=1).encode())
-    print(format_result(found))
-    print(f"\nwritten to {out}")
+    found |= {"run": str(model.folder), "step": model.step, "choice": choice}
+    written = as_json(found)
+    metrics = json.dumps(written, indent=1).encode()
+    export_files.write_file(out / "metrics.json", metrics)
+    episode_page.write_report(out / "report.html", written, pictures, model.folder)
+    print(f"{format_result(written)}\n\nreport: {out / 'report.html'}")
     return found
 
 

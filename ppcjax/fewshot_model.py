@@ -1,5 +1,6 @@
 """A trained few-shot method, restored, and its logits at the size of a photo."""
 
+import json
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +13,8 @@ from ppcjax.episode_protocols import EpisodeEvaluation
 from ppcjax.ops.resize import bilinear_matrix
 from ppcjax.train import checkpoint
 from ppcjax.types import FewShotMethod, UserError
+
+CHOICE_FILE = "choice.json"  # in a run: which of its checkpoints counts
 
 
 class Model(NamedTuple):
@@ -44,8 +47,23 @@ def is_few_shot(config: dict[str, Any]) -> bool:
     return "way" in config["data"]
 
 
+def chosen_checkpoint(run: str | Path) -> Path:
+    """The checkpoint that `episode_choice.choose` noted, else `run` itself.
+
+    A note counts as long as the run has the checkpoints that were compared.
+    """
+    run = Path(run).expanduser().resolve()
+    folder = checkpoint.run_folder(run)
+    if run.name.isdigit() or not (folder / CHOICE_FILE).is_file():
+        return run
+    choice = json.loads((folder / CHOICE_FILE).read_text())
+    if sorted(map(int, choice["mean_iou"])) != checkpoint.saved_steps(folder):
+        return run
+    return folder / checkpoint.FOLDER / str(choice["step"])
+
+
 def load_model(run: str | Path) -> Model:
-    """Restores the newest checkpoint of a run, or the one named.
+    """Restores the checkpoint named, or of a run the chosen one, else the newest.
 
     Args:
         run: RUN, RUN/checkpoints or RUN/checkpoints/STEP.
@@ -53,7 +71,7 @@ def load_model(run: str | Path) -> Model:
     Raises:
         UserError: there is no checkpoint, or it is of no few-shot method.
     """
-    restored = checkpoint.restore(run)
+    restored = checkpoint.restore(chosen_checkpoint(run))
     config, classes = restored.meta["config"], tuple(restored.meta["classes"])
     if not is_few_shot(config):
         raise UserError(

@@ -266,5 +266,5 @@ def _chip(class_id: int) -> str:
 
 
 def section(title: str, content: str) -> str:
-    """A section of the page; `content` is HTML."""
+    """A titled box; `content` is HTML."""
     return f"<section><h2>{title}</h2>{content}</section>"

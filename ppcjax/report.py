@@ -150,17 +150,17 @@ def write_page(
     lead: str,
     sections: Sequence[str],
     script: str = "",
-    data: str = "{}",
+    data: str = "null",
 ) -> None:
-    """Writes one page that loads nothing.
+    """Writes a page in the style of the reports that loads nothing.
 
     Args:
         path: the .html file.
         title: plain text.
-        lead: plain text under it.
+        lead: plain text under the title.
         sections: HTML; empty ones are left out.
-        script: JavaScript that runs at the end.
-        data: JSON that it reads, which may stand inside a <script>.
+        script: JavaScript at the end of the page.
+        data: JSON that may stand inside a <script>, for the script to read.
     """
     parts = {
         "title": escape(title),

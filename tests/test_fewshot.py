@@ -1,6 +1,7 @@
 """The few-shot half from a trained run to scores, prototypes and masks in files."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -28,11 +29,12 @@ def run(tmp_path_factory):
     from configs import panet_shapes
 
     config = panet_shapes.get_config()
-    config.steps = 2
+    config.steps, config.checkpoint_every = 2, 1
     config.method.backbone_settings.width = 4
     config.data.update(size=32, train_size=80, test_size=40, crop=32, batch_size=2)
     config.data.update(long_side=(32, 32), shot=1, least_shot=0, query=1)
     config.eval.update(episodes=6, seeds=(0, 1), size=32, shots=(1, 2), gallery=2)
+    config.eval.update(choice_episodes=3)
     folder = tmp_path_factory.mktemp("runs") / "panet"
     assert loop.train(config, folder) == 2
     return folder
@@ -68,7 +70,10 @@ class TestEvaluation:
 
     def test_files(self, found):
         result, out = found
-        assert json.loads((out / "metrics.json").read_text())["step"] == 2
+        written = json.loads((out / "metrics.json").read_text())
+        assert written["step"] == result["choice"]["step"]
+        page = (out / "report.html").read_text()
+        assert page.count("<figcaption>1-shot") == 2 and "95 % interval" in page
         plans = sorted(p.name for p in (out / "plans").iterdir())
         assert plans[:2] == ["1way_1shot_seed0.npy", "1way_1shot_seed1.npy"]
         assert len(list((out / "episodes").glob("*.jpg"))) == 4
@@ -89,6 +94,38 @@ class TestEvaluation:
                 EpisodeEvaluation.of(settings)
         with pytest.raises(UserError, match="no class is held out"):
             evaluate_episodes.evaluated_classes({}, "novel", ("background", "a"))
+
+
+class TestChoice:
+    def test_best_on_classes_that_are_not_reported(self, run, found):
+        choice = found[0]["choice"]
+        assert set(choice["mean_iou"]) == {"1", "2"}
+        best = max(choice["mean_iou"].values())
+        assert choice["mean_iou"][str(choice["step"])] == best
+        assert not set(choice["classes"]) & {"stripes", "dots"}
+        assert not choice["held_out"]
+
+    def test_is_kept_until_there_are_other_checkpoints(self, run, found, tmp_path):
+        choice = found[0]["choice"]
+        assert load_model(run).step == choice["step"]
+        for step in (1, 2):
+            assert load_model(run / "checkpoints" / str(step)).step == step
+        copy = tmp_path / "run"
+        shutil.copytree(run, copy)
+        note = json.loads((copy / "choice.json").read_text())
+        (copy / "choice.json").write_text(json.dumps(note | {"step": 1}))
+        assert load_model(copy).step == 1
+        shutil.copytree(copy / "checkpoints" / "2", copy / "checkpoints" / "3")
+        assert load_model(copy).step == 3
+
+    def test_classes_of_the_three_kinds(self):
+        classes = ("background", "a", "b", "c")
+        data = {"novel": ("a",), "validation_classes": ("b",)}
+        kinds = evaluate_episodes.evaluated_classes
+        assert kinds(data, "novel", classes) == [1]
+        assert kinds(data, "validation", classes) == [2]
+        assert kinds(data, "base", classes) == [3]
+        assert kinds({"novel": ("a",)}, "validation", classes) == [2, 3]
 
 
 class TestProtocols:

@@ -25,7 +25,7 @@ from ppcjax.types import TrainState, UserError
 
 _LOGGER = logging.getLogger(__name__)
 
-_FOLDER = "checkpoints"
+FOLDER = "checkpoints"
 _TRASH = "trash"  # of Orbax: where it moves what is to be deleted
 _UNREADABLE = "unreadable"  # where we move what could not be restored
 
@@ -58,7 +58,7 @@ class Checkpoints:
         """
         _quieten_orbax()
         self.workdir = Path(workdir).expanduser().resolve()
-        self._directory = self.workdir / _FOLDER
+        self._directory = self.workdir / FOLDER
         self._meta = {
             "config": config,
             "classes": list(classes),
@@ -143,21 +143,26 @@ def is_disk_full(error: Exception) -> bool:
     )
 
 
+def saved_steps(workdir: str | Path) -> list[int]:
+    """Numbers of the checkpoints of a run, ascending."""
+    return sorted(_steps(Path(workdir).expanduser() / FOLDER))
+
+
 def newest_step(workdir: str | Path) -> int | None:
     """Number of the newest checkpoint of a run, None where there is none."""
-    return max(_steps(Path(workdir).expanduser() / _FOLDER), default=None)
+    return max(saved_steps(workdir), default=None)
 
 
 def run_folder(path: str | Path) -> Path:
     """The run that a folder RUN, RUN/checkpoints or RUN/checkpoints/STEP is of."""
     path = Path(path).expanduser().resolve()
-    steps = next((p for p in (path, path.parent) if p.name == _FOLDER), None)
+    steps = next((p for p in (path, path.parent) if p.name == FOLDER), None)
     return path if steps is None else steps.parent
 
 
 def newest_meta(workdir: str | Path) -> dict[str, Any] | None:
     """Meta of the newest checkpoint of which it can be read, None where none can."""
-    directory = Path(workdir).expanduser() / _FOLDER
+    directory = Path(workdir).expanduser() / FOLDER
     for step in sorted(_steps(directory), reverse=True):
         try:
             return json.loads((directory / str(step) / "meta" / "metadata").read_text())
@@ -184,7 +189,7 @@ def restore_state(
     Raises: UserError where there are checkpoints and none can be read.
     """
     _quieten_orbax()
-    directory = Path(workdir).expanduser().resolve() / _FOLDER
+    directory = Path(workdir).expanduser().resolve() / FOLDER
     spec = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), template
     )
@@ -220,7 +225,7 @@ def restore(path: str | Path) -> Restored:
     if path.name.isdigit() and (path / "state").is_dir():
         directory, steps = path.parent, [int(path.name)]
     else:
-        directory = path / _FOLDER if (path / _FOLDER).is_dir() else path
+        directory = path / FOLDER if (path / FOLDER).is_dir() else path
         steps = sorted(_steps(directory), reverse=True)
     if not steps:
         raise UserError(

@@ -7,6 +7,7 @@ depend on when the process started, so that resuming equals never stopping.
 import contextlib
 import itertools
 import json
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -106,7 +107,7 @@ def fit(
         )
         stack.enter_context(contextlib.closing(saver))
         logger.start(start, steps)
-        images = jax.process_count() * len(jax.tree.leaves(first)[0])
+        images = jax.process_count() * _count_images(first)
         device_batches = feed.to_devices(batches, mesh)
         stack.enter_context(contextlib.closing(device_batches))
         return _run(
@@ -236,6 +237,13 @@ def _global_spec(rows: dict[str, np.ndarray]) -> dict[str, jax.ShapeDtypeStruct]
     return jax.tree.map(
         lambda x: jax.ShapeDtypeStruct((len(x) * processes, *x.shape[1:]), x.dtype),
         rows,
+    )
+
+
+def _count_images(rows: dict[str, np.ndarray]) -> int:
+    """Images in a batch: also where its rows are episodes or pairs of views."""
+    return sum(
+        math.prod(x.shape[:-3]) for name, x in rows.items() if name.endswith("image")
     )
 
 

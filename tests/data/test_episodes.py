@@ -200,6 +200,7 @@ class TestTraining:
         [
             ({"novel": ("striped",)}, "striped"),
             ({"train_classes": ("dots",)}, "held out"),
+            ({"validation_classes": ("dots",)}, "held out by config.data.novel"),
             ({"least_shot": 3}, "least_shot=3 is above"),
             ({"fit": "crop"}, "needs one of"),
             ({"with_novel": "hide"}, "hide"),
