@@ -50,6 +50,7 @@ def get_config(variant=""):
     c.optim = dict(name="adamw", lr=5e-4, weight_decay=1e-4, power=0.9, frozen=())
     c.eval = dict(scales=(1.0,), report_classes=())
     if variant == "linear":
-        c.method.update(head="linear", head_settings={}, frozen_backbone=True)
+        c.method.update(head="linear", frozen_backbone=True)
+        c.method.head_settings = {}
         c.optim.update(lr=5e-3, frozen=(r"^backbone/",))
     return c
