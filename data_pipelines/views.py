@@ -5,7 +5,7 @@ where they lie in it. Colour belongs to the device. Randomness is that of `strea
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -118,22 +118,19 @@ def make_train(
     )
 
 
-def make_eval(
-    data: Any, source: Source, *, seed: int, indices: Sequence[int] | None = None
-) -> Iterator[PairExample]:
+def make_eval(data: Any, source: Source, *, seed: int) -> Iterator[PairExample]:
     """A pair of views of every photo once, in order, without TensorFlow.
 
     Args:
         data: config.data; on_bad_image as there.
         source: what make_source made.
         seed: the views of photo i are a function of (seed, i).
-        indices: photos to take; None: all.
 
     Raises:
         UserError: a setting is wrong, or a photo cannot be read (while iterating).
     """
     stream = ViewSettings.of(data)
-    for index in range(len(source)) if indices is None else indices:
+    for index in range(len(source)):
         try:
             pair = Pair(*_views(source, stream, index, Draws(seed, index)))
         except UserError as error:

@@ -14,7 +14,7 @@ import numpy as np
 import data_pipelines
 from data_pipelines import settings as data_settings
 from data_pipelines import views
-from data_pipelines.sources.photos import evenly_spaced
+from data_pipelines.sources.photos import evenly_spaced, part
 from data_pipelines.sources.photos import photos as find_photos
 from ppcjax import correspondence_page as pages
 from ppcjax import export as export_files
@@ -111,23 +111,21 @@ def main(
         if images
         else data_pipelines.make_source(data, split, classes=classes, evaluation=True)
     )
-    wanted = limit or settings.photos or len(source)
-    indices = evenly_spaced(range(len(source)), wanted)
+    source = part(source, limit or settings.photos or None)
     method = methods.make(config["method"], len(classes))
     predict = jax.jit(method.predict)
 
-    def described(params, model_state):
-        examples = views.make_eval(data, source, seed=settings.seed, indices=indices)
+    def scored(params, model_state, shown=()):
         found = describe(
-            partial(predict, params, model_state), examples, settings.batch_size
+            partial(predict, params, model_state),
+            views.make_eval(data, source, seed=settings.seed),
+            settings.batch_size,
         )
-        return show_progress(found, len(indices), split)
+        return score(show_progress(found, len(source), split), shown)
 
-    shown = evenly_spaced([source.ids[i] for i in indices], settings.gallery)
-    maps, drawn = score(described(restored.params, restored.model_state), shown)
-    random, _ = score(
-        described(*_random_state(method, config)) if settings.random else (), ()
-    )
+    shown = evenly_spaced(source.ids, settings.gallery)
+    maps, drawn = scored(restored.params, restored.model_state, shown)
+    random = scored(*_random_state(method, config))[0] if settings.random else {}
     if not maps:
         raise UserError(f"{source.name}: none of its photos can be used")
     summary = {
