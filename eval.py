@@ -6,6 +6,8 @@ python eval.py --ckpt runs/NAME --crf k1 --alpha 8     masks refined by a dense 
 python eval.py --ckpt runs/AFFINITY --cams EXPORTED    scores carried along affinities
 python eval.py --ckpt runs/FEWSHOT                     episodes, as its config says
 python eval.py --ckpt runs/FEWSHOT --support DIR --images photos/
+python eval.py --ckpt runs/PIXPRO                      correspondences of two views
+python eval.py --ckpt runs/NAME --export_backbone FILE.safetensors
 
 Writes to --export (default RUN/eval-SPLIT): metrics.json, masks/ID.png,
 scores/ID.npz, overlays/ID.jpg, classes.txt, provenance.json and report.html.
@@ -19,7 +21,7 @@ from absl import flags
 
 import data_pipelines
 from data_pipelines.sources.photos import evenly_spaced, part, photos
-from ppcjax import cli, export, fewshot_main, provenance, report
+from ppcjax import cli, correspondence_main, export, fewshot_main, provenance, report
 from ppcjax.evaluate import (
     Run,
     evaluate,
@@ -34,6 +36,7 @@ from ppcjax.summary import format_summary, summarize
 from ppcjax.thresholds import choose_threshold
 from ppcjax.train import checkpoint
 from ppcjax.types import UserError
+from ppcjax.weights.writers import NAMES, write_backbone
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("ckpt", None, "run folder or checkpoint", required=True)
@@ -66,6 +69,12 @@ flags.DEFINE_string(
 )
 flags.DEFINE_string("plans", "", "for a few-shot run: folder of episode plans to use")
 flags.DEFINE_integer("episodes", 0, "for a few-shot run: of each seed", 0)
+flags.DEFINE_string(
+    "export_backbone", None, "write the backbone to this .safetensors file; no more"
+)
+flags.DEFINE_enum(
+    "names", "torchvision", list(NAMES), "of what is written by --export_backbone"
+)
 flags.DEFINE_integer("workers", 0, "processes for the CRF; 0: none but this one", 0)
 flags.DEFINE_integer("limit", None, "only so many images, evenly spaced", 1)
 flags.DEFINE_bool("scores", True, "write score arrays (scores/ID.npz)")
@@ -80,7 +89,21 @@ flags.DEFINE_enum("on_bad_image", None, ["stop", "skip"], "default: the config's
 def main(_) -> None:
     """Evaluates what the flags name; writes files and the report."""
     cli.keep_compiled_programs()
+    if FLAGS.export_backbone is not None:
+        export_backbone()
+        return
     meta = checkpoint.newest_meta(checkpoint.run_folder(FLAGS.ckpt))
+    if meta is not None and correspondence_main.is_on_views(meta["config"]):
+        correspondence_main.main(
+            FLAGS.ckpt,
+            split=FLAGS.split or "",
+            images=FLAGS.images or "",
+            root=FLAGS.root,
+            export=FLAGS.export or "",
+            limit=FLAGS.limit,
+            on_bad_image=FLAGS.on_bad_image,
+        )
+        return
     if meta is not None and is_few_shot(meta["config"]):
         few_shot()
         return
@@ -115,6 +138,22 @@ def main(_) -> None:
     out = Path(FLAGS.export) if FLAGS.export else run.folder / f"eval-{split}"
     source = part(source, FLAGS.limit)
     write_outputs(out, run, data, source, split=split, stages=stages, chosen=chosen)
+
+
+def export_backbone() -> None:
+    """Writes the backbone of a run as --export_backbone and --names say."""
+    run = checkpoint.restore(FLAGS.ckpt)
+    count = write_backbone(
+        FLAGS.export_backbone,
+        run.params,
+        run.model_state,
+        naming=FLAGS.names,
+        note={"run": run.meta["config"]["name"], "step": str(run.step)},
+    )
+    print(
+        f"{count} arrays of {FLAGS.ckpt}, step {run.step}, under the names of "
+        f"{FLAGS.names}: {FLAGS.export_backbone}"
+    )
 
 
 def few_shot() -> None:

@@ -6,7 +6,7 @@ Imports nothing of ppcjax but types; TensorFlow only while training batches are 
 from collections.abc import Iterator
 from typing import Any
 
-from data_pipelines import dense, episodes, settings
+from data_pipelines import dense, episodes, settings, views
 from data_pipelines.examples import Example, make_eval
 from data_pipelines.sources import Record, Source, make_source
 
@@ -14,12 +14,14 @@ __all__ = ["Example", "Record", "Source", "make_eval", "make_source", "make_trai
 
 
 def make_train(data: Any, source: Source, **arguments: Any) -> Iterator[dict[str, Any]]:
-    """Endless training batches: episodes where config.data has a `way`, else photos.
+    """Endless training batches, whose kind a field of config.data tells.
+
+    Episodes where it has a `way`, pairs of views where it has a `ratio`, else photos.
 
     Args:
         data: config.data.
         source: what make_source made.
-        **arguments: of dense.make_train and episodes.make_train.
+        **arguments: of dense.make_train, which the other two share.
     """
-    kind = episodes if "way" in settings.fields(data) else dense
-    return kind.make_train(data, source, **arguments)
+    kinds = {"dense": dense, "episodes": episodes, "views": views}
+    return kinds[settings.kind(data)].make_train(data, source, **arguments)

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from data_pipelines import dense, settings
+from data_pipelines import settings
+from data_pipelines import stream as streams
 from data_pipelines.episode_arrays import Evidence, Shot, assemble, cut, layout, whole
 from data_pipelines.episode_plans import (
     ClassIndex,
@@ -120,22 +121,13 @@ def make_train(
     if batch_size is not None:
         chosen["batch_size"] = batch_size
     stream = settings.call(EpisodeSettings, chosen, where="training on episodes")
-    if stream.batch_size % process_count:
-        raise UserError(
-            f"config.data.batch_size={stream.batch_size} is not a multiple of the "
-            f"{process_count} processes; change one of them"
-        )
-    rows = stream.batch_size // process_count
-
-    def position(count):
-        return count // rows * stream.batch_size + process_index * rows + count % rows
-
-    return dense.batches(
+    return streams.batches(
         _Loader(source, seed, stream),
         layout(stream.shape, stream.crop),
-        position=position,
-        rows=rows,
+        batch_size=stream.batch_size,
         start_step=start_step,
+        process_index=process_index,
+        process_count=process_count,
         workers=stream.workers,
     )
 

@@ -30,7 +30,7 @@ def image_at(seed: int, position: int, size: int, attempt: int = 0) -> int:
 
 
 class Draws:
-    """Random integers of one image, the same on every machine."""
+    """Random numbers of one image, the same on every machine."""
 
     def __init__(self, seed: int, position: int):
         """Starts at the first number of stream (seed, position)."""
@@ -40,3 +40,7 @@ class Draws:
     def integer(self, low: int, high: int) -> int:
         """Uniform in low..high, both included."""
         return low + ((int(self._bits.random_raw()) * (high - low + 1)) >> 64)
+
+    def uniform(self, low: float, high: float) -> float:
+        """Uniform in [low, high), in steps of 2^-53 of its length."""
+        return low + (high - low) * (self.integer(0, (1 << 53) - 1) / (1 << 53))

@@ -17,7 +17,9 @@ EPISODES = (
     *("train_classes", "with_novel", "support_void", "other_ways", "min_pixels"),
     *("fit", "flip", "index"),
 )
-STREAM_AND_SPLITS = (*STREAM, *EPISODES, "train_split", "eval_split", "val_split")
+VIEWS = ("ratio",)
+SPLITS = ("train_split", "eval_split", "val_split")
+STREAM_AND_SPLITS = (*STREAM, *EPISODES, *VIEWS, *SPLITS)
 
 
 def fields(data: Any) -> dict[str, Any]:
@@ -25,6 +27,12 @@ def fields(data: Any) -> dict[str, Any]:
     if hasattr(data, "to_dict"):
         return data.to_dict()
     return dict(data) if isinstance(data, Mapping) else dict(vars(data))
+
+
+def kind(data: Any) -> str:
+    """What training batches hold: "episodes", "views" or "dense", by telling fields."""
+    names = fields(data)
+    return "episodes" if "way" in names else "views" if "ratio" in names else "dense"
 
 
 def call(function: Callable, arguments: dict[str, Any], *, where: str, **extra) -> Any:

@@ -19,6 +19,7 @@ from configs import (
     panet_shapes,
     panet_voc,
     ppc,
+    segment_shapes,
 )
 from data_pipelines import settings
 from data_pipelines.episode_arrays import layout
@@ -43,7 +44,7 @@ NAMES = sorted(
 PPC = [name for name in NAMES if name.startswith("ppc_")]
 AFFINITY = [name for name in NAMES if name.startswith("affinity_")]
 EPISODES = [name for name in NAMES if name.startswith(("asgnet_", "panet_"))]
-SEGMENT = ["deeplab_voc", "segment_mobilenet", "segment_folder"]
+SEGMENT = ["deeplab_voc", *(name for name in NAMES if name.startswith("segment_"))]
 VARIANTS = {name: tuple(ppc.VARIANTS) for name in PPC} | {
     "deeplab_voc": ("", *deeplab_voc.VARIANTS),
     "asgnet_shapes": tuple(asgnet_shapes.VARIANTS),
@@ -51,6 +52,8 @@ VARIANTS = {name: tuple(ppc.VARIANTS) for name in PPC} | {
     "eps_voc": ("", "ppc"),
     "panet_shapes": tuple(panet_shapes.VARIANTS),
     "panet_voc": panet_voc.VARIANTS,
+    "segment_resnet": segment_shapes.VARIANTS,
+    "segment_shapes": segment_shapes.VARIANTS,
 }
 CASES = [(name, variant) for name in NAMES for variant in VARIANTS.get(name, ("",))]
 

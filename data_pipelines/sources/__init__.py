@@ -6,12 +6,20 @@ from data_pipelines import settings
 from data_pipelines.sources.base import Record, Source, replace_masks
 from data_pipelines.sources.embedded import shapes
 from data_pipelines.sources.folder import folder
+from data_pipelines.sources.photos import few
+from data_pipelines.sources.unlabelled import imagenet, photos
 from data_pipelines.sources.voc import voc
 from ppcjax.types import UserError
 
 __all__ = ["SOURCES", "Record", "Source", "make_source"]
 
-SOURCES = {"folder": folder, "shapes": shapes, "voc": voc}
+SOURCES = {
+    "folder": folder,
+    "imagenet": imagenet,
+    "photos": photos,
+    "shapes": shapes,
+    "voc": voc,
+}
 
 
 def make_source(
@@ -26,7 +34,9 @@ def make_source(
     Args:
         data: config.data; its field `source` names an entry of SOURCES, whose keyword
             arguments are the other fields, apart from those of the streams, `masks`
-            and `eval_masks`, folders of masks that replace the source's own.
+            and `eval_masks`, folders of masks that replace the source's own, and
+            `limit` and `limit_seed`: of the split `train_split`, how many images are
+            learnt from (0: all) and which; with `with_masks`, of those with a mask.
         split: name of the split.
         classes: names that a checkpoint was trained with, background first; the source
             must have these. None = whatever the data has.
@@ -41,15 +51,24 @@ def make_source(
     folders = {use: fields.pop(use, "") for use in ("masks", "eval_masks")}
     masks = "eval_masks" if evaluation else "masks"
     void = tuple(fields.get("void", ()))
+    limit = settings.whole_number("limit", fields.pop("limit", 0), least=0)
+    limit_seed = fields.pop("limit_seed", 0)
     chosen = {k: v for k, v in fields.items() if k not in settings.STREAM_AND_SPLITS}
-    if classes and name == "folder":
-        chosen["classes"] = tuple(classes[1:])
-    source = settings.call(SOURCES[name], chosen, where=f"source {name}", split=split)
+    extra = {"split": split}
+    if name == "folder":
+        extra["tagged"] = settings.kind(fields) != "views"
+        if classes:
+            chosen["classes"] = tuple(classes[1:])
+    source = settings.call(SOURCES[name], chosen, where=f"source {name}", **extra)
     if classes and tuple(classes) != source.classes:
         raise UserError(
             f"{source.name}: has the classes {', '.join(source.classes)}, but the "
             f"checkpoint was trained with {', '.join(classes)}; use its own data"
         )
-    if not folders[masks]:
-        return source
-    return replace_masks(source, folders[masks], void, setting=masks)
+    if folders[masks]:
+        source = replace_masks(source, folders[masks], void, setting=masks)
+    if limit and split == fields.get("train_split") and not evaluation:
+        settings.whole_number("limit_seed", limit_seed, least=0)
+        masked = bool(fields.get("with_masks"))
+        source = few(source, limit, seed=limit_seed, masked=masked)
+    return source

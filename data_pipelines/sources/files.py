@@ -35,7 +35,11 @@ def as_id(name: str) -> str:
 
 
 def find_images(
-    root: Path, *, suffixes: tuple[str, ...] = IMAGE_SUFFIXES, leave_out=()
+    root: Path,
+    *,
+    suffixes: tuple[str, ...] = IMAGE_SUFFIXES,
+    leave_out=(),
+    keep_suffix: bool = False,
 ) -> dict[str, Path]:
     """All image files below `root`, by relative path without suffix, sorted.
 
@@ -45,6 +49,7 @@ def find_images(
         root: where to look.
         suffixes: lower-case suffixes that count; files may have them in any case.
         leave_out: names of directories directly below `root` that are passed over.
+        keep_suffix: whether suffixes stay, so that files may differ by them only.
 
     Raises:
         UserError: two files differ only by suffix.
@@ -59,7 +64,8 @@ def find_images(
             if name[0] == "." or not name.lower().endswith(suffixes):
                 continue
             file = Path(folder) / name
-            key = without_suffix(file.relative_to(root).as_posix())
+            key = file.relative_to(root).as_posix()
+            key = key if keep_suffix else without_suffix(key)
             if key in found:
                 raise UserError(
                     f"{file} and {found[key].name} differ only by suffix; rename one"

@@ -22,7 +22,7 @@ from ppcjax.types import UserError
 
 _VOC_MASKS = ("SegmentationClassAug", "SegmentationClass")
 MASK_FOLDERS = ("masks", *_VOC_MASKS)
-_NOT_IMAGES = (*MASK_FOLDERS, "splits", "ImageSets", "Annotations")
+NOT_IMAGES = (*MASK_FOLDERS, "splits", "ImageSets", "Annotations")
 _ID_ZERO_NAMES = (BACKGROUND, "void", "unlabelled", "unlabeled")
 _ADVICE = (
     "give a folder of photographs with a table tags.csv (image,tags), or with one "
@@ -37,6 +37,7 @@ def folder(
     classes: tuple[str, ...] = (),
     val_share: float = 0.1,
     void: tuple[int, ...] = (),
+    tagged: bool = True,
 ) -> Source:
     """A split of a folder of photographs; the layout is in the module's docstring.
 
@@ -50,19 +51,21 @@ def folder(
             else the sorted tags. A first line "background" or "void" stands for id 0.
         val_share: of the images that have masks, in [0, 1].
         void: mask ids that mean IGNORE, besides 255.
+        tagged: whether a folder without tags and class names is refused; without
+            them there is no class but the background.
     """
     path = files.directory(root, _ADVICE)
     image_root = next(
         (path / f for f in files.IMAGE_FOLDERS if (path / f).is_dir()), path
     )
-    leave_out = _NOT_IMAGES if image_root == path else ()
+    leave_out = NOT_IMAGES if image_root == path else ()
     photos = files.find_images(image_root, leave_out=leave_out)
     if not photos:
         raise UserError(f"{image_root}: holds no image; {_ADVICE}")
     masks = _find_masks(path, photos)
     names = _find_tags(path, image_root, photos)
-    classes = _class_names(path, tuple(classes), names)
-    ids = tuple(_select(path, split, photos, masks, val_share))
+    classes = _class_names(path, tuple(classes), names, needed=tagged)
+    ids = tuple(select(path, split, photos, masks, val_share))
     if not ids:
         raise UserError(_empty_split(path, split, masks))
     place = path / "tags.csv" if (path / "tags.csv").is_file() else path
@@ -105,7 +108,7 @@ def _find_tags(path: Path, image_root: Path, photos: dict[str, Path]) -> dict | 
     found = {key: (key.split("/")[0],) for key in photos if "/" in key}
     used = {names[0] for names in found.values()}
     for place in sorted(image_root.iterdir()) if found else ():
-        known = place.name in used or place.name in _NOT_IMAGES or place.name[0] == "."
+        known = place.name in used or place.name in NOT_IMAGES or place.name[0] == "."
         if place.is_dir() and not known:
             raise UserError(
                 f"{place}: this tag has no image; put photographs there or remove it"
@@ -113,7 +116,9 @@ def _find_tags(path: Path, image_root: Path, photos: dict[str, Path]) -> dict | 
     return found or None
 
 
-def _class_names(path: Path, given: tuple[str, ...], names: dict | None) -> tuple:
+def _class_names(
+    path: Path, given: tuple[str, ...], names: dict | None, *, needed: bool
+) -> tuple:
     file = path / "classes.txt"
     if not given and file.is_file():
         lines = file.read_text(encoding="utf-8-sig").splitlines()
@@ -124,7 +129,7 @@ def _class_names(path: Path, given: tuple[str, ...], names: dict | None) -> tupl
         given = VOC_CLASSES[1:]
     if not given:
         given = tuple(sorted(found - {BACKGROUND}))
-    if not given:
+    if not given and needed:
         raise UserError(f"{path}: has neither tags nor {file.name}; {_ADVICE}")
     if len(set(given)) < len(given) or BACKGROUND in given:
         raise UserError(
@@ -134,7 +139,8 @@ def _class_names(path: Path, given: tuple[str, ...], names: dict | None) -> tupl
     return (BACKGROUND, *given)
 
 
-def _select(path, split, photos, masks, val_share) -> list[str]:
+def select(path: Path, split: str, photos, masks, val_share: float) -> list[str]:
+    """The ids of a split, see `folder`; `masks` has those that may be held out."""
     listed = files.find_list(path, split)
     if listed is not None:
         ids = files.read_list(listed)

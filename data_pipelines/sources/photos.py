@@ -1,4 +1,4 @@
-"""Photographs without a data set around them, and a part of a source."""
+"""Photographs without a data set around them, and parts of a source."""
 
 import dataclasses
 import glob
@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from data_pipelines import images
+from data_pipelines.order import permutation
 from data_pipelines.sources import files
 from data_pipelines.sources.base import Record, Source
 from data_pipelines.sources.folder import folder
@@ -73,7 +74,42 @@ def _matching(pattern: str) -> dict[str, Path]:
 
 def part(source: Source, count: int | None) -> Source:
     """At most `count` images of a source, evenly spaced; None for all of it."""
-    kept = evenly_spaced(range(len(source)), len(source) if count is None else count)
+    count = len(source) if count is None else count
+    return take(source, evenly_spaced(range(len(source)), count))
+
+
+def few(source: Source, count: int, *, seed: int, masked: bool) -> Source:
+    """`count` images of a source, drawn at random.
+
+    Those of a smaller count are among those of a larger one with the same seed, so
+    that a curve over counts compares like with like.
+
+    Args:
+        source: of images.
+        count: how many.
+        seed: of the draw.
+        masked: whether only images with a mask are drawn.
+
+    Raises:
+        UserError: the source has not so many.
+    """
+    kept: list[int] = []
+    for index in permutation(seed, 0, len(source)).tolist():
+        if len(kept) == count:
+            break
+        if not masked or source.record(index).mask() is not None:
+            kept.append(index)
+    if len(kept) < count:
+        what = "images with a mask" if masked else "images"
+        raise UserError(
+            f"config.data.limit={count}: {source.name} has only {len(kept)} {what}; "
+            "lower it, or set 0 for all"
+        )
+    return take(source, sorted(kept))
+
+
+def take(source: Source, kept: Sequence[int]) -> Source:
+    """The images of a source at the given indices."""
     return dataclasses.replace(
         source,
         ids=tuple(source.ids[i] for i in kept),

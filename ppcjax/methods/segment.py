@@ -27,6 +27,7 @@ def segment(
     backbone_settings: dict[str, Any] | None = None,
     head: str = "v3",
     head_settings: dict[str, Any] | None = None,
+    frozen_backbone: bool = False,
     dtype: str = "float32",
     hsv_shift: int = 10,
     class_weights: Sequence[float] = (),
@@ -39,8 +40,11 @@ def segment(
         num_classes: C, the background included.
         backbone: a name of `ppcjax.nn.backbones.BACKBONES`.
         backbone_settings: fields of its module.
-        head: "v1", "v2" or "v3", see `ppcjax.nn.deeplab`.
+        head: "v1", "v2", "v3", "fcn" or "linear", see `ppcjax.nn.deeplab`.
         head_settings: fields of its module.
+        frozen_backbone: whether the head alone learns, on the backbone's stored
+            statistics; "linear" then is a linear probe. Weight decay is kept off the
+            backbone by optim.frozen.
         dtype: "float32" or "bfloat16", of the convolutions; the classifier, the
             statistics and the loss are float32 always.
         hsv_shift: largest random shift of hue, saturation and value, in the units of
@@ -70,7 +74,9 @@ def segment(
     dtype = jnp.dtype(dtype)
     module, entry = backbones.make(backbone, dtype=dtype, **(backbone_settings or {}))
     net = DeepLab(
-        module, HEADS[head](num_classes, dtype=dtype, **(head_settings or {}))
+        module,
+        HEADS[head](num_classes, dtype=dtype, **(head_settings or {})),
+        frozen_backbone,
     )
 
     def init(key, batch):

@@ -2,7 +2,7 @@
 
 Chen et al.: DeepLab v1 (ICLR 2015, large field of view) and v2 (TPAMI 2018, atrous
 spatial pyramid) as retrained in the released SEAM and PPC, and v3 (arXiv 1706.05587,
-2017).
+2017). Beside them the heads that pre-trained backbones are compared with.
 """
 
 import functools
@@ -181,7 +181,59 @@ class DeepLabV3Head(nn.Module):
         return Conv(self.num_classes, 1, use_bias=True, name="classifier")(y)
 
 
-HEADS = {"v1": LargeFieldHead, "v2": PyramidHead, "v3": DeepLabV3Head}
+class FCNHead(nn.Module):
+    """Dilated 3x3 convolutions and a classifier: what pre-training is judged by.
+
+    Of MoCo (He et al., CVPR 2020, section 4.2) and those who compare with it; the
+    backbone has output stride 16.
+
+    num_classes: C.
+    width: channels of the hidden layers.
+    layers: how many of them.
+    rate: their dilation.
+    momentum: of the batch statistics.
+    dtype: type of the hidden layers; the classifier is float32.
+    """
+
+    num_classes: int
+    width: int = 256
+    layers: int = 2
+    rate: int = 6
+    momentum: float = 0.1
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x, extent=None, *, train=False):  # [B, h, w, D] -> [B, h, w, C]
+        fields = {"momentum": self.momentum, "dtype": self.dtype}
+        for i in range(1, self.layers + 1):
+            layer = ConvNormRelu(self.width, 3, self.rate, **fields, name=f"field{i}")
+            x = layer(x, extent, train)
+        return Conv(self.num_classes, 1, use_bias=True, name="classifier")(x)
+
+
+class LinearHead(nn.Module):
+    """A 1x1 classifier alone: reads what the features say, adds nothing.
+
+    num_classes: C.
+    dtype: taken so that it can stand where the other heads do; it is float32.
+    """
+
+    num_classes: int
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x, extent=None, *, train=False):  # [B, h, w, D] -> [B, h, w, C]
+        del extent, train
+        return Conv(self.num_classes, 1, use_bias=True, name="classifier")(x)
+
+
+HEADS = {
+    "fcn": FCNHead,
+    "linear": LinearHead,
+    "v1": LargeFieldHead,
+    "v2": PyramidHead,
+    "v3": DeepLabV3Head,
+}
 
 
 class DeepLab(nn.Module):
@@ -189,10 +241,13 @@ class DeepLab(nn.Module):
 
     backbone: a module of `ppcjax.nn.backbones`.
     head: the head.
+    frozen_backbone: whether training uses the backbone as evaluation does, with its
+        stored statistics, and sends no gradient into it.
     """
 
     backbone: nn.Module
     head: nn.Module
+    frozen_backbone: bool = False
 
     def __call__(self, image: Any, extent: Any = None, *, train: bool = False):
         """Class scores of normalised images.
@@ -206,6 +261,9 @@ class DeepLab(nn.Module):
         Returns:
             [B, h, w, C] float32 logits, h = ceil(H / stride), zero beyond the extent.
         """
-        features = self.backbone(image, extent, train=train)["embedding"]
+        learns = train and not self.frozen_backbone
+        features = self.backbone(image, extent, train=learns)["embedding"]
+        if self.frozen_backbone:
+            features = jax.lax.stop_gradient(features)
         extent = shrink(extent, self.backbone.stride)
         return clip_to(self.head(features, extent, train=train), extent)

@@ -13,6 +13,7 @@ from safetensors.numpy import load_file
 from ppcjax.types import UserError
 from ppcjax.weights import names
 from ppcjax.weights.mxnet import read_params
+from ppcjax.weights.runs import load_run
 from ppcjax.weights.torch_files import read_torch
 
 
@@ -24,10 +25,11 @@ def load_into(params: Any, model_state: Any, path: str | Path) -> tuple[Any, Any
 
         .params              MXNet, WideResNet-38
         .npz                 MobileNetV2, folded
-        .safetensors, .pth   PyTorch's names, ResNets and VGG-16; ViTs of timm and DINO
+        .safetensors, .pth   PyTorch's names, ResNets (Detectron2's, too) and VGG-16;
+                             ViTs of timm and DINO
 
-    From a run directory everything of the same path and shape is taken, whether it is a
-    parameter there and a statistic here or the other way about.
+    From a run directory everything of the same path and shape is taken, the whole
+    backbone at least: see `runs.load_run`.
 
     Args:
         params: parameter tree with the backbone under "backbone".
@@ -50,7 +52,7 @@ def _load_one(params: Any, model_state: Any, path: Path) -> tuple[Any, Any]:
     if not path.exists():
         raise UserError(f"init_from: {path} does not exist; give a file or a run")
     if path.is_dir():
-        return _from_run(params, model_state, path)
+        return load_run(params, model_state, path)
     if path.suffix not in _FORMATS:
         known = ", ".join(_FORMATS)
         raise UserError(f"init_from: {path} is neither a run nor one of {known}")
@@ -148,33 +150,3 @@ def _published_name(name_of: Callable[[str], str], path: str) -> str:
         return name_of(path)
     except (ValueError, KeyError, AttributeError, IndexError):
         return ""
-
-
-def _from_run(params: Any, model_state: Any, path: Path) -> tuple[Any, Any]:
-    from ppcjax.train import checkpoint
-
-    run = checkpoint.restore(path)
-    saved = _by_name((run.params, run.model_state))
-    ours = (params, model_state)
-    wanted = _by_name(ours)
-    fits = {
-        name: saved[name]
-        for name, leaf in wanted.items()
-        if name in saved and saved[name].shape == leaf.shape
-    }
-    if not fits:
-        raise UserError(f"init_from: no parameter of {path} fits this network")
-    taken = [fits.get(name, leaf) for name, leaf in wanted.items()]
-    return jax.tree.unflatten(jax.tree.structure(ours), taken)
-
-
-def _by_name(state: tuple[Any, Any]) -> dict[str, Any]:
-    """Leaves of (params, model_state) by path.
-
-    Batch statistics go by the path that they have as parameters of a network whose
-    statistics are frozen.
-    """
-    leaves, _ = jax.tree_util.tree_flatten_with_path(state)
-    keys = [jax.tree_util.keystr(path[1:]) for path, _ in leaves]
-    names = [key.removeprefix("['batch_stats']") for key in keys]
-    return dict(zip(names, (leaf for _, leaf in leaves), strict=True))

@@ -82,6 +82,43 @@ def resnet_torch(path: str) -> str:
     return ".".join((*parts, _TORCH_LEAVES[leaf]))
 
 
+def detectron2(name: str) -> str:
+    """Detectron2's name of an array that torchvision's plain-stem ResNets have.
+
+    bn1.running_mean -> stem.conv1.norm.running_mean
+    layer1.0.conv2.weight -> res2.0.conv2.weight
+    layer2.0.downsample.1.bias -> res3.0.shortcut.norm.bias
+    """
+    *block, leaf = name.split(".")
+    place = re.fullmatch(
+        r"(layer(?P<stage>\d)\.(?P<i>\d+)\.)?"
+        r"((?P<kind>conv|bn)(?P<n>\d)|downsample\.(?P<down>[01]))",
+        ".".join(block),
+    )
+    if place is None or (place["stage"] is None and place["n"] != "1"):
+        raise ValueError(f"{name} is not of a ResNet with the plain stem")
+    where = f"res{int(place['stage']) + 1}.{place['i']}" if place["stage"] else "stem"
+    layer = f"conv{place['n']}" if place["kind"] else "shortcut"
+    norm = ".norm" if place["kind"] == "bn" or place["down"] == "1" else ""
+    return f"{where}.{layer}{norm}.{leaf}"
+
+
+def _from_detectron2(name: str) -> str:
+    """Torchvision's name of an array that Detectron2's plain-stem ResNets have."""
+    found = re.fullmatch(
+        r"(stem|res(?P<stage>\d)\.(?P<i>\d+))\.(conv(?P<n>\d)|shortcut)"
+        r"(?P<norm>\.norm)?\.(?P<leaf>\w+)",
+        name,
+    )
+    if found is None:
+        return name
+    where = f"layer{int(found['stage']) - 1}.{found['i']}." if found["stage"] else ""
+    layer = f"downsample.{int(bool(found['norm']))}"
+    if found["n"]:
+        layer = f"{'bn' if found['norm'] else 'conv'}{found['n']}"
+    return f"{where}{layer}.{found['leaf']}"
+
+
 # Where torchvision keeps the convolutions of each group of VGG-16.
 _VGG16_FIRST = {1: 0, 2: 5, 3: 10, 4: 17, 5: 24}
 
@@ -139,12 +176,13 @@ def plain_resnet(arrays: Mapping[str, Any]) -> dict[str, Any]:
 
     A prefix such as "module.encoder." goes, the shortest where there are several; and a
     deep stem stored as conv1.0 .. conv1.6, bn1 becomes conv1, bn1 .. conv3, bn3.
+    Detectron2's names become torchvision's.
     """
     stems = [
         name[: -len(stem)]
         for name in arrays
-        for stem in ("conv1.weight", "conv1.0.weight")
-        if name.endswith(stem) and not re.search(r"layer\d\.", name)
+        for stem in ("stem.conv1.weight", "conv1.weight", "conv1.0.weight")
+        if name.endswith(stem) and not re.search(r"(layer|res)\d\.", name)
     ]
     prefix = min(stems, key=len, default="")
     found = {
@@ -152,6 +190,8 @@ def plain_resnet(arrays: Mapping[str, Any]) -> dict[str, Any]:
         for name, array in arrays.items()
         if name.startswith(prefix)
     }
+    if "stem.conv1.weight" in found:
+        return {_from_detectron2(name): array for name, array in found.items()}
     if "conv1.0.weight" not in found:
         return found
 

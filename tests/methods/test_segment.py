@@ -121,10 +121,25 @@ def test_padding_changes_nothing(small):
     np.testing.assert_allclose(padded[:, :6, :8], exact, atol=1e-4)
 
 
+def test_linear_probe_leaves_the_backbone_alone(small):
+    _, params, carried, _ = small
+    probe = {"head": "linear", "head_settings": {}, "frozen_backbone": True}
+    method = methods.make(SMALL | probe, CLASSES)
+    own, state = method.init(KEY, _batch())
+    params = {"backbone": params["backbone"], "head": own["head"]}
+    state = {"batch_stats": {"backbone": carried["batch_stats"]["backbone"]}}
+    assert set(own["head"]) == {"classifier"}
+    value_and_grad = jax.jit(jax.value_and_grad(method.loss, has_aux=True))
+    (_, (after, _)), grads = value_and_grad(params, state, _batch(), KEY, 0)
+    assert not any(np.any(g) for g in jax.tree.leaves(grads["backbone"]))
+    assert all(np.any(g) for g in jax.tree.leaves(grads["head"]))
+    chex.assert_trees_all_equal(after, state)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"head": "v4"}, "head='v4': choose one of v1, v2, v3"),
+        ({"head": "v4"}, "head='v4': choose one of fcn, linear, v1, v2, v3"),
         ({"hsv_shift": -1}, "hsv_shift=-1"),
         ({"class_weights": (1.0, 2.0)}, "class_weights has 2 entries.*4 classes"),
         ({"dtype": "float99"}, "float99"),

@@ -28,6 +28,8 @@ def _count(tree):
 @pytest.mark.parametrize(
     ("name", "channels", "count"),
     [
+        ("fcn", 2048, 9 * (2048 + 256) * 256 + 4 * 256 + 257 * 21),
+        ("linear", 2048, 2049 * 21),
         # A convolution and a scale and a bias per channel each, and the classifier.
         ("v1", 4096, 9 * 4096 * 512 + 512 * 512 + 4 * 512 + 513 * 21),
         ("v2", 2048, (4 * 9 + 1) * 2048 * 256 + 5 * 256 * 256 + 12 * 256 + 257 * 21),
@@ -48,7 +50,8 @@ def test_published_heads(name, channels, count):
         lambda v, x: train(v, x, rngs={"dropout": KEY}), variables, features
     )
     assert logits.shape == (2, 7, 9, CLASSES) and logits.dtype == jnp.float32
-    chex.assert_trees_all_equal_shapes(updated["batch_stats"], variables["batch_stats"])
+    stats = {k: v for k, v in variables.items() if k != "params"}
+    chex.assert_trees_all_equal_shapes(updated, stats)
 
 
 def test_width_and_rates_are_settings():
@@ -62,7 +65,8 @@ def test_width_and_rates_are_settings():
 
 @pytest.mark.parametrize("name", HEADS)
 def test_padding_changes_nothing(name):
-    net = DeepLab(SmallResNet(width=4), HEADS[name](5, **SMALL))
+    settings = {} if name == "linear" else SMALL
+    net = DeepLab(SmallResNet(width=4), HEADS[name](5, **settings))
     height, width = 22, 31
     rng = np.random.default_rng(0)
     image = rng.standard_normal((1, height, width, 3)).astype(np.float32)

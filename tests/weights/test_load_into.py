@@ -198,10 +198,15 @@ def test_run_directory_gives_what_fits(tmp_path):
     with contextlib.closing(saver):
         saver.save(state, 5)
         saver.wait()
-    wanted = {"backbone": {"a": np.zeros(4), "b": np.zeros(2)}, "new": np.zeros(1)}
+    wanted = {"backbone": {"a": np.zeros(4)}, "heads": {"c": [np.zeros(2)]}}
     filled, _ = load_into(wanted, {}, tmp_path)
     np.testing.assert_array_equal(filled["backbone"]["a"], np.arange(4.0))
-    assert not np.any(filled["backbone"]["b"]) and not np.any(filled["new"])
+    assert not np.any(filled["heads"]["c"][0])
+    for name, there in (("b", r"shape \(3,\)"), ("d", "nothing")):
+        other = {"backbone": {"a": np.zeros(4), name: np.zeros(2)}}
+        message = f"has another backbone: {there} for backbone/{name}"
+        with pytest.raises(UserError, match=message):
+            load_into(other, {}, tmp_path)
     with pytest.raises(UserError, match="no parameter of .* fits this network"):
         load_into({"other": np.zeros(1)}, {}, tmp_path)
 

@@ -1,0 +1,98 @@
+"""Photographs for learning without tags and masks: any folder, and ImageNet."""
+
+from functools import partial
+
+from data_pipelines import images
+from data_pipelines.sources import files, prepared
+from data_pipelines.sources.base import BACKGROUND, Record, Source
+from data_pipelines.sources.folder import NOT_IMAGES, select
+from ppcjax.types import UserError
+
+CLASSES = (BACKGROUND,)
+_ADVICE = "give a folder of photographs; they may lie in sub-folders at any depth"
+IMAGENET_ADVICE = (
+    "give the folder that holds train/ and val/ with a sub-folder per class in "
+    "config.data.root, or records made with python -m data_pipelines.imagenet_builder "
+    "in config.data.tfds_dir"
+)
+
+
+def photos(split: str, *, root: str, val_share: float = 0.0) -> Source:
+    """A split of all photographs below a folder; other files are passed over.
+
+    Where there is images/ or JPEGImages/, the photographs are those below it; folders
+    of masks beside them are none. No photograph has tags or a mask.
+
+    Args:
+        split: "all", "train", "val", or a list, as of the source `folder`.
+        root: the folder.
+        val_share: of the photographs, those with the smallest SHA-256 of their id make
+            the split "val", the others "train"; in [0, 1].
+
+    Raises:
+        UserError: there is no such folder, it holds no image, or the split is empty.
+    """
+    path = files.directory(root, _ADVICE)
+    places = (path / name for name in files.IMAGE_FOLDERS)
+    top = next((place for place in places if place.is_dir()), path)
+    leave_out = NOT_IMAGES if top == path else ()
+    listed = bool(files.all_lists(path))  # which name photographs without suffix
+    found = files.find_images(top, leave_out=leave_out, keep_suffix=not listed)
+    if not found:
+        kinds = " ".join(images.IMAGE_SUFFIXES)
+        raise UserError(f"{top}: holds no image ({kinds}); {_ADVICE}")
+    ids = tuple(select(path, split, found, found, val_share))
+    if not ids:
+        raise UserError(
+            f"{path}: split {split} is empty; use train_split='all', or give "
+            "config.data.val_share a share of the photographs"
+        )
+
+    def record(index):
+        file = found[ids[index]]
+        return _unlabelled(ids[index], partial(images.read_photo, file, str(file)))
+
+    return Source(f"{root} (split {split})", CLASSES, ids, record)
+
+
+def imagenet(split: str, *, root: str = "", tfds_dir: str = "") -> Source:
+    """ImageNet's photographs, without their labels.
+
+    Args:
+        split: "train" or "val" of the folder, a split of the records.
+        root: folder with train/ and val/, which hold a sub-folder per class.
+        tfds_dir: folder of records prepared with imagenet_builder, which are read
+            instead of `root`; those of any other TFDS set with a feature "image" will
+            do, if they can be read at random.
+
+    Raises:
+        UserError: neither is there, or the split is not.
+    """
+    if tfds_dir:
+        return _records(split, tfds_dir)
+    path = files.directory(root, IMAGENET_ADVICE)
+    if not (path / split).is_dir():
+        raise UserError(f"{path}: has no folder {split}; {IMAGENET_ADVICE}")
+    return photos("all", root=str(path / split))
+
+
+def _records(split: str, tfds_dir: str) -> Source:
+    found = prepared.open_records(split, tfds_dir, IMAGENET_ADVICE, encoded=("image",))
+    digits = len(str(len(found)))
+    ids = tuple(f"{split}_{index:0{digits}d}" for index in range(len(found)))
+
+    def record(index):
+        def photo(at_least=0):
+            data = found[index]["image"]
+            return images.read_photo(data, ids[index], at_least=at_least)
+
+        return _unlabelled(ids[index], photo)
+
+    return Source(f"{tfds_dir} (split {split})", CLASSES, ids, record)
+
+
+def _unlabelled(name: str, photo) -> Record:
+    def read(at_least=0):
+        return photo(at_least=at_least)
+
+    return Record(name, read, lambda: None, lambda: None)

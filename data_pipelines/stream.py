@@ -1,0 +1,153 @@
+"""What all training streams share: rows by position, one after another, as tf.data.
+
+A batch is a pure function of (seed, step), so the step number is all it takes to
+resume, and of nothing else: not of the number of processes, threads or devices.
+"""
+
+import atexit
+import contextlib
+import logging
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from data_pipelines.order import Draws, image_at
+from data_pipelines.sources.base import Source
+from ppcjax.types import UserError
+
+_LOG = logging.getLogger(__name__)
+_FOREVER = np.iinfo(np.int64).max
+# Streams that are still open. At exit tf.data's threads would wait for a Python that
+# is no longer there, and the process for them.
+_OPEN = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all():
+    for stream in list(_OPEN):
+        with contextlib.suppress(ValueError):  # being read by another thread
+            stream.close()
+
+
+class Loader:
+    """position -> the arrays of one augmented photo; keeps what stopped it."""
+
+    def __init__(
+        self,
+        source: Source,
+        seed: int,
+        augment: Callable[[int, Draws], tuple[np.ndarray, ...]],
+        *,
+        on_bad_image: str,
+    ):
+        """Starts without any photo found unusable.
+
+        Args:
+            source: of the photos.
+            seed: of the run.
+            augment: (index of a photo, random numbers) -> arrays; raises UserError
+                where the photo cannot be used.
+            on_bad_image: "stop" raises; "skip" takes the next photo of the epoch's
+                order and notes the reason in source.skipped.
+        """
+        self.source = source
+        self.seed = seed
+        self.augment = augment
+        self.on_bad_image = on_bad_image
+        self.error: UserError | None = None
+        self.unusable: set[int] = set()
+
+    def __call__(self, position: int):
+        """The arrays at a position of the stream."""
+        try:
+            return self._load(int(position))
+        except UserError as error:
+            self.error = error
+            raise
+
+    def _load(self, position: int):
+        for attempt in range(len(self.source)):
+            index = image_at(self.seed, position, len(self.source), attempt)
+            if index in self.unusable:
+                continue
+            try:
+                return self.augment(index, Draws(self.seed, position))
+            except UserError as error:
+                if self.on_bad_image == "stop":
+                    raise
+                self._leave_out(index, str(error))
+        raise UserError(
+            f"{self.source.name}: none of the {len(self.source)} images can be used; "
+            f"the last because: {next(reversed(self.source.skipped.values()))}"
+        )
+
+    def _leave_out(self, index: int, reason: str):
+        self.unusable.add(index)
+        if self.source.skipped.setdefault(self.source.ids[index], reason) is reason:
+            _LOG.warning("left out (%d so far) %s", len(self.source.skipped), reason)
+
+
+def batches(
+    loader: Any,
+    layout: dict[str, tuple[tuple[int, ...], Any]],
+    *,
+    batch_size: int,
+    start_step: int,
+    process_index: int,
+    process_count: int,
+    workers: int,
+) -> Iterator[dict[str, np.ndarray]]:
+    """Endless batches of what a loader makes, as tf.data.
+
+    Args:
+        loader: position -> arrays in the order of `layout`; `error` is what stopped it.
+        layout: name -> shape and type of one row.
+        batch_size: rows of a global batch.
+        start_step: number of the first batch.
+        process_index: which share of the rows of every global batch to yield.
+        process_count: number of equal shares.
+        workers: rows prepared at a time; 0 lets tf.data choose.
+
+    Raises:
+        UserError: the processes cannot share a batch, or, while iterating, what
+            stopped the loader.
+    """
+    if batch_size % process_count:
+        raise UserError(
+            f"config.data.batch_size={batch_size} is not a multiple of the "
+            f"{process_count} processes; change one of them"
+        )
+    rows = batch_size // process_count
+    first = process_index * rows
+    stream = _iterate(loader, layout, batch_size, rows, first, start_step, workers)
+    _OPEN.add(stream)
+    return stream
+
+
+def _iterate(loader, layout, batch_size, rows, first, start_step, workers):
+    import tensorflow as tf  # takes seconds, and only training needs it
+
+    tf.config.set_visible_devices([], "GPU")  # the accelerator belongs to JAX
+
+    def load(count):
+        position = count // rows * batch_size + first + count % rows
+        types = [tf.as_dtype(dtype) for _, dtype in layout.values()]
+        arrays = tf.numpy_function(loader, [position], types, stateful=False)
+        for array, (shape, _) in zip(arrays, layout.values(), strict=True):
+            array.set_shape(shape)
+        return dict(zip(layout, arrays, strict=True))
+
+    dataset = (
+        tf.data.Dataset.range(start_step * rows, _FOREVER)
+        .map(load, num_parallel_calls=workers or tf.data.AUTOTUNE, deterministic=True)
+        .batch(rows, drop_remainder=True)
+        .prefetch(2)
+    )
+    try:
+        yield from dataset.as_numpy_iterator()
+    except tf.errors.OpError:
+        if loader.error is None:
+            raise
+        raise loader.error from None
