@@ -7,9 +7,7 @@ import jax
 import jax.numpy as jnp
 
 
-def over_blocks(
-    function: Callable[[Any], Any], cells: Any, *, block: int
-) -> Any:
+def over_blocks(function: Callable[[Any], Any], cells: Any, *, block: int) -> Any:
     """`function` of all cells, `block` of them at a time.
 
     Blocks are recomputed for the gradient, so that what `function` forms inside, such

@@ -2,7 +2,8 @@
 
 Xie et al. (PixPro), CVPR 2021: section 3.1 (pairs, PixContrast) and 3.2 (consistency),
 in the form of the released program where there is one. Similarities are float32 dot
-products of unit vectors. Cells are compared in blocks: memory is linear in their number.
+products of unit vectors. Cells are compared in blocks: memory is linear in their
+number.
 """
 
 from typing import NamedTuple
