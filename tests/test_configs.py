@@ -18,6 +18,7 @@ from configs import (
     deeplab_voc,
     panet_shapes,
     panet_voc,
+    pixpro,
     ppc,
 )
 from data_pipelines import settings
@@ -29,6 +30,7 @@ from ppcjax.episode_protocols import EpisodeEvaluation
 from ppcjax.methods import affinity as method_affinity
 from ppcjax.methods import asgnet as method_asgnet
 from ppcjax.methods import panet as method_panet
+from ppcjax.methods import pixpro as method_pixpro
 from ppcjax.methods import ppc as method_ppc
 from ppcjax.methods import segment as method_segment
 from ppcjax.train import optim
@@ -43,6 +45,7 @@ NAMES = sorted(
 PPC = [name for name in NAMES if name.startswith("ppc_")]
 AFFINITY = [name for name in NAMES if name.startswith("affinity_")]
 EPISODES = [name for name in NAMES if name.startswith(("asgnet_", "panet_"))]
+PIXPRO = [name for name in NAMES if name.startswith("pixpro_")]
 SEGMENT = ["deeplab_voc", "segment_mobilenet", "segment_folder"]
 VARIANTS = {name: tuple(ppc.VARIANTS) for name in PPC} | {
     "deeplab_voc": ("", *deeplab_voc.VARIANTS),
@@ -51,6 +54,7 @@ VARIANTS = {name: tuple(ppc.VARIANTS) for name in PPC} | {
     "eps_voc": ("", "ppc"),
     "panet_shapes": tuple(panet_shapes.VARIANTS),
     "panet_voc": panet_voc.VARIANTS,
+    **{name: tuple(pixpro.VARIANTS) for name in PIXPRO},
 }
 CASES = [(name, variant) for name in NAMES for variant in VARIANTS.get(name, ("",))]
 
@@ -73,6 +77,7 @@ def no_drawing(monkeypatch):
         method_affinity,
         method_asgnet,
         method_panet,
+        method_pixpro,
         method_ppc,
         method_segment,
     ):
@@ -83,13 +88,18 @@ def no_drawing(monkeypatch):
         )
 
 
-def _batch(config):
+def _batch(config, *, evaluation=False):
     rows, side = config.data.batch_size, config.data.crop
     if "way" in config.data:
         shape = Shape(config.data.way, config.data.shot, config.data.get("query", 1))
         return {
             name: jax.ShapeDtypeStruct((rows, *size), dtype)
             for name, (size, dtype) in layout(shape, side).items()
+        }
+    if "ratio" in config.data and not evaluation:
+        return {
+            "image": jax.ShapeDtypeStruct((rows, 2, side, side, 3), np.uint8),
+            "box": jax.ShapeDtypeStruct((rows, 2, 4), np.float32),
         }
     return {
         "image": jax.ShapeDtypeStruct((rows, side, side, 3), np.uint8),
@@ -129,7 +139,7 @@ def test_config_builds_and_traces(name, variant):
 def test_prediction_has_the_contracted_shapes(name):
     config = _config(name)
     method = methods.make(config.method, CLASSES)
-    batch = _batch(config)
+    batch = _batch(config, evaluation=True)
     for truth in ("tags", "mask", "saliency", "query_mask", "class_id"):
         batch.pop(truth, None)
     params, model_state = method.init(KEY, batch)
@@ -139,6 +149,11 @@ def test_prediction_has_the_contracted_shapes(name):
         height = out["logits"].shape[2]
         queries, ways = config.data.get("query", 1), config.data.way
         assert out["logits"].shape == (rows, queries, height, height, 1 + ways)
+        return
+    if name in PIXPRO:
+        height, channels = out["embedding"].shape[1], config.method.projector[1]
+        assert side % height == 0
+        assert out["embedding"].shape == (rows, height, height, channels)
         return
     if name in AFFINITY:
         assert out["affinity"].shape == (rows, 34, side // 8, side // 8)
