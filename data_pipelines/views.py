@@ -16,7 +16,7 @@ from data_pipelines import stream as streams
 from data_pipelines.crops import crop_box, cut_crop, draw_crop, pixels_needed
 from data_pipelines.order import Draws
 from data_pipelines.sources.base import Source
-from ppcjax.types import UserError
+from ppcjax.types import UserError, ViewBatch
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -92,7 +92,7 @@ def make_train(
     start_step: int = 0,
     process_index: int = 0,
     process_count: int = 1,
-) -> Iterator[dict[str, np.ndarray]]:
+) -> Iterator[ViewBatch]:
     """Endless batches of views; arguments as of dense.make_train.
 
     Returns:

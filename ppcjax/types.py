@@ -43,6 +43,19 @@ class DenseBatch(TypedDict):
     saliency: NotRequired[Array]
 
 
+class ViewBatch(TypedDict):
+    """Two crops of each photo, and where they lie in it.
+
+    image: [B, 2, H, W, 3] uint8 RGB; crops, mirrored or not, with their own colours.
+    box: [B, 2, 4] float32 (x0, y0, x1, y1), centres of the first and of the last pixel
+        of the crop's columns and rows, from 0 (first pixel of the photo) to 1 (last);
+        x0 > x1 where the crop is mirrored.
+    """
+
+    image: Array
+    box: Array
+
+
 class EpisodeBatch(TypedDict):
     """Episodes: a few masked photos of N classes, and photos to find these in.
 

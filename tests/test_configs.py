@@ -18,6 +18,7 @@ from configs import (
     deeplab_voc,
     panet_shapes,
     panet_voc,
+    pixpro,
     ppc,
     segment_shapes,
 )
@@ -30,6 +31,7 @@ from ppcjax.episode_protocols import EpisodeEvaluation
 from ppcjax.methods import affinity as method_affinity
 from ppcjax.methods import asgnet as method_asgnet
 from ppcjax.methods import panet as method_panet
+from ppcjax.methods import pixpro as method_pixpro
 from ppcjax.methods import ppc as method_ppc
 from ppcjax.methods import segment as method_segment
 from ppcjax.train import optim
@@ -44,6 +46,7 @@ NAMES = sorted(
 PPC = [name for name in NAMES if name.startswith("ppc_")]
 AFFINITY = [name for name in NAMES if name.startswith("affinity_")]
 EPISODES = [name for name in NAMES if name.startswith(("asgnet_", "panet_"))]
+PIXPRO = [name for name in NAMES if name.startswith("pixpro_")]
 SEGMENT = ["deeplab_voc", *(name for name in NAMES if name.startswith("segment_"))]
 VARIANTS = {name: tuple(ppc.VARIANTS) for name in PPC} | {
     "deeplab_voc": ("", *deeplab_voc.VARIANTS),
@@ -54,8 +57,16 @@ VARIANTS = {name: tuple(ppc.VARIANTS) for name in PPC} | {
     "panet_voc": panet_voc.VARIANTS,
     "segment_resnet": segment_shapes.VARIANTS,
     "segment_shapes": segment_shapes.VARIANTS,
+    **{name: tuple(pixpro.VARIANTS) for name in PIXPRO},
 }
-CASES = [(name, variant) for name in NAMES for variant in VARIANTS.get(name, ("",))]
+# Tracing ResNet-50 four times takes a while; small configs trace the other variants.
+SKIPPED = [("pixpro_imagenet", v) for v in pixpro.VARIANTS if v not in ("", "instance")]
+CASES = [
+    (name, variant)
+    for name in NAMES
+    for variant in VARIANTS.get(name, ("",))
+    if (name, variant) not in SKIPPED
+]
 
 
 def _config(name, variant=""):
@@ -76,6 +87,7 @@ def no_drawing(monkeypatch):
         method_affinity,
         method_asgnet,
         method_panet,
+        method_pixpro,
         method_ppc,
         method_segment,
     ):
@@ -86,13 +98,18 @@ def no_drawing(monkeypatch):
         )
 
 
-def _batch(config):
+def _batch(config, *, evaluation=False):
     rows, side = config.data.batch_size, config.data.crop
     if "way" in config.data:
         shape = Shape(config.data.way, config.data.shot, config.data.get("query", 1))
         return {
             name: jax.ShapeDtypeStruct((rows, *size), dtype)
             for name, (size, dtype) in layout(shape, side).items()
+        }
+    if "ratio" in config.data and not evaluation:
+        return {
+            "image": jax.ShapeDtypeStruct((rows, 2, side, side, 3), np.uint8),
+            "box": jax.ShapeDtypeStruct((rows, 2, 4), np.float32),
         }
     return {
         "image": jax.ShapeDtypeStruct((rows, side, side, 3), np.uint8),
@@ -132,7 +149,7 @@ def test_config_builds_and_traces(name, variant):
 def test_prediction_has_the_contracted_shapes(name):
     config = _config(name)
     method = methods.make(config.method, CLASSES)
-    batch = _batch(config)
+    batch = _batch(config, evaluation=True)
     for truth in ("tags", "mask", "saliency", "query_mask", "class_id"):
         batch.pop(truth, None)
     params, model_state = method.init(KEY, batch)
@@ -142,6 +159,11 @@ def test_prediction_has_the_contracted_shapes(name):
         height = out["logits"].shape[2]
         queries, ways = config.data.get("query", 1), config.data.way
         assert out["logits"].shape == (rows, queries, height, height, 1 + ways)
+        return
+    if name in PIXPRO:
+        height, channels = out["embedding"].shape[1], config.method.projector[1]
+        assert side % height == 0
+        assert out["embedding"].shape == (rows, height, height, channels)
         return
     if name in AFFINITY:
         assert out["affinity"].shape == (rows, 34, side // 8, side // 8)

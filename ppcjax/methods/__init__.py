@@ -4,13 +4,14 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from ppcjax.methods import affinity, asgnet, panet, ppc, segment
+from ppcjax.methods import affinity, asgnet, panet, pixpro, ppc, segment
 from ppcjax.types import Method, UserError
 
 METHODS = {
     "affinity": affinity.affinity,
     "asgnet": asgnet.asgnet,
     "panet": panet.panet,
+    "pixpro": pixpro.pixpro,
     "ppc": ppc.ppc,
     "segment": segment.segment,
 }

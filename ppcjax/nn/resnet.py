@@ -96,6 +96,8 @@ class ResNet(nn.Module):
     depth: a key of DEPTHS.
     stem: "plain" (7x7 convolution) or "deep" (three 3x3 ones), then a max-pooling.
     stages: how many of the four are built.
+    width: channels of the plain stem and of the first stage's convolutions; published
+        weights have 64.
     output_stride: 8, 16 or 32; strides beyond it become dilation 2, then 4.
     dilate_first: whether the first block of a dilated stage has the dilation of its
         stage (as in PFENet and ASGNet) or of the one before (half of it, as in
@@ -112,6 +114,7 @@ class ResNet(nn.Module):
     depth: int = 50
     stem: str = "plain"
     stages: int = 4
+    width: int = 64
     output_stride: int = 32
     dilate_first: bool = False
     last_relu: bool = True
@@ -148,9 +151,9 @@ class ResNet(nn.Module):
             train: whether batch statistics are used and updated.
 
         Returns:
-            stage1 .. stage4 [B, h, w, D], D = 64, 128, 256, 512 (from depth 50 on four
-            times as many), at strides 4, 8, 16, 32 but never beyond output_stride, each
-            h = ceil(H / stride); and "embedding", which is the last stage.
+            stage1 .. stage4 [B, h, w, D], D = width times 1, 2, 4, 8 (from depth 50 on
+            four times as many), at strides 4, 8, 16, 32 but never beyond output_stride,
+            each h = ceil(H / stride); and "embedding", which is the last stage.
         """
         norm = functools.partial(
             BatchNorm, momentum=self.momentum, frozen=self.frozen_statistics
@@ -171,7 +174,7 @@ class ResNet(nn.Module):
             for i in range(blocks[stage]):
                 is_last = (stage, i) == (self.stages - 1, blocks[stage] - 1)
                 x = block(
-                    64 * 2**stage,
+                    self.width * 2**stage,
                     step if i == 0 else 1,
                     first_dilation if i == 0 else dilation,
                     norm,
@@ -201,9 +204,10 @@ class ResNet(nn.Module):
 
     def _stem(self, x, extent, norm, train):
         """Convolutions and the max-pooling: features and extent at stride 4."""
-        layers = ((64, 7, 2),)
+        width = self.width
+        layers = ((width, 7, 2),)
         if self.stem == "deep":
-            layers = ((64, 3, 2), (64, 3, 1), (128, 3, 1))
+            layers = ((width, 3, 2), (width, 3, 1), (2 * width, 3, 1))
         for i, (features, kernel, stride) in enumerate(layers, start=1):
             conv = Conv(features, kernel, stride, dtype=self.dtype, name=f"conv{i}")
             x = nn.relu(norm(name=f"bn{i}")(conv(x, extent), train=train))

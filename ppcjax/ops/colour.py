@@ -48,10 +48,21 @@ def normalize(
         [B, H, W, 3] float32.
     """
     chex.assert_shape(image, (valid.shape[0], None, None, 3))
-    mean, std = _like(image, mean), _like(image, std)
-    rest = 0.0 if padding is None else (padding - mean) / std
+    rest = 0.0
+    if padding is not None:
+        rest = standardize(jnp.full((1, 1, 1, 3), padding), mean=mean, std=std)
     inside = valid_mask(valid, *image.shape[1:3])
-    return jnp.where(inside, (image - mean) / std, rest)
+    return jnp.where(inside, standardize(image, mean=mean, std=std), rest)
+
+
+def standardize(
+    image: chex.Array,
+    *,
+    mean: tuple[float, float, float],
+    std: tuple[float, float, float],
+) -> jax.Array:
+    """(image - mean) / std per channel of [..., 3] RGB in [0, 1]."""
+    return (image - _like(image, mean)) / _like(image, std)
 
 
 def jitter(
@@ -93,7 +104,7 @@ def jitter(
         steps = (
             lambda x: _blend(x, jnp.zeros((1, 1, 1)), 1.0 + amounts[0]),
             lambda x: _blend(x, _mean_grey(x, mask), 1.0 + amounts[1]),
-            lambda x: _blend(x, _grey(x), 1.0 + amounts[2]),
+            lambda x: _blend(x, grey(x), 1.0 + amounts[2]),
             lambda x: turn_hue(x, amounts[3]),
         )
         for i in range(4):
@@ -132,6 +143,11 @@ def shift_hsv(image: chex.Array, key: chex.PRNGKey, *, largest: int) -> jax.Arra
         return _from_hue(hue + turn, value * jnp.clip(saturation, 0.0, 1.0), value)
 
     return jax.vmap(one)(image, keys)
+
+
+def grey(image: chex.Array) -> jax.Array:
+    """Luma of ITU-R 601: [..., 3] RGB -> [..., 1], in the range of the image."""
+    return jnp.sum(image * _like(image, _GREY), axis=-1, keepdims=True)
 
 
 def turn_hue(image: chex.Array, turn: chex.Numeric) -> jax.Array:
@@ -175,12 +191,8 @@ def _like(image: jax.Array, values: tuple[float, ...]) -> jax.Array:
     return jnp.asarray(values, jnp.float32).reshape((1,) * (image.ndim - 1) + (3,))
 
 
-def _grey(image: jax.Array) -> jax.Array:
-    return jnp.sum(image * _like(image, _GREY), axis=-1, keepdims=True)
-
-
 def _mean_grey(image: jax.Array, mask: jax.Array) -> jax.Array:
-    return jnp.sum(_grey(image) * mask, keepdims=True) / jnp.maximum(jnp.sum(mask), 1)
+    return jnp.sum(grey(image) * mask, keepdims=True) / jnp.maximum(jnp.sum(mask), 1)
 
 
 def _blend(image: jax.Array, other: jax.Array, factor: jax.Array) -> jax.Array:

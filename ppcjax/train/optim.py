@@ -5,18 +5,37 @@ patterns are regular expressions searched in it.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import optax
 
+from ppcjax.train import schedules
 from ppcjax.types import UserError
 
 
-def make(*, name: str = "sgd", steps: int, **settings) -> optax.GradientTransformation:
-    """Optimizer `name` of `OPTIMIZERS` for a run of `steps` updates."""
+def make(
+    *,
+    name: str = "sgd",
+    steps: int,
+    batch_rule: str = "none",
+    batch_size: int = 0,
+    base_batch: int = 256,
+    **settings,
+) -> optax.GradientTransformation:
+    """Optimizer `name` of `OPTIMIZERS` for a run of `steps` updates.
+
+    The rate `lr` is that of `base_batch` images, carried over to `batch_size` of them
+    by `batch_rule`, see `schedules.for_batch`; other settings are the optimizer's.
+    """
+    if "lr" in settings:
+        settings["lr"] = schedules.for_batch(
+            settings["lr"],
+            batch_size=batch_size,
+            base_batch=base_batch,
+            rule=batch_rule,
+        )
     if name not in OPTIMIZERS:
         raise UserError(
             f"config.optim.name={name!r} is unknown; known: {', '.join(OPTIMIZERS)}"
@@ -32,9 +51,10 @@ def sgd(
     lr: float,
     momentum: float,
     weight_decay: float,
-    power: float,
     steps: int,
+    power: float | None = None,
     drops: Sequence[int] = (),
+    schedule: Mapping[str, Any] | None = None,
     lr_mults: Sequence[tuple[str, float]] = (),
     no_decay: Sequence[str] = (),
     frozen: Sequence[str] = (),
@@ -43,16 +63,17 @@ def sgd(
 
         g_t = gradient + weight_decay * p
         v_t = momentum * v_{t-1} + g_t        (v_0 = g_0)
-        p  -= lr_mult(path) * lr_t * v_t      (lr_t: see `poly`)
+        p  -= lr_mult(path) * lr_t * v_t
 
     Args:
-        lr: rate of the first update.
+        lr: highest rate; that of the first update with `power`.
         momentum: in [0, 1). The published CAM networks (SEAM, PPC, EPS) were trained
             with 5e-4: their code hands the decay to SGD's momentum.
         weight_decay: of all parameters but those of `no_decay`.
-        power: exponent of the schedule.
-        steps: T of the schedule.
-        drops: updates from which on the rate is a tenth of what it was.
+        steps: updates of the run.
+        power: exponent of the schedule `schedules.poly`.
+        drops: updates from which on its rate is a tenth of what it was.
+        schedule: another one instead, see `schedules.make`.
         lr_mults: (pattern, multiplier); the first that matches, else 1.
         no_decay: patterns of parameters without decay.
         frozen: patterns of parameters that never change: no update, no decay and no
@@ -63,7 +84,7 @@ def sgd(
             optax.add_decayed_weights(weight_decay, mask=_mask(no_decay, hit=False)),
             optax.trace(momentum),
         ],
-        poly(lr, power=power, steps=steps, drops=drops),
+        schedules.make(lr, steps=steps, power=power, drops=drops, schedule=schedule),
         lr_mults=lr_mults,
         no_decay=no_decay,
         frozen=frozen,
@@ -74,8 +95,9 @@ def adamw(
     *,
     lr: float,
     weight_decay: float,
-    power: float,
     steps: int,
+    power: float | None = None,
+    schedule: Mapping[str, Any] | None = None,
     beta1: float = 0.9,
     beta2: float = 0.999,
     lr_mults: Sequence[tuple[str, float]] = (),
@@ -88,31 +110,74 @@ def adamw(
             optax.scale_by_adam(beta1, beta2),
             optax.add_decayed_weights(weight_decay, mask=_mask(no_decay, hit=False)),
         ],
-        poly(lr, power=power, steps=steps),
+        schedules.make(lr, steps=steps, power=power, schedule=schedule),
         lr_mults=lr_mults,
         no_decay=no_decay,
         frozen=frozen,
     )
 
 
-OPTIMIZERS = {"sgd": sgd, "adamw": adamw}
+def lars(
+    *,
+    lr: float,
+    weight_decay: float,
+    steps: int,
+    momentum: float = 0.9,
+    trust: float = 1e-3,
+    power: float | None = None,
+    schedule: Mapping[str, Any] | None = None,
+    lr_mults: Sequence[tuple[str, float]] = (),
+    no_decay: Sequence[str] = (),
+    frozen: Sequence[str] = (),
+) -> optax.GradientTransformation:
+    """SGD whose steps are a share of each array's norm, for large batches.
 
+        g_t = gradient + weight_decay * p
+        g_t = trust * |p| / (|g_t| + 1e-8) * g_t      (where neither norm is 0)
+        v_t = momentum * v_{t-1} + g_t
+        p  -= lr_mult(path) * lr_t * v_t
 
-def poly(
-    lr: float, *, power: float, steps: int, drops: Sequence[int] = ()
-) -> optax.Schedule:
-    """Rate of update t = 0, 1, ...: lr * (1 - min(t, T - 1) / T)^power with T = steps.
+    Arrays of one axis (biases, scales) skip the first two lines. The rate comes after
+    the momentum, unlike in `optax.lars`, which differs as soon as the rate changes.
 
-    It is divided by 10 for each of `drops` that t has reached. Past the last planned
-    update it stays what it was, as in the release, whose helper leaves it alone then.
+    Args:
+        lr: as of `sgd`, like all that is not named here.
+        weight_decay: of arrays of more than one axis, within the norm.
+        steps: updates of the run.
+        momentum: in [0, 1).
+        trust: largest step, relative to the array, at rate 1 and without momentum.
+        power: of `schedules.poly`.
+        schedule: another schedule instead.
+        lr_mults: (pattern, multiplier).
+        no_decay: patterns of further parameters without decay.
+        frozen: patterns of parameters that never change.
+
+    Source: You et al. 2017, in the form of the released training program of PixPro.
     """
 
-    def rate(count):
-        fraction = jnp.minimum(count, steps - 1) / steps
-        tenths = sum((count >= drop for drop in drops), start=0)
-        return lr * (1.0 - fraction) ** power * 0.1**tenths
+    def decays(tree):
+        named = _mask(no_decay, hit=False)(tree)
+        return jax.tree.map(lambda leaf, decay: leaf.ndim > 1 and decay, tree, named)
 
-    return rate
+    def has_axes(tree):
+        return jax.tree.map(lambda leaf: leaf.ndim > 1, tree)
+
+    return _by_path(
+        [
+            optax.add_decayed_weights(weight_decay, mask=decays),
+            optax.masked(
+                optax.scale_by_trust_ratio(trust_coefficient=trust, eps=1e-8), has_axes
+            ),
+            optax.trace(momentum),
+        ],
+        schedules.make(lr, steps=steps, power=power, schedule=schedule),
+        lr_mults=lr_mults,
+        no_decay=no_decay,
+        frozen=frozen,
+    )
+
+
+OPTIMIZERS = {"sgd": sgd, "adamw": adamw, "lars": lars}
 
 
 def _by_path(

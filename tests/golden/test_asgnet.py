@@ -18,7 +18,7 @@ from ppcjax.nn.enrichment import FeatureEnrichment, PyramidDecoder
 from ppcjax.nn.resnet import ResNet
 from ppcjax.ops import seeds as seed_ops
 from ppcjax.ops.resize import resize
-from ppcjax.train import optim
+from ppcjax.train import schedules
 from ppcjax.weights.names import resnet_torch
 from tests.golden.arrays import assert_close, load, paths, recipe_weights
 
@@ -235,7 +235,7 @@ def test_learning_rates():
     golden = load("asgnet_optim")
     steps = int(golden["max_iter"])
     config = asgnet_voc.get_config().optim
-    rate = optim.poly(config.lr, power=config.power, steps=steps)
+    rate = schedules.poly(config.lr, power=config.power, steps=steps)
     # The release counts updates from 1, so that the last one has rate 0.
     for t in range(1, steps):
         np.testing.assert_allclose(rate(t), golden["lrs_f64"][t - 1], rtol=1e-5)

@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from ppcjax.train import optim
+from ppcjax.train import optim, schedules
 from ppcjax.types import UserError
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "ppc_polysgd.npz"
@@ -55,7 +55,7 @@ def test_sgd_reproduces_the_release():
 
 def test_poly_follows_the_recorded_rates_and_stays_at_the_last():
     golden = np.load(GOLDEN)
-    rate = optim.poly(float(golden["lr"]), power=0.9, steps=int(golden["max_step"]))
+    rate = schedules.poly(float(golden["lr"]), power=0.9, steps=int(golden["max_step"]))
     recorded = golden["lrs"][:, 0]
     got = [rate(t) for t in range(len(recorded))]
     np.testing.assert_allclose(got, recorded, rtol=1e-5)
@@ -94,7 +94,7 @@ def test_unmatched_pattern_and_unknown_settings_are_user_errors():
     settings = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.0, "power": 0.9}
     with pytest.raises(UserError, match=r"lr_mults: 'claassifier' matches no param"):
         optim.make(steps=1, lr_mults=(("claassifier", 10.0),), **settings).init(params)
-    with pytest.raises(UserError, match="config.optim.name='lars'"):
-        optim.make(name="lars", steps=1, lr=0.1)
+    with pytest.raises(UserError, match="config.optim.name='lion'"):
+        optim.make(name="lion", steps=1, lr=0.1)
     with pytest.raises(UserError, match="adamw.*momentum"):
         optim.make(name="adamw", steps=1, **settings)

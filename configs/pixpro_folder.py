@@ -1,0 +1,54 @@
+"""PixPro on your own photos: any folder of images, at any depth, without labels.
+
+With a weak machine give it a smaller crop and batch; with a strong one
+configs/pixpro_imagenet.py and --config.data.source=photos.
+
+Run: python train.py --config configs/pixpro_folder.py --config.data.root=PHOTOS
+"""
+
+from configs import base, pixpro
+
+
+def get_config(variant=""):
+    c = base.get_config()
+    c.name = "pixpro_folder"
+    c.steps = 5_000
+    c.method = dict(
+        name="pixpro",
+        backbone="resnet18",
+        backbone_settings=dict(output_stride=16),
+        endpoint="stage4",
+        projector=(1024, 128),
+        loss="pixpro",
+        pixel_weight=1.0,
+        threshold=0.7,  # diagonals of a cell
+        power=2.0,
+        transform_layers=1,
+        instance_weight=0.0,
+        instance="byol",
+        momentum=0.99,
+        momentum_steps=c.get_oneway_ref("steps"),
+        dtype="float32",
+    )
+    c.data = dict(
+        source="photos",
+        root="",  # the folder of photos
+        batch_size=64,
+        crop=128,  # pixels
+        scale=(0.2, 1.0),  # share of the photo's area
+        ratio=(3 / 4, 4 / 3),
+        val_share=0.0,  # of the photos
+        train_split="all",
+        val_split="",
+        eval_split="all",
+        on_bad_image="skip",
+        workers=0,
+    )
+    # Small batches: see docs/methods.md for LARS with the square-root rule.
+    c.optim = dict(
+        name="adamw",
+        lr=1e-3,
+        weight_decay=1e-4,
+        schedule=dict(name="warmup_cosine", warmup=250, start=0.01, end=1e-6),
+    )
+    return pixpro.vary(c, variant)

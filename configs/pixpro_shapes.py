@@ -1,0 +1,50 @@
+"""PixPro on the embedded `shapes`, from scratch, in minutes on a laptop.
+
+Run: python train.py --config configs/pixpro_shapes.py[:VARIANT]    (configs/pixpro.py)
+"""
+
+from configs import base, pixpro
+
+
+def get_config(variant=""):
+    c = base.get_config()
+    c.name = "pixpro_shapes"
+    c.steps = 1200
+    c.checkpoint_every = 400
+    c.method = dict(
+        name="pixpro",
+        backbone="small_resnet",
+        backbone_settings=dict(width=16),
+        endpoint="embedding",
+        projector=(256, 64),
+        loss="pixpro",
+        pixel_weight=1.0,
+        threshold=0.7,  # diagonals of a cell
+        power=2.0,
+        transform_layers=1,
+        instance_weight=0.0,
+        instance="byol",
+        momentum=0.99,
+        momentum_steps=c.get_oneway_ref("steps"),
+        dtype="float32",
+    )
+    c.data = dict(
+        source="shapes",
+        size=96,
+        batch_size=32,
+        crop=64,  # pixels
+        scale=(0.2, 1.0),  # share of the photo's area
+        ratio=(3 / 4, 4 / 3),
+        train_split="train",
+        val_split="",
+        eval_split="test",
+        on_bad_image="stop",
+        workers=0,
+    )
+    c.optim = dict(
+        name="adamw",
+        lr=2e-3,
+        weight_decay=1e-4,
+        schedule=dict(name="warmup_cosine", warmup=100, start=0.01, end=1e-6),
+    )
+    return pixpro.vary(c, variant)

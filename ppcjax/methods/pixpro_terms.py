@@ -1,0 +1,188 @@
+"""PixPro's networks in one training step, its terms, and signs of collapse.
+
+Xie et al., CVPR 2021, in the form of the released program.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+import optax
+
+from ppcjax.nn.pixpro_net import TARGET_PARTS, Maps, PixProNet
+from ppcjax.ops.masks import l2_normalize
+from ppcjax.ops.pixel_pairs import Pairs
+
+
+def cosine_momentum(step: chex.Numeric, *, start: float, steps: int) -> jax.Array:
+    """Weight of the old target at update k, [] float32.
+
+        m_k = 1 - (1 - start) (cos(pi k / steps) + 1) / 2
+
+    From `start` it rises to 1, which it reaches at k = `steps` and keeps.
+    """
+    share = jnp.minimum(step, steps) / steps
+    return 1.0 - (1.0 - start) * (jnp.cos(jnp.pi * share) + 1.0) / 2.0
+
+
+def moving_average(target: Any, online: Any, momentum: chex.Numeric) -> Any:
+    """Trees t and o -> momentum * t + (1 - momentum) * o."""
+    return jax.tree.map(
+        lambda t, o: momentum * t + (1.0 - momentum) * o, target, online
+    )
+
+
+def target_parts(tree: dict[str, Any]) -> dict[str, Any]:
+    """The part of the online network's variables that the target network has too."""
+    return {name: tree[name] for name in TARGET_PARTS if name in tree}
+
+
+def both_networks(
+    net: PixProNet,
+    params: Any,
+    model_state: dict[str, Any],
+    views: tuple[chex.Array, chex.Array],
+    momentum: chex.Numeric,
+) -> tuple[list[Maps], list[Maps], dict[str, Any]]:
+    """Online and target network on both views, in the order of the released program.
+
+    Each view passes on its own, with its own batch statistics, first through the online
+    network; then the target moves towards the online parameters as they are before this
+    step's update; then the views pass through it, in training mode too. Stored
+    statistics of both networks thus move twice, and are each network's own.
+
+    Args:
+        net: the module of both.
+        params: of the online network.
+        model_state: "batch_stats" of the online network, "target" and "target_stats".
+        views: two batches [B, H, W, 3], normalised.
+        momentum: weight of the old target.
+
+    Returns:
+        The maps of both views of the online network; likewise of the target, without
+        gradient; the next model_state.
+    """
+    stats = {"batch_stats": model_state["batch_stats"]}
+    online, keys = [], []
+    for view in views:
+        maps, stats = net.apply(
+            {"params": params, **stats}, view, train=True, mutable=["batch_stats"]
+        )
+        online.append(maps)
+    target = moving_average(
+        model_state["target"], target_parts(jax.lax.stop_gradient(params)), momentum
+    )
+    target_stats = {"batch_stats": model_state["target_stats"]}
+    for view in views:
+        maps, target_stats = net.apply(
+            {"params": target, **target_stats},
+            view,
+            train=True,
+            mutable=["batch_stats"],
+            method="target",
+        )
+        keys.append(jax.lax.stop_gradient(maps))
+    model_state = {
+        "batch_stats": stats["batch_stats"],
+        "target": target,
+        "target_stats": target_stats["batch_stats"],
+    }
+    return online, keys, model_state
+
+
+def both_directions(
+    compare: Callable[..., Pairs],
+    queries: list[jax.Array],
+    keys: list[jax.Array],
+    box: chex.Array,
+) -> tuple[jax.Array, jax.Array]:
+    """Loss of view 1 against the target's view 2 plus that of 2 against 1.
+
+    Args:
+        compare: (queries, keys, query_box, key_box) -> Pairs.
+        queries: of views 1 and 2, [B, h, w, D] of unit norm.
+        keys: of views 1 and 2, likewise.
+        box: [B, 2, 4] of the views.
+
+    Returns:
+        [] their sum, and [B] pairs of each image (the same in both directions).
+    """
+    first, second = box[:, 0], box[:, 1]
+    there = compare(queries[0], keys[1], first, second)
+    back = compare(queries[1], keys[0], second, first)
+    return there.loss + back.loss, there.count
+
+
+def pooled(x: chex.Array) -> jax.Array:
+    """Mean over the cells of [B, h, w, D], to unit norm: [B, D]."""
+    return l2_normalize(jnp.mean(x.astype(jnp.float32), axis=(1, 2)))
+
+
+def byol_loss(queries: list[jax.Array], keys: list[jax.Array]) -> jax.Array:
+    """-2 mean_n z1 . z2' - 2 mean_n z2 . z1' of unit vectors [B, D]; in [-4, 4]."""
+    cosines = [
+        jnp.mean(jnp.sum(query * key, axis=-1))
+        for query, key in zip(queries, keys[::-1], strict=True)
+    ]
+    return -2.0 * sum(cosines)
+
+
+def contrast_loss(
+    queries: list[jax.Array], keys: list[jax.Array], *, temperature: float
+) -> jax.Array:
+    """Each image's other view against both views of all other images.
+
+        L_n = -log( e^{z_n . k_n / t} / (e^{z_n . k_n / t} + S_n) )
+        S_n = sum_{m != n} sum_v e^{z_n . k_mv / t}
+
+    where k_n is the target's other view of image n and k_mv its view v of image m.
+
+    Args:
+        queries: of views 1 and 2, [B, D] of unit norm.
+        keys: of views 1 and 2, likewise, from the target network.
+        temperature: t > 0.
+
+    Returns:
+        [] nats per view.
+    """
+    batch = len(queries[0])
+    own = jnp.eye(batch, dtype=bool)
+    nats = []
+    for view, query in enumerate(queries):
+        other = jnp.matmul(query, keys[1 - view].T, precision=_HIGHEST) / temperature
+        same = jnp.matmul(query, keys[view].T, precision=_HIGHEST) / temperature
+        # Its own key of the same view is neither a positive nor a negative.
+        logits = jnp.concatenate([other, jnp.where(own, -jnp.inf, same)], axis=1)
+        nats.append(
+            optax.softmax_cross_entropy_with_integer_labels(logits, jnp.arange(batch))
+        )
+    return jnp.mean(jnp.stack(nats))
+
+
+_HIGHEST = jax.lax.Precision.HIGHEST
+
+
+def collapse_monitors(keys: chex.Array) -> dict[str, jax.Array]:
+    """Signs of a network that says the same of everything.
+
+    Args:
+        keys: [B, h, w, D] of unit norm.
+
+    Returns:
+        "stat/channel_std", mean over channels of the deviation over images and cells:
+        about 1 / sqrt(D) in health, 0 if collapsed; "stat/cosine_between", mean cosine
+        of cells of two different images (0 if there is only one), and
+        "stat/cosine_within", of two cells of one image: 1 if collapsed.
+    """
+    keys = jax.lax.stop_gradient(keys)
+    batch = keys.shape[0]
+    centre = jnp.mean(keys, axis=(1, 2))  # [B, D]
+    within = jnp.sum(centre**2, axis=-1)  # [B]
+    every = jnp.sum(jnp.sum(centre, axis=0) ** 2) - jnp.sum(within)
+    return {
+        "stat/channel_std": jnp.mean(jnp.std(keys, axis=(0, 1, 2))),
+        "stat/cosine_between": every / max(batch * (batch - 1), 1),
+        "stat/cosine_within": jnp.mean(within),
+    }
