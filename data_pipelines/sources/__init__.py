@@ -4,6 +4,7 @@ from typing import Any
 
 from data_pipelines import settings
 from data_pipelines.sources.base import Record, Source, replace_masks
+from data_pipelines.sources.cityscapes import cityscapes
 from data_pipelines.sources.embedded import shapes
 from data_pipelines.sources.folder import folder
 from data_pipelines.sources.voc import voc
@@ -11,7 +12,7 @@ from ppcjax.types import UserError
 
 __all__ = ["SOURCES", "Record", "Source", "make_source"]
 
-SOURCES = {"folder": folder, "shapes": shapes, "voc": voc}
+SOURCES = {"cityscapes": cityscapes, "folder": folder, "shapes": shapes, "voc": voc}
 
 
 def make_source(
@@ -40,10 +41,12 @@ def make_source(
     name = settings.one_of("source", fields.pop("source", None), tuple(SOURCES))
     folders = {use: fields.pop(use, "") for use in ("masks", "eval_masks")}
     masks = "eval_masks" if evaluation else "masks"
-    void = tuple(fields.get("void", ()))
+    # Replacing masks hold class ids; void ids of other numbers are none of theirs.
+    void = () if fields.get("label_ids") else tuple(fields.get("void", ()))
     chosen = {k: v for k, v in fields.items() if k not in settings.STREAM_AND_SPLITS}
     if classes and name == "folder":
-        chosen["classes"] = tuple(classes[1:])
+        has_background = fields.get("background", True)
+        chosen["classes"] = tuple(classes[1:] if has_background else classes)
     source = settings.call(SOURCES[name], chosen, where=f"source {name}", split=split)
     if classes and tuple(classes) != source.classes:
         raise UserError(

@@ -1,6 +1,7 @@
 """The segmenter of ContrastiveSeg: a backbone, a head, and a projection beside it.
 
-Wang et al., "Exploring Cross-Image Pixel Contrast for Semantic Segmentation", ICCV 2021.
+Wang et al., "Exploring Cross-Image Pixel Contrast for Semantic Segmentation", ICCV
+2021.
 """
 
 from collections.abc import Mapping

@@ -101,7 +101,12 @@ def test_loss_and_gradients(recorded):
     names = golden.text("gradnorm_names")
     norms = np.array([norms[n] for n in names])
     expected_norms = golden[f"gradnorm_{mode}"]
-    print(mode, loss, golden[f"loss_{mode}"], cosine,
-          np.abs(norms - expected_norms).max() / expected_norms.max(),
-          np.abs(g_x - expected).max() / np.abs(expected).max())
+    print(
+        mode,
+        loss,
+        golden[f"loss_{mode}"],
+        cosine,
+        np.abs(norms - expected_norms).max() / expected_norms.max(),
+        np.abs(g_x - expected).max() / np.abs(expected).max(),
+    )
     assert cosine > 0.99
