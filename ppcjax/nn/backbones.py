@@ -32,7 +32,7 @@ BACKBONES: dict[str, Backbone] = {
     "vgg16": Backbone(VGG16, IMAGENET_MEAN, IMAGENET_STD),
     **{
         f"hrnet_w{width}": Backbone(
-            functools.partial(HRNet, width), IMAGENET_MEAN, IMAGENET_STD
+            functools.partial(HRNet, width=width), IMAGENET_MEAN, IMAGENET_STD
         )
         for width in (18, 48)
     },

@@ -110,31 +110,6 @@ def hrnet_openseg(path: str) -> str:
     return f"{name}.{_TORCH_LEAVES[leaf]}"
 
 
-_CONTRAST_LAYERS = {
-    "head/hidden/conv": "cls_head.0",
-    "head/hidden/bn": "cls_head.1.0",
-    "head/classifier": "cls_head.3",
-    "projection/conv1": "proj_head.proj.0",
-    "projection/bn1": "proj_head.proj.1.0",
-    "projection/conv2": "proj_head.proj.2",
-}
-
-
-def contrast_hrnet(path: str) -> str:
-    """Name in the released checkpoints of ContrastiveSeg's HRNet, heads included.
-
-    backbone/conv1/conv/kernel -> backbone.conv1.weight
-    projection/conv2/conv/kernel -> proj_head.proj.2.weight
-    """
-    part, _, rest = path.partition("/")
-    if part == "backbone":
-        return f"backbone.{hrnet_openseg(rest)}"
-    *layer, leaf = path.split("/")
-    name = "/".join(layer)
-    name = name if name in _CONTRAST_LAYERS else name.removesuffix("/conv")
-    return f"{_CONTRAST_LAYERS[name]}.{_TORCH_LEAVES[leaf]}"
-
-
 # Where torchvision keeps the convolutions of each group of VGG-16.
 _VGG16_FIRST = {1: 0, 2: 5, 3: 10, 4: 17, 5: 24}
 

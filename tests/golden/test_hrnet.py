@@ -7,10 +7,35 @@ import numpy as np
 import pytest
 
 from ppcjax.nn import contrast_net
-from ppcjax.weights.names import contrast_hrnet
+from ppcjax.weights.names import hrnet_openseg
 from tests.golden.arrays import assert_close, load, paths, recipe_weights
 
 NET = contrast_net.make(19, head_settings={"dropout": 0.0}).net
+
+LEAVES = {"kernel": "weight", "scale": "weight", "bias": "bias"} | {
+    "mean": "running_mean",
+    "var": "running_var",
+}
+LAYERS = {
+    "head/hidden/conv": "cls_head.0",
+    "head/hidden/bn": "cls_head.1.0",
+    "head/classifier": "cls_head.3",
+    "projection/conv1": "proj_head.proj.0",
+    "projection/bn1": "proj_head.proj.1.0",
+    "projection/conv2": "proj_head.proj.2",
+}
+
+
+def contrast_hrnet(path):
+    """Name in the released checkpoints of ContrastiveSeg's HRNet, heads included."""
+    part, _, rest = path.partition("/")
+    if part == "backbone":
+        return f"backbone.{hrnet_openseg(rest)}"
+    *layer, leaf = path.split("/")
+    name = "/".join(layer)
+    name = name if name in LAYERS else name.removesuffix("/conv")
+    return f"{LAYERS[name]}.{LEAVES[leaf]}"
+
 
 pytestmark = pytest.mark.slow
 
@@ -91,7 +116,7 @@ def test_outputs(recorded):
 
 def test_loss_and_gradients(recorded):
     mode, golden, _, _, ((loss, _), (grads, g_x)) = recorded
-    np.testing.assert_allclose(loss, golden[f"loss_{mode}"], rtol=1e-3)
+    np.testing.assert_allclose(loss, golden[f"loss_{mode}"], rtol=1e-4)
     g_x, expected = np.asarray(g_x), golden.map(f"g_x_{mode}")
     cosine = np.vdot(g_x, expected) / np.linalg.norm(g_x) / np.linalg.norm(expected)
     norms = {
@@ -100,13 +125,7 @@ def test_loss_and_gradients(recorded):
     }
     names = golden.text("gradnorm_names")
     norms = np.array([norms[n] for n in names])
-    expected_norms = golden[f"gradnorm_{mode}"]
-    print(
-        mode,
-        loss,
-        golden[f"loss_{mode}"],
-        cosine,
-        np.abs(norms - expected_norms).max() / expected_norms.max(),
-        np.abs(g_x - expected).max() / np.abs(expected).max(),
-    )
-    assert cosine > 0.99
+    # Rounding moves pre-activations across zero: single entries of the image's gradient
+    # differ by 3 % of the largest, its direction and all norms do not.
+    assert cosine > (0.9999 if mode == "eval" else 0.9995)
+    assert_close(norms, golden[f"gradnorm_{mode}"], 1e-3 if mode == "eval" else 1e-2)
