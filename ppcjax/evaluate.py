@@ -127,7 +127,10 @@ def load_run(path: str | Path, *, threshold: float | None = None) -> Run:
     config, classes = restored.meta["config"], tuple(restored.meta["classes"])
     metric, predictor = _keyword_only(make_metric), _keyword_only(tta.predict)
     method = methods.make(config["method"], len(classes))
-    kind = tta.output_kind(method, restored.params, restored.model_state)
+    params, model_state = methods.for_prediction(
+        config["method"]["name"], restored.params, restored.model_state
+    )
+    kind = tta.output_kind(method, params, model_state)
     walk = set()
     if kind == "affinity":
         predictor, walk = _keyword_only(walk_predictions), set(WalkSettings._fields)
@@ -142,7 +145,7 @@ def load_run(path: str | Path, *, threshold: float | None = None) -> Run:
         config=config,
         classes=classes,
         step=restored.step,
-        predictor=(method, restored.params, restored.model_state),
+        predictor=(method, params, model_state),
         kind=kind,
         threshold=settings.get("threshold", usual) if threshold is None else threshold,
         gallery=settings.get("gallery", 24),

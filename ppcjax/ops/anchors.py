@@ -1,8 +1,8 @@
 """Choosing the pixels that a contrast starts from, with static shapes.
 
-Wang et al., "Exploring Cross-Image Pixel Contrast for Semantic Segmentation", ICCV 2021,
-section 3.2 (segmentation-aware hard anchors), as released. A pair is an image and a
-class that it shows; every pair that takes part gives as many anchors as any other.
+Wang et al., "Exploring Cross-Image Pixel Contrast for Semantic Segmentation", ICCV
+2021, section 3.2 (segmentation-aware hard anchors), as released. A pair is an image and
+a class that it shows; every pair that takes part gives as many anchors as any other.
 """
 
 from typing import NamedTuple
@@ -94,8 +94,9 @@ def select(
     chex.assert_equal_shape([labels, wrong, draws.cells[0]])
     images, num_classes = draws.pairs.shape
     slot = jnp.where(labels == IGNORE, num_classes, labels)
+    wrong = wrong & (labels != IGNORE)
     sizes = _count(slot, num_classes)  # [B, C]
-    hard = _count(jnp.where(wrong, slot, num_classes), num_classes)
+    hard = _count(jnp.where(wrong, slot, num_classes), num_classes)  # [B, C]
     kept = sizes > max_views
     dropped = jnp.sum((sizes > 0) & ~kept)
     kept = _at_most(kept, draws.pairs, max_anchors)
@@ -148,7 +149,7 @@ def _order(slot, wrong, draws, sizes, hard, views, rule):
     # The chosen hard cells first, then all others of the class, hard or not.
     place = jax.vmap(lambda o: jnp.zeros_like(o).at[o].set(jnp.arange(o.size)))(order)
     start = jnp.cumsum(sizes, axis=1) - sizes
-    padded = jnp.pad(start, ((0, 0), (0, 1)))  # cells of no class are never wrong
+    padded = jnp.pad(start, ((0, 0), (0, 1)))
     rank = place - jnp.take_along_axis(padded, slot, axis=1)
     chosen = wrong & (rank < half)
     return sort_by_class(slot, ~chosen, draws[1]), nothing, nothing

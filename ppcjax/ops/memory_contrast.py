@@ -57,7 +57,7 @@ def negative_logsumexp(
     key: chex.PRNGKey | None = None,
     block: int = 4096,
 ) -> jax.Array:
-    """log sum_k exp(x_i.q_k / t) over the slots of other classes.
+    """Log sum_k exp(x_i.q_k / t) over the slots of other classes.
 
     Args:
         anchors: [S, D] float32 unit vectors.

@@ -87,7 +87,7 @@ def choose(
         mining: see `Mining`.
         most: how many are to take part.
         available: [S] int32 how many there are.
-        count: edges [S, T] -> [S, T] int32 how many slots have at least this difficulty.
+        count: edges [S, T] -> [S, T] int32 how many slots are as difficult as that.
         key: of the draws.
         columns: N.
 

@@ -142,7 +142,7 @@ def _similarity(anchors: jax.Array) -> jax.Array:
 
 
 def _logsumexp(x: jax.Array, mask: jax.Array) -> jax.Array:
-    """log sum exp of each row where `mask` holds; NONE, a constant, where nowhere."""
+    """Log sum exp of each row where `mask` holds; NONE, a constant, where nowhere."""
     some = jnp.any(mask, axis=1)
     safe = mask | ~some[:, None]  # of an empty row all, so that gradients are finite
     return jnp.where(some, jax.nn.logsumexp(x, axis=1, where=safe), NONE)
