@@ -96,7 +96,8 @@ def test_scalars_and_state(built, mode):
     if mode == "mem_official":
         assert scalars["stat/pixel_fill"] == 1  # with what, it does not ask
         np.testing.assert_array_equal(
-            carried["memory"]["pixel"]["slots"][0], before["memory"]["pixel"]["slots"][0]
+            carried["memory"]["pixel"]["slots"][0],
+            before["memory"]["pixel"]["slots"][0],
         )
     if mode == "mem_fixed":
         # Twelve images, all with class 0, push three of its pixels each.
@@ -134,7 +135,9 @@ def test_crops_of_no_class_and_of_one(built, mode):
 def test_warm_up_leaves_the_projection_alone(built, monkeypatch):
     method, params, carried, _ = built("mem_fixed", warmup_steps=2)
     monkeypatch.setattr(
-        contrastive_terms, "contrast", lambda s, embedding, *_: jnp.nan * embedding.sum()
+        contrastive_terms,
+        "contrast",
+        lambda s, embedding, *_: jnp.nan * embedding.sum(),
     )
     function = jax.jit(jax.value_and_grad(method.loss, has_aux=True))
     for i in range(2):
