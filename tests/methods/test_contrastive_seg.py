@@ -7,10 +7,10 @@ import numpy as np
 import optax
 import pytest
 
-from ppcjax import methods
+from ppcjax import evaluate, load, methods
 from ppcjax.methods import contrastive_terms
-from ppcjax.train import mesh, step
-from ppcjax.types import IGNORE, UserError
+from ppcjax.train import checkpoint, mesh, step
+from ppcjax.types import IGNORE, TrainState, UserError
 
 KEY = jax.random.key(0)
 CLASSES = 4
@@ -187,6 +187,27 @@ def test_prediction_needs_neither_projection_nor_memory(built):
     out = predict(*less, _batch())["logits"]
     assert out.shape == (4, 8, 8, CLASSES)
     np.testing.assert_array_equal(out, predict(params, carried, _batch())["logits"])
+
+
+def test_exported_run_predicts_the_same(built, tmp_path):
+    method, params, carried, _ = built("mem_fixed")
+    config = {"method": SMALL | MODES["mem_fixed"], "eval": {"scales": [1.0]}}
+    classes = ("background", "red", "green", "blue")
+    saver = checkpoint.Checkpoints(
+        tmp_path / "run", keep=1, config=config, classes=classes
+    )
+    state = TrainState(np.int32(3), params, carried, {"trace": np.zeros(9)})
+    saver.save(state, 3)
+    saver.close()
+    evaluate.export_run(tmp_path / "run", tmp_path / "small")
+    small = checkpoint.restore(tmp_path / "small")
+    assert set(small.params) == {"backbone", "head"}
+    assert set(small.model_state) == {"batch_stats"}
+    image = _batch(images=1)["image"][0]
+    one, two = (load(tmp_path / name).predict(image) for name in ("run", "small"))
+    np.testing.assert_array_equal(one.scores, two.scores)
+    with pytest.raises(UserError, match="holds a run already"):
+        evaluate.export_run(tmp_path / "run", tmp_path / "small")
 
 
 @pytest.mark.parametrize(
