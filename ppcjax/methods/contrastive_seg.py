@@ -37,6 +37,7 @@ def contrastive_seg(
     hsv_shift: int = 0,
     brightness_shift: int = 10,
     class_weights: Sequence[float] = (),
+    hard_pixels: tuple[float, int] | tuple[()] = (),
     weight: float = 0.1,
     warmup_steps: int = 0,
     temperature: float = 0.1,
@@ -81,6 +82,8 @@ def contrastive_seg(
         hsv_shift: as of `segment`; 0: none.
         brightness_shift: largest random shift of all channels, 8-bit grey levels.
         class_weights: C weights of the classes in the cross-entropy; empty: all 1.
+        hard_pixels: `threshold` and `least` of `ppcjax.losses.hard_cross_entropy`, such
+            as (0.9, 100_000); empty: all pixels count.
         weight: w. With 0 there is no projection, no memory and no contrast: the
             baseline.
         warmup_steps: steps without the contrast.
@@ -125,6 +128,11 @@ def contrastive_seg(
             f"weight={weight}, auxiliary_weight={auxiliary_weight} and warmup_steps="
             f"{warmup_steps} must be at least 0"
         )
+    if hard_pixels and not (len(hard_pixels) == 2 and 0 < hard_pixels[0] <= 1):
+        raise ValueError(
+            f"hard_pixels={hard_pixels}: give a probability in (0, 1] and a number of "
+            "pixels, or nothing"
+        )
     settings = terms.Contrast(
         mode=mode,
         num_classes=num_classes,
@@ -162,7 +170,11 @@ def contrastive_seg(
         hsv_shift=hsv_shift,
         brightness_shift=brightness_shift,
     )
-    classification = partial(segmentation.classification, class_weights=class_weights)
+    classification = partial(
+        segmentation.classification,
+        class_weights=class_weights,
+        hard=tuple(hard_pixels),
+    )
 
     def init(key, batch):
         del batch  # parameter shapes do not depend on it

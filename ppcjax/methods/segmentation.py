@@ -1,12 +1,13 @@
 """What methods that train on masks share: checks, colours, cross-entropy."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import chex
 import jax
 import jax.numpy as jnp
 
-from ppcjax.losses import cross_entropy
+from ppcjax.losses import cross_entropy, hard_cross_entropy
 from ppcjax.ops import colour
 from ppcjax.ops.masks import masked_mean
 from ppcjax.ops.resize import resize
@@ -52,7 +53,11 @@ def prepare(
 
 
 def classification(
-    logits: chex.Array, mask: chex.Array, *, class_weights: Sequence[float] = ()
+    logits: chex.Array,
+    mask: chex.Array,
+    *,
+    class_weights: Sequence[float] = (),
+    hard: tuple[float, int] | tuple[()] = (),
 ) -> tuple[jax.Array, jax.Array]:
     """Cross-entropy at the size of the mask, and the share of pixels that are right.
 
@@ -60,11 +65,15 @@ def classification(
         logits: [B, h, w, C].
         mask: [B, H, W] int32 in 0..C-1 or IGNORE.
         class_weights: C weights; empty: all 1.
+        hard: `threshold` and `least` of `hard_cross_entropy`; empty: all pixels count.
 
     Returns:
         [] nats and [] in [0, 1].
     """
     logits = resize(logits, mask.shape[1:3], align_corners=True)  # [B, H, W, C]
-    total = cross_entropy(logits, mask, class_weights=class_weights)
+    entropy = cross_entropy
+    if hard:
+        entropy = partial(hard_cross_entropy, threshold=hard[0], least=hard[1])
+    total = entropy(logits, mask, class_weights=class_weights)
     right = jnp.argmax(logits, axis=-1) == mask
     return total, masked_mean(right.astype(jnp.float32), mask != IGNORE)
