@@ -15,6 +15,7 @@ from configs import (
     asgnet_shapes,
     asgnet_voc,
     base,
+    contrastive_shapes,
     deeplab_voc,
     panet_shapes,
     panet_voc,
@@ -28,6 +29,7 @@ from ppcjax import methods
 from ppcjax.episode_protocols import EpisodeEvaluation
 from ppcjax.methods import affinity as method_affinity
 from ppcjax.methods import asgnet as method_asgnet
+from ppcjax.methods import contrastive_seg as method_contrastive
 from ppcjax.methods import panet as method_panet
 from ppcjax.methods import ppc as method_ppc
 from ppcjax.methods import segment as method_segment
@@ -43,9 +45,11 @@ NAMES = sorted(
 PPC = [name for name in NAMES if name.startswith("ppc_")]
 AFFINITY = [name for name in NAMES if name.startswith("affinity_")]
 EPISODES = [name for name in NAMES if name.startswith(("asgnet_", "panet_"))]
-SEGMENT = ["deeplab_voc", "segment_mobilenet", "segment_folder"]
+CONTRASTIVE = [name for name in NAMES if name.startswith("contrastive_")]
+SEGMENT = ["deeplab_voc", "segment_mobilenet", "segment_folder", *CONTRASTIVE]
 VARIANTS = {name: tuple(ppc.VARIANTS) for name in PPC} | {
     "deeplab_voc": ("", *deeplab_voc.VARIANTS),
+    "contrastive_shapes": tuple(contrastive_shapes.VARIANTS),
     "asgnet_shapes": tuple(asgnet_shapes.VARIANTS),
     "asgnet_voc": asgnet_voc.VARIANTS,
     "eps_voc": ("", "ppc"),
@@ -72,6 +76,7 @@ def no_drawing(monkeypatch):
     for method in (
         method_affinity,
         method_asgnet,
+        method_contrastive,
         method_panet,
         method_ppc,
         method_segment,
@@ -79,7 +84,7 @@ def no_drawing(monkeypatch):
         monkeypatch.setattr(
             method,
             "initialize",
-            lambda module, key, image, rules=(): dict(_shapes_of(module)),
+            lambda module, key, image, rules=(), **_: dict(_shapes_of(module)),
         )
 
 
