@@ -6,6 +6,7 @@ How rows become a stream is in `stream`.
 """
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 
 from data_pipelines import settings
 from data_pipelines import stream as streams
-from data_pipelines.geometry import cut_image, cut_mask, draw_window
+from data_pipelines.geometry import crop_size, cut_image, cut_mask, draw_window
 from data_pipelines.images import Photo, read_grey
 from data_pipelines.order import Draws
 from data_pipelines.sources.base import Record, Source, read_checked, read_tags
@@ -27,21 +28,25 @@ class StreamSettings:
     """The settings of training batches in config.data.
 
     batch_size: images in a global batch, over all processes.
-    crop: side of the square canvas, pixels; images may be smaller.
+    crop: side of the square canvas, or its (rows, columns), pixels; images may be
+        smaller.
     long_side: range of the longer side after resizing, pixels, both included.
     scale: instead of it, range of the factor by which images are resized.
+    aspect: range of a; columns are resized by sqrt(a) more and rows by sqrt(a) less.
+        None: the shape stays.
     on_bad_image: "stop" raises; "skip" takes the next image of the epoch's order
         and notes the reason in source.skipped.
     with_masks: whether batches hold "mask"; every image must then have one.
     saliency: folder of grey maps ID.png; where given, batches hold "saliency",
-        [B, crop, crop] uint8, cut as the image is.
+        [B, rows, columns] uint8, cut as the image is.
     workers: images prepared at a time; 0 lets tf.data choose.
     """
 
     batch_size: int
-    crop: int
+    crop: int | tuple[int, int]
     long_side: tuple[int, int] | None = None
     scale: tuple[float, float] | None = None
+    aspect: tuple[float, float] | None = None
     on_bad_image: str = "stop"
     with_masks: bool = False
     saliency: str = ""
@@ -50,7 +55,7 @@ class StreamSettings:
     def __post_init__(self):
         """Raises UserError naming the setting that is wrong."""
         settings.whole_number("batch_size", self.batch_size, least=1)
-        settings.whole_number("crop", self.crop, least=1)
+        settings.canvas("crop", self.crop)
         settings.whole_number("workers", self.workers, least=0)
         settings.one_of("on_bad_image", self.on_bad_image, ("stop", "skip"))
         if (self.long_side is None) == (self.scale is None):
@@ -64,6 +69,8 @@ class StreamSettings:
                 settings.whole_number("long_side", side, least=1)
         else:
             settings.number_range("scale", self.scale, "factor, above 0")
+        if self.aspect is not None:
+            settings.number_range("aspect", self.aspect, "aspect, above 0")
 
 
 def make_train(
@@ -112,16 +119,16 @@ def make_train(
 
 
 def _layout(stream: StreamSettings, classes: int) -> dict:
-    crop = stream.crop
+    crop = crop_size(stream.crop)
     layout = {
-        "image": ((crop, crop, 3), np.uint8),
+        "image": ((*crop, 3), np.uint8),
         "valid": ((4,), np.int32),
         "tags": ((classes,), np.float32),
     }
     if stream.with_masks:
-        layout["mask"] = ((crop, crop), np.int32)
+        layout["mask"] = (crop, np.int32)
     if stream.saliency:
-        layout["saliency"] = ((crop, crop), np.uint8)
+        layout["saliency"] = (crop, np.uint8)
     return layout
 
 
@@ -131,7 +138,11 @@ def _augment(source: Source, stream: StreamSettings, index: int, draws: Draws) -
     crop, long_side = stream.crop, stream.long_side
     record = source.record(index)
     # A factor may keep every pixel, a long side bounds what is needed of them.
-    photo = record.photo(0 if long_side is None else long_side[1])
+    least = 0 if long_side is None else long_side[1]
+    if stream.aspect is not None:
+        low, high = stream.aspect
+        least = math.ceil(least * max(1 / low, high, 1) ** 0.5)
+    photo = record.photo(least)
     window = draw_window(
         photo.height,
         photo.width,
@@ -139,6 +150,7 @@ def _augment(source: Source, stream: StreamSettings, index: int, draws: Draws) -
         crop=crop,
         long_side=long_side,
         scale=stream.scale,
+        aspect=stream.aspect,
     )
     bottom, right = window.top + window.rows, window.left + window.columns
     valid = np.array([window.top, window.left, bottom, right], np.int32)

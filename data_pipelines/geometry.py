@@ -1,11 +1,12 @@
 """Resize, flip and crop of an image together with its mask.
 
 As in the published recipes: long side drawn uniformly from a range of whole pixels, or
-a factor drawn uniformly from a range; antialiased bicubic resize (Pillow's, a = -0.5),
-flip, crop; along an axis shorter than the crop the image is pasted at a random offset.
-Only the crop's pixels are resized.
+a factor drawn uniformly from a range, and maybe an aspect; antialiased bicubic resize
+(Pillow's, a = -0.5), flip, crop; along an axis shorter than the crop the image is
+pasted at a random offset. Only the crop's pixels are resized.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -36,33 +37,51 @@ class Window(NamedTuple):
     flip: bool
 
 
+# Factors are whole multiples of 1 / _UNIT, so that every machine agrees.
+_UNIT = 1 << 20
+
+
+def crop_size(crop: int | tuple[int, int]) -> tuple[int, int]:
+    """(rows, columns) of a canvas that is given so, or by the side of a square."""
+    return (crop, crop) if isinstance(crop, int) else (crop[0], crop[1])
+
+
 def draw_window(
     height: int,
     width: int,
     draws: Draws,
     *,
-    crop: int,
+    crop: int | tuple[int, int],
     long_side: tuple[int, int] | None = None,
     scale: tuple[float, float] | None = None,
+    aspect: tuple[float, float] | None = None,
 ) -> Window:
     """Draws resize, flip and crop of an image of the given size in pixels.
 
-    Either `long_side` (pixels) or `scale` (factor of both sides) is given.
+    Either `long_side` (pixels) or `scale` (factor of both sides) is given. With
+    `aspect`, a range of a, columns are multiplied by sqrt(a) and rows divided by it.
     """
-    # The factor is a fraction of whole numbers, so that every machine agrees.
     if scale is None:
         factor, unit = draws.integer(*long_side), max(height, width)
     else:
-        unit = 1 << 20
+        unit = _UNIT
         factor = draws.integer(*(round(bound * unit) for bound in scale))
     flip = draws.integer(0, 1) == 1
-    # Halves round up.
-    new_height, new_width = (
-        max((2 * side * factor + unit) // (2 * unit), 1) for side in (height, width)
-    )
-    y, top, rows = _place(new_height, crop, draws)
-    x, left, columns = _place(new_width, crop, draws)
+    root = _UNIT
+    if aspect is not None:
+        drawn = draws.integer(*(round(bound * _UNIT) for bound in aspect))
+        root = math.isqrt(drawn * _UNIT)
+    new_height = _scaled(height, factor * _UNIT, unit * root)
+    new_width = _scaled(width, factor * root, unit * _UNIT)
+    crop_rows, crop_columns = crop_size(crop)
+    y, top, rows = _place(new_height, crop_rows, draws)
+    x, left, columns = _place(new_width, crop_columns, draws)
     return Window(new_height, new_width, y, x, top, left, rows, columns, flip)
+
+
+def _scaled(side: int, factor: int, unit: int) -> int:
+    """Whole pixels of side * factor / unit; halves round up."""
+    return max((2 * side * factor + unit) // (2 * unit), 1)
 
 
 def _place(size: int, crop: int, draws: Draws) -> tuple[int, int, int]:
@@ -71,8 +90,10 @@ def _place(size: int, crop: int, draws: Draws) -> tuple[int, int, int]:
     return (offset, 0, crop) if size > crop else (0, offset, size)
 
 
-def cut_image(pixels: np.ndarray, window: Window, crop: int) -> np.ndarray:
-    """A window of an image [h, w, ...] on a canvas [crop, crop, ...]; else 0."""
+def cut_image(
+    pixels: np.ndarray, window: Window, crop: int | tuple[int, int]
+) -> np.ndarray:
+    """A window of an image [h, w, ...] on a canvas [*crop_size(crop), ...]; else 0."""
     height, width = pixels.shape[:2]
     scale_y, scale_x = height / window.height, width / window.width
     box = (
@@ -86,15 +107,17 @@ def cut_image(pixels: np.ndarray, window: Window, crop: int) -> np.ndarray:
             (window.columns, window.rows), Image.Resampling.BICUBIC, box
         )
     )
-    return _paste(part, window, np.zeros((crop, crop, *part.shape[2:]), np.uint8))
+    return _paste(part, window, np.zeros((*crop_size(crop), *part.shape[2:]), np.uint8))
 
 
-def cut_mask(mask: np.ndarray, window: Window, crop: int) -> np.ndarray:
-    """[crop, crop] int32 canvas with the window of an [H, W] mask; else IGNORE."""
+def cut_mask(
+    mask: np.ndarray, window: Window, crop: int | tuple[int, int]
+) -> np.ndarray:
+    """An int32 canvas with the window of an [H, W] mask; else IGNORE."""
     rows = _nearest(mask.shape[0], window.height, window.y, window.rows)
     columns = _nearest(mask.shape[1], window.width, window.x, window.columns)
     part = mask[rows[:, None], columns[None, :]]
-    return _paste(part, window, np.full((crop, crop), IGNORE, np.int32))
+    return _paste(part, window, np.full(crop_size(crop), IGNORE, np.int32))
 
 
 def _nearest(size: int, new_size: int, start: int, count: int) -> np.ndarray:

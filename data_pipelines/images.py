@@ -98,7 +98,12 @@ def _first_line(error: Exception) -> str:
 
 
 def read_mask(
-    data: Path | bytes, name: str, *, num_classes: int, void: tuple[int, ...] = ()
+    data: Path | bytes,
+    name: str,
+    *,
+    num_classes: int,
+    void: tuple[int, ...] = (),
+    label_ids: tuple[int, ...] = (),
 ) -> np.ndarray:
     """Reads an index mask: palette indices or grey values are class ids.
 
@@ -107,6 +112,7 @@ def read_mask(
         name: what to call it in an error.
         num_classes: C, background included.
         void: ids that mean IGNORE, besides 255.
+        label_ids: the id in the file of each class in order; empty: 0..C-1.
 
     Returns:
         [H, W] int32 in 0..C-1 or IGNORE.
@@ -126,7 +132,9 @@ def read_mask(
             f"{name}: is a {mode} picture, not an index mask; save it as a palette or "
             "grey PNG whose values are class ids"
         )
-    return check_ids(indices, name, num_classes=num_classes, void=void)
+    return check_ids(
+        indices, name, num_classes=num_classes, void=void, label_ids=label_ids
+    )
 
 
 def read_grey(file: Path, size: tuple[int, int]) -> np.ndarray:
@@ -154,22 +162,38 @@ def read_grey(file: Path, size: tuple[int, int]) -> np.ndarray:
 
 
 def check_ids(
-    indices: np.ndarray, name: str, *, num_classes: int, void: tuple[int, ...]
+    indices: np.ndarray,
+    name: str,
+    *,
+    num_classes: int,
+    void: tuple[int, ...],
+    label_ids: tuple[int, ...] = (),
 ) -> np.ndarray:
-    """Maps void ids to IGNORE and refuses ids of no class.
+    """Maps void ids to IGNORE and the others to classes; refuses ids of no class.
 
     Args:
         indices: [H, W] integers.
         name: what to call the mask in an error.
         num_classes: C, background included.
         void: ids that mean IGNORE, besides 255.
+        label_ids: the id of each class in order; empty: 0..C-1.
+
+    Returns:
+        [H, W] int32 in 0..C-1 or IGNORE.
     """
     mask = np.where(np.isin(indices, (*void, IGNORE)), IGNORE, indices).astype(np.int32)
-    wrong = ((mask < 0) | (mask >= num_classes)) & (mask != IGNORE)
+    allowed = label_ids or range(num_classes)
+    wrong = ~np.isin(mask, (*allowed, IGNORE))
     if wrong.any():
+        known = "those of label_ids" if label_ids else f"0..{num_classes - 1}"
         raise UserError(
             f"{name}: holds class id {mask[wrong][0]}, but there are {num_classes} "
-            f"classes (0..{num_classes - 1}, {IGNORE} = void); correct the mask or the "
+            f"classes ({known}, {IGNORE} = void); correct the mask or the "
             "class list, or name the id in config.data.void"
         )
-    return mask
+    if not label_ids:
+        return mask
+    table = np.full(max(*label_ids, IGNORE) + 1, IGNORE, np.int32)
+    table[list(label_ids)] = np.arange(num_classes)
+    table[IGNORE] = IGNORE
+    return table[mask]

@@ -9,7 +9,7 @@ from ppcjax.types import UserError
 # Fields of config.data that belong to the streams, and names of splits, which callers
 # pass on themselves; all others belong to the source.
 STREAM = (
-    *("batch_size", "crop", "long_side", "scale"),
+    *("batch_size", "crop", "long_side", "scale", "aspect"),
     *("on_bad_image", "with_masks", "saliency", "workers"),
 )
 EPISODES = (
@@ -68,6 +68,18 @@ def whole_number(name: str, value: Any, *, least: int) -> int:
             f"config.data.{name} is {value!r}; give a whole number of at least {least}"
         )
     return value
+
+
+def canvas(name: str, value: Any) -> None:
+    """Checks a side of a square or (rows, columns); raises UserError naming it."""
+    sides = value if isinstance(value, list | tuple) else (value, value)
+    if len(sides) != 2:
+        raise UserError(
+            f"config.data.{name} is {value!r}; give one side in pixels, or rows and "
+            "columns"
+        )
+    for side in sides:
+        whole_number(name, side, least=1)
 
 
 def number_range(name: str, value: Any, what: str) -> tuple:

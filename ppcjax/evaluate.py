@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ppcjax import methods, tta
 from ppcjax.metrics import SWEEP, add_counts, mean_iou_sweep
 from ppcjax.progress import show_progress
 from ppcjax.refine.walk import WalkSettings, walk_predictions
 from ppcjax.train import checkpoint
-from ppcjax.types import Method, Metric, UserError
+from ppcjax.types import Method, Metric, TrainState, UserError
 
 
 class Evaluation(NamedTuple):
@@ -127,7 +129,10 @@ def load_run(path: str | Path, *, threshold: float | None = None) -> Run:
     config, classes = restored.meta["config"], tuple(restored.meta["classes"])
     metric, predictor = _keyword_only(make_metric), _keyword_only(tta.predict)
     method = methods.make(config["method"], len(classes))
-    kind = tta.output_kind(method, restored.params, restored.model_state)
+    params, model_state = methods.for_prediction(
+        config["method"]["name"], restored.params, restored.model_state
+    )
+    kind = tta.output_kind(method, params, model_state)
     walk = set()
     if kind == "affinity":
         predictor, walk = _keyword_only(walk_predictions), set(WalkSettings._fields)
@@ -142,7 +147,7 @@ def load_run(path: str | Path, *, threshold: float | None = None) -> Run:
         config=config,
         classes=classes,
         step=restored.step,
-        predictor=(method, restored.params, restored.model_state),
+        predictor=(method, params, model_state),
         kind=kind,
         threshold=settings.get("threshold", usual) if threshold is None else threshold,
         gallery=settings.get("gallery", 24),
@@ -150,6 +155,30 @@ def load_run(path: str | Path, *, threshold: float | None = None) -> Run:
         tta={name: settings[name] for name in predictor & set(settings)},
         walk={name: settings[name] for name in walk & set(settings)},
     )
+
+
+def export_run(path: str | Path, folder: str | Path) -> None:
+    """Writes a run that can only predict: no optimizer, projection or memory.
+
+    Args:
+        path: as of `load_run`.
+        folder: of the new run, which `load_run` reads; it must not hold one.
+
+    Raises:
+        UserError: there is no checkpoint at `path`, or there is one in `folder`.
+    """
+    if checkpoint.newest_step(folder) is not None:
+        raise UserError(f"{folder} holds a run already; give another folder")
+    restored = checkpoint.restore(path)
+    config = restored.meta["config"]
+    params, model_state = methods.for_prediction(
+        config["method"]["name"], restored.params, restored.model_state
+    )
+    classes = tuple(restored.meta["classes"])
+    saver = checkpoint.Checkpoints(folder, keep=1, config=config, classes=classes)
+    step = np.int32(restored.step)
+    saver.save(TrainState(step, params, model_state, opt_state={}), restored.step)
+    saver.close()
 
 
 def predict_run(run: Run, examples: Iterable[Any]) -> Iterator[tta.Prediction]:

@@ -20,8 +20,8 @@ _EPSILON = 1e-5
 _EXACT = jax.lax.Precision.HIGHEST
 
 
-@partial(jax.jit, static_argnames=("mid", "stride", "resizing"), donate_argnums=0)
-def add_maps(total, maps, extent, scaled, *, mid, stride, resizing):
+@partial(jax.jit, static_argnames=("mid", "resizing"), donate_argnums=0)
+def add_maps(total, maps, extent, scaled, cells, *, mid, resizing):
     """Adds the maps of one scale to the sum over scales.
 
     Args:
@@ -29,8 +29,8 @@ def add_maps(total, maps, extent, scaled, *, mid, stride, resizing):
         maps: [B, h, w, C], or [2B, h, w, C] with those of the mirrored images after.
         extent: [B, 2] true rows and columns of the images.
         scaled: [B, 2] the same after scaling.
+        cells: [B, 2] true rows and columns of the maps.
         mid: canvas of the scaled images.
-        stride: of the network.
         resizing: "aligned" corners or "half_pixel" centres to the image at once, or
             "both": the first to the scaled image, the second from there.
 
@@ -44,8 +44,8 @@ def add_maps(total, maps, extent, scaled, *, mid, stride, resizing):
         "both": _two_resizes,
     }[resizing]
     rows, columns = (
-        jax.vmap(partial(weights, out, mid[axis], maps.shape[1 + axis], stride))(
-            extent[:, axis], scaled[:, axis]
+        jax.vmap(partial(weights, out, mid[axis], maps.shape[1 + axis]))(
+            extent[:, axis], scaled[:, axis], cells[:, axis]
         )
         for axis, out in enumerate((height, width))
     )  # [B, H, h], [B, W, w]
@@ -56,7 +56,7 @@ def add_maps(total, maps, extent, scaled, *, mid, stride, resizing):
     return total + jnp.einsum("bih,bhjc->bijc", rows, wide, precision=_EXACT)
 
 
-def _two_resizes(out_size, mid_size, in_size, stride, out_extent, mid_extent):
+def _two_resizes(out_size, mid_size, in_size, out_extent, mid_extent, in_extent):
     """Matrix [out, in] of aligned corners to the middle, then half-pixel centres.
 
     One product of two small matrices: the map in between is never formed.
@@ -66,7 +66,7 @@ def _two_resizes(out_size, mid_size, in_size, stride, out_extent, mid_extent):
         in_size,
         align_corners=True,
         out_extent=mid_extent,
-        in_extent=-(-mid_extent // stride),
+        in_extent=in_extent,
     )
     to_out = bilinear_matrix(
         out_size,
@@ -79,16 +79,16 @@ def _two_resizes(out_size, mid_size, in_size, stride, out_extent, mid_extent):
 
 
 def _one_resize(
-    align_corners, out_size, mid_size, in_size, stride, out_extent, mid_extent
+    align_corners, out_size, mid_size, in_size, out_extent, mid_extent, in_extent
 ):
     """Matrix [out, in] straight to the image."""
-    del mid_size
+    del mid_size, mid_extent
     return bilinear_matrix(
         out_size,
         in_size,
         align_corners=align_corners,
         out_extent=out_extent,
-        in_extent=-(-mid_extent // stride),
+        in_extent=in_extent,
     )
 
 

@@ -25,6 +25,7 @@ import numpy as np
 from ppcjax import merge
 from ppcjax.canvases import canvas_size, groups, scaled_images, scaled_side
 from ppcjax.types import Method, UserError
+from ppcjax.windows import Windows, mean_of_windows
 
 _SIDE = 256  # of the image that tells the network's stride; no network's exceeds it
 
@@ -72,6 +73,8 @@ def predict(
     max_side: int = 1024,
     canvas_steps: int = 4,
     convention: str = "ppc",
+    window: int | tuple[int, int] | None = None,
+    window_stride: int | tuple[int, int] | None = None,
 ) -> Iterator[Prediction]:
     """Multi-scale class scores of images of any size.
 
@@ -89,7 +92,8 @@ def predict(
 
     Args:
         method: `predict` gives "scores" [B, h, w, C] and "tag_logits" [B, C], or
-            "logits" [B, h, w, C].
+            "logits" [B, h, w, C] and, unless h = ceil(H / stride), their true rows
+            and columns "extent" [B, 2].
         params: its parameters.
         model_state: its state.
         examples: each with `id`, `image` [H, W, 3] uint8 and `tags` [C] or None.
@@ -100,6 +104,9 @@ def predict(
             are scaled. Scores still have the size of the image.
         canvas_steps: canvas sizes per octave. Fewer compile less and pad more.
         convention: "ppc" or "eps", of activation maps.
+        window: side or (rows, columns) in pixels. Where given, logits at scales of at
+            least 1 are means over windows of this size, see `ppcjax.windows`.
+        window_stride: pixels from one window to the next; None: no overlap.
 
     Yields:
         One prediction per example.
@@ -110,9 +117,12 @@ def predict(
         )
     if convention not in ("ppc", "eps"):
         raise UserError(f"eval.convention={convention!r}: choose 'ppc' or 'eps'")
+    windows = Windows.of(window, window_stride)
     params, model_state = jax.device_put((params, model_state))
     canvas = partial(canvas_size, steps=canvas_steps)
     kind = output_kind(method, params, model_state)
+    if windows is not None and kind != "logits":
+        raise UserError("eval.window: only segmenters, which give logits, use windows")
     of_kind = {
         "scores": partial(_activation_maps, convention),
         "logits": _class_probabilities,
@@ -126,8 +136,9 @@ def predict(
             canvas=canvas,
             scales=scales,
             flip=flip,
-            stride=_SIDE // height,
+            stride=round(_SIDE / height),
             num_classes=num_classes,
+            windows=windows,
         )
 
     # One group stays in flight, so that the host works while the device does.
@@ -173,7 +184,17 @@ def _class_probabilities(group, network, **settings):
 
 
 def _sum_of_maps(
-    group, network, maps_of, *, canvas, scales, flip, stride, num_classes, resizing
+    group,
+    network,
+    maps_of,
+    *,
+    canvas,
+    scales,
+    flip,
+    stride,
+    num_classes,
+    resizing,
+    windows,
 ):
     """Sum of all scales' maps [B, H, W, C], and true sizes [B, 2] of the images."""
     total = jnp.zeros((group.size, *group.canvas, num_classes), jnp.float32)
@@ -182,14 +203,23 @@ def _sum_of_maps(
     for scale in scales:
         sides = tuple(canvas(scaled_side(n, scale)) for n in group.network_canvas)
         images, scaled = scaled_images(group, scale, sides, flip=flip)
-        valid = np.concatenate([np.zeros_like(scaled), scaled], 1)
+        if windows is None or scale < 1:
+            valid = np.concatenate([np.zeros_like(scaled), scaled], 1)
+            prediction = network(images, valid)
+            maps = maps_of(prediction)
+            cells = prediction.get("extent", -(-scaled // stride))
+        else:
+            maps = mean_of_windows(
+                images, scaled, network, windows, stride=stride, num_classes=num_classes
+            )
+            cells = scaled
         total = merge.add_maps(
             total,
-            maps_of(network(images, valid)),
+            maps,
             extent,
             scaled[: group.size],
+            cells[: group.size],
             mid=sides,
-            stride=stride,
             resizing=resizing,
         )
     return total, extent

@@ -15,6 +15,9 @@ from configs import (
     asgnet_shapes,
     asgnet_voc,
     base,
+    contrastive_camvid,
+    contrastive_cityscapes,
+    contrastive_shapes,
     deeplab_voc,
     panet_shapes,
     panet_voc,
@@ -26,10 +29,12 @@ from data_pipelines import settings
 from data_pipelines.episode_arrays import layout
 from data_pipelines.episode_plans import Shape
 from data_pipelines.episodes import EpisodeSettings
+from data_pipelines.geometry import crop_size
 from ppcjax import methods
 from ppcjax.episode_protocols import EpisodeEvaluation
 from ppcjax.methods import affinity as method_affinity
 from ppcjax.methods import asgnet as method_asgnet
+from ppcjax.methods import contrastive_seg as method_contrastive
 from ppcjax.methods import panet as method_panet
 from ppcjax.methods import pixpro as method_pixpro
 from ppcjax.methods import ppc as method_ppc
@@ -47,9 +52,18 @@ PPC = [name for name in NAMES if name.startswith("ppc_")]
 AFFINITY = [name for name in NAMES if name.startswith("affinity_")]
 EPISODES = [name for name in NAMES if name.startswith(("asgnet_", "panet_"))]
 PIXPRO = [name for name in NAMES if name.startswith("pixpro_")]
-SEGMENT = ["deeplab_voc", *(name for name in NAMES if name.startswith("segment_"))]
+CONTRASTIVE = [name for name in NAMES if name.startswith("contrastive_")]
+SEGMENT = [
+    "deeplab_voc",
+    *(name for name in NAMES if name.startswith("segment_")),
+    *CONTRASTIVE,
+]
 VARIANTS = {name: tuple(ppc.VARIANTS) for name in PPC} | {
     "deeplab_voc": ("", *deeplab_voc.VARIANTS),
+    # Networks and modes one at a time; the first of all variants.
+    "contrastive_camvid": tuple(contrastive_camvid.VARIANTS)[:9],
+    "contrastive_cityscapes": tuple(contrastive_cityscapes.VARIANTS)[:9],
+    "contrastive_shapes": tuple(contrastive_shapes.VARIANTS),
     "asgnet_shapes": tuple(asgnet_shapes.VARIANTS),
     "asgnet_voc": asgnet_voc.VARIANTS,
     "eps_voc": ("", "ppc"),
@@ -71,7 +85,16 @@ CASES = [
 
 def _config(name, variant=""):
     module = importlib.import_module(f"configs.{name}")
-    return module.get_config(variant) if variant else module.get_config()
+    config = module.get_config(variant) if variant else module.get_config()
+    if config.get("method", {}).get("backbone", "").startswith("hrnet"):
+        # Whole, it takes seconds to trace, and is in the tests of networks.
+        config.method.backbone_settings = dict(modules=(1, 1, 1), blocks=1)
+    return config
+
+
+def _classes(config):
+    """As many as a config has weights for."""
+    return len(config.method.get("class_weights", ())) or CLASSES
 
 
 @functools.cache
@@ -86,6 +109,7 @@ def no_drawing(monkeypatch):
     for method in (
         method_affinity,
         method_asgnet,
+        method_contrastive,
         method_panet,
         method_pixpro,
         method_ppc,
@@ -94,12 +118,13 @@ def no_drawing(monkeypatch):
         monkeypatch.setattr(
             method,
             "initialize",
-            lambda module, key, image, rules=(): dict(_shapes_of(module)),
+            lambda module, key, image, rules=(), **_: dict(_shapes_of(module)),
         )
 
 
 def _batch(config, *, evaluation=False):
     rows, side = config.data.batch_size, config.data.crop
+    sides = crop_size(side)
     if "way" in config.data:
         shape = Shape(config.data.way, config.data.shot, config.data.get("query", 1))
         return {
@@ -112,11 +137,11 @@ def _batch(config, *, evaluation=False):
             "box": jax.ShapeDtypeStruct((rows, 2, 4), np.float32),
         }
     return {
-        "image": jax.ShapeDtypeStruct((rows, side, side, 3), np.uint8),
+        "image": jax.ShapeDtypeStruct((rows, *sides, 3), np.uint8),
         "valid": jax.ShapeDtypeStruct((rows, 4), np.int32),
-        "tags": jax.ShapeDtypeStruct((rows, CLASSES), np.float32),
-        "mask": jax.ShapeDtypeStruct((rows, side, side), np.int32),
-        "saliency": jax.ShapeDtypeStruct((rows, side, side), np.uint8),
+        "tags": jax.ShapeDtypeStruct((rows, _classes(config)), np.float32),
+        "mask": jax.ShapeDtypeStruct((rows, *sides), np.int32),
+        "saliency": jax.ShapeDtypeStruct((rows, *sides), np.uint8),
     }
 
 
@@ -128,7 +153,7 @@ def test_there_are_configs():
 @pytest.mark.parametrize(("name", "variant"), CASES)
 def test_config_builds_and_traces(name, variant):
     config = _config(name, variant)
-    method = methods.make(config.method, CLASSES)
+    method = methods.make(config.method, _classes(config))
     batch = _batch(config)
     params, model_state = method.init(KEY, batch)
     loss, (after, scalars) = jax.eval_shape(
@@ -148,7 +173,7 @@ def test_config_builds_and_traces(name, variant):
 @pytest.mark.parametrize("name", NAMES)
 def test_prediction_has_the_contracted_shapes(name):
     config = _config(name)
-    method = methods.make(config.method, CLASSES)
+    method = methods.make(config.method, _classes(config))
     batch = _batch(config, evaluation=True)
     for truth in ("tags", "mask", "saliency", "query_mask", "class_id"):
         batch.pop(truth, None)
@@ -170,8 +195,9 @@ def test_prediction_has_the_contracted_shapes(name):
         return
     maps = out["logits" if name in SEGMENT else "scores"]
     height, width = maps.shape[1:3]
-    assert height == width and side % height == 0
-    assert maps.shape == (rows, height, width, CLASSES)
+    sides = crop_size(side)
+    assert sides[0] * width == sides[1] * height and sides[0] % height == 0
+    assert maps.shape == (rows, height, width, _classes(config))
     if name in PPC:
         assert out["tag_logits"].shape == (rows, CLASSES)
 
@@ -213,7 +239,7 @@ def test_settings_of_episodes(name, variant):
 def test_groups_of_the_released_optimizer(variant):
     """What moves, how fast and with which decay, by the size of a first update."""
     config = _config("deeplab_voc", variant)
-    params, _ = methods.make(config.method, CLASSES).init(KEY, None)
+    params, _ = methods.make(config.method, _classes(config)).init(KEY, None)
     optimizer = optim.make(steps=config.steps, **config.optim)
 
     def first(decay_only, path):

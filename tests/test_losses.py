@@ -1,11 +1,17 @@
 """Losses against NumPy, at extreme logits too."""
 
+from functools import partial
+
 import chex
 import jax
 import numpy as np
 import pytest
 
-from ppcjax.losses import cross_entropy, multilabel_soft_margin
+from ppcjax.losses import (
+    cross_entropy,
+    hard_cross_entropy,
+    multilabel_soft_margin,
+)
 from ppcjax.types import IGNORE
 
 
@@ -71,3 +77,29 @@ class TestCrossEntropy:
     def test_extreme_logits_stay_finite(self):
         loss, grad = jax.value_and_grad(cross_entropy)(1e5 * self.LOGITS, self.MASK)
         chex.assert_tree_all_finite((loss, grad))
+
+
+@pytest.mark.parametrize(("threshold", "least"), [(0.3, 5), (0.3, 60), (0.9, 5)])
+def test_hard_pixels(threshold, least):
+    rng = np.random.default_rng(0)
+    logits = rng.standard_normal((2, 8, 8, 3)).astype(np.float32)
+    mask = rng.integers(0, 3, (2, 8, 8)).astype(np.int32)
+    mask[:, 0] = IGNORE
+    weights = (1.0, 2.0, 0.5)
+    loss = partial(hard_cross_entropy, threshold=threshold)
+    value = loss(logits, mask, least=least, class_weights=weights)
+    known = mask != IGNORE
+    share = np.exp(logits[known]) / np.exp(logits[known]).sum(-1, keepdims=True)
+    sure = share[np.arange(known.sum()), mask[known]]
+    counted = sure < max(threshold, np.sort(sure)[least])
+    expected = (-np.log(sure) * np.array(weights)[mask[known]])[counted].mean()
+    np.testing.assert_allclose(value, expected, rtol=1e-5)
+    assert 0 < counted.sum() < known.sum()
+
+
+def test_hard_pixels_of_an_empty_mask():
+    mask = np.full((1, 4, 4), IGNORE, np.int32)
+    value, grad = jax.value_and_grad(hard_cross_entropy)(
+        np.ones((1, 4, 4, 3), np.float32), mask, threshold=0.9, least=5
+    )
+    assert value == 0 and not np.any(grad)

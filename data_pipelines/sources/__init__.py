@@ -4,6 +4,7 @@ from typing import Any
 
 from data_pipelines import settings
 from data_pipelines.sources.base import Record, Source, replace_masks
+from data_pipelines.sources.cityscapes import cityscapes
 from data_pipelines.sources.embedded import shapes
 from data_pipelines.sources.folder import folder
 from data_pipelines.sources.photos import few
@@ -14,6 +15,7 @@ from ppcjax.types import UserError
 __all__ = ["SOURCES", "Record", "Source", "make_source"]
 
 SOURCES = {
+    "cityscapes": cityscapes,
     "folder": folder,
     "imagenet": imagenet,
     "photos": photos,
@@ -50,7 +52,8 @@ def make_source(
     name = settings.one_of("source", fields.pop("source", None), tuple(SOURCES))
     folders = {use: fields.pop(use, "") for use in ("masks", "eval_masks")}
     masks = "eval_masks" if evaluation else "masks"
-    void = tuple(fields.get("void", ()))
+    # Replacing masks hold class ids; void ids of other numbers are none of theirs.
+    void = () if fields.get("label_ids") else tuple(fields.get("void", ()))
     limit = settings.whole_number("limit", fields.pop("limit", 0), least=0)
     limit_seed = fields.pop("limit_seed", 0)
     chosen = {k: v for k, v in fields.items() if k not in settings.STREAM_AND_SPLITS}
@@ -58,7 +61,8 @@ def make_source(
     if name == "folder":
         extra["tagged"] = settings.kind(fields) != "views"
         if classes:
-            chosen["classes"] = tuple(classes[1:])
+            has_background = fields.get("background", True)
+            chosen["classes"] = tuple(classes[1:] if has_background else classes)
     source = settings.call(SOURCES[name], chosen, where=f"source {name}", **extra)
     if classes and tuple(classes) != source.classes:
         raise UserError(

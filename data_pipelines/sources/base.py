@@ -35,7 +35,7 @@ class Source:
     """A split of a data set.
 
     name: source and split, for messages.
-    classes: names, "background" first.
+    classes: names, "background" first but where a data set has none.
     ids: one name per image.
     record: index -> Record.
     untagged: index -> why that image cannot be trained on, where that is known
@@ -55,6 +55,23 @@ class Source:
         return len(self.ids)
 
 
+def check_label_ids(
+    label_ids: tuple[int, ...], classes: tuple[str, ...], void: tuple[int, ...]
+) -> None:
+    """Raises UserError unless there is one id per class, distinct and not void."""
+    if label_ids and len(label_ids) != len(classes):
+        raise UserError(
+            f"config.data.label_ids has {len(label_ids)} ids for the {len(classes)} "
+            f"classes {', '.join(classes)}; give one id for each"
+        )
+    taken = [i for i in label_ids if label_ids.count(i) > 1 or i in (*void, IGNORE)]
+    if taken:
+        raise UserError(
+            f"config.data.label_ids: {taken[0]} is there twice, or means void; give "
+            "each class an id of its own"
+        )
+
+
 class Files(NamedTuple):
     """Where the images and masks of a source lie, by id.
 
@@ -62,12 +79,14 @@ class Files(NamedTuple):
     masks: index PNGs; an image may have none.
     num_classes: C, background included.
     void: mask ids that mean IGNORE, besides 255.
+    label_ids: the id of each class in the masks; empty: 0..C-1.
     """
 
     photos: Mapping[str, Path]
     masks: Mapping[str, Path]
     num_classes: int
     void: tuple[int, ...]
+    label_ids: tuple[int, ...] = ()
 
     def photo(self, key: str, at_least: int = 0) -> Photo:
         """Reads an image; see images.read_photo."""
@@ -80,7 +99,11 @@ class Files(NamedTuple):
             return None
         file = self.masks[key]
         return images.read_mask(
-            file, str(file), num_classes=self.num_classes, void=self.void
+            file,
+            str(file),
+            num_classes=self.num_classes,
+            void=self.void,
+            label_ids=self.label_ids,
         )
 
     def mask_tags(self, key: str) -> np.ndarray | None:

@@ -7,6 +7,8 @@ ROOT/masks/a.png                                 optional; 0 background, i = cla
 ROOT/classes.txt                                 optional; one class a line
 ROOT/splits/NAME.txt                             optional; ids of the split NAME
 
+A split may also have folders of its own, then without tags; see `split_folders`.
+
 Masks may also lie in SegmentationClassAug or SegmentationClass. Then, where the tags
 are VOC's and there is no classes.txt, ids are taken to be in VOC's order.
 """
@@ -15,8 +17,8 @@ import hashlib
 from functools import partial
 from pathlib import Path
 
-from data_pipelines.sources import files, tags
-from data_pipelines.sources.base import BACKGROUND, Files, Source
+from data_pipelines.sources import files, split_folders, tags
+from data_pipelines.sources.base import BACKGROUND, Files, Source, check_label_ids
 from data_pipelines.sources.voc import CLASSES as VOC_CLASSES
 from ppcjax.types import UserError
 
@@ -34,7 +36,9 @@ def folder(
     split: str,
     *,
     root: str,
-    classes: tuple[str, ...] = (),
+    classes: tuple[str, ...] | str = (),
+    background: bool = True,
+    label_ids: tuple[int, ...] = (),
     val_share: float = 0.1,
     void: tuple[int, ...] = (),
     tagged: bool = True,
@@ -45,16 +49,28 @@ def folder(
         split: name of a list in ROOT/splits or ROOT/ImageSets/Segmentation; without
             a list, "all", "val" or "train". Of the images in no list, "val" is the
             share of those with masks that have the smallest SHA-256 of their id, and
-            "train" is the rest.
+            "train" is the rest. Without a list it may also be a folder, such as
+            ROOT/train/images with ROOT/train/masks.
         root: the folder.
-        classes: class names without background; empty = the lines of classes.txt,
-            else the sorted tags. A first line "background" or "void" stands for id 0.
+        classes: class names without background, or a text file with one a line; empty
+            = the lines of classes.txt, else the sorted tags. A first line "background"
+            or "void" stands for id 0.
+        background: whether class 0 is a background that the class list leaves out;
+            False: the list begins with class 0, as for scenes that are all classes.
+        label_ids: the id in the masks of each class, class 0 first; empty: 0..C-1.
+            Ids that are neither here nor in `void` are refused.
         val_share: of the images that have masks, in [0, 1].
         void: mask ids that mean IGNORE, besides 255.
         tagged: whether a folder without tags and class names is refused; without
             them there is no class but the background.
     """
     path = files.directory(root, _ADVICE)
+    void, label_ids = tuple(void), tuple(label_ids)
+    own = split_folders.find(path, split)
+    if own is not None:
+        names = _class_names(path, classes, None, background)
+        check_label_ids(label_ids, names, void)
+        return own.source(f"{root} (split {split})", names, void, label_ids)
     image_root = next(
         (path / f for f in files.IMAGE_FOLDERS if (path / f).is_dir()), path
     )
@@ -64,14 +80,15 @@ def folder(
         raise UserError(f"{image_root}: holds no image; {_ADVICE}")
     masks = _find_masks(path, photos)
     names = _find_tags(path, image_root, photos)
-    classes = _class_names(path, tuple(classes), names, needed=tagged)
+    classes = _class_names(path, classes, names, background, needed=tagged)
+    check_label_ids(label_ids, classes, void)
     ids = tuple(select(path, split, photos, masks, val_share))
     if not ids:
         raise UserError(_empty_split(path, split, masks))
     place = path / "tags.csv" if (path / "tags.csv").is_file() else path
     vectors, untagged = tags.encode_all(names, ids, classes, str(place))
 
-    there = Files(photos, masks, len(classes), tuple(void))
+    there = Files(photos, masks, len(classes), void, label_ids)
 
     def record(index):
         if names is None:
@@ -117,13 +134,19 @@ def _find_tags(path: Path, image_root: Path, photos: dict[str, Path]) -> dict | 
 
 
 def _class_names(
-    path: Path, given: tuple[str, ...], names: dict | None, *, needed: bool
+    path: Path,
+    given: tuple[str, ...] | str,
+    names: dict | None,
+    background: bool,
+    *,
+    needed: bool = True,
 ) -> tuple:
-    file = path / "classes.txt"
+    file = Path(given).expanduser() if isinstance(given, str) else path / "classes.txt"
+    given = () if isinstance(given, str) else tuple(given)
     if not given and file.is_file():
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-        given = tuple(line.strip() for line in lines if line.strip())
-        given = given[1:] if given and given[0].lower() in _ID_ZERO_NAMES else given
+        given = _read_classes(file, background)
+    elif file != path / "classes.txt":
+        raise UserError(f"config.data.classes={file}: no such file; write it, or names")
     found = {name for row in (names or {}).values() for name in row}
     if not given and found <= set(VOC_CLASSES) and _mask_folder(path) in _VOC_MASKS:
         given = VOC_CLASSES[1:]
@@ -136,7 +159,15 @@ def _class_names(
             f"{path}: class names must be distinct and none may be {BACKGROUND!r}; "
             f"they are {', '.join(given)}"
         )
-    return (BACKGROUND, *given)
+    return (BACKGROUND, *given) if background else given
+
+
+def _read_classes(file: Path, background: bool) -> tuple[str, ...]:
+    """The lines of a class list without the name of a background."""
+    lines = file.read_text(encoding="utf-8-sig").splitlines()
+    names = tuple(line.strip() for line in lines if line.strip())
+    named_zero = background and names and names[0].lower() in _ID_ZERO_NAMES
+    return names[1:] if named_zero else names
 
 
 def select(path: Path, split: str, photos, masks, val_share: float) -> list[str]:

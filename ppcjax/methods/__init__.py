@@ -4,17 +4,35 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from ppcjax.methods import affinity, asgnet, panet, pixpro, ppc, segment
+from ppcjax.methods import (
+    affinity,
+    asgnet,
+    contrastive_seg,
+    panet,
+    pixpro,
+    ppc,
+    segment,
+)
 from ppcjax.types import Method, UserError
 
 METHODS = {
     "affinity": affinity.affinity,
     "asgnet": asgnet.asgnet,
+    "contrastive_seg": contrastive_seg.contrastive_seg,
     "panet": panet.panet,
     "pixpro": pixpro.pixpro,
     "ppc": ppc.ppc,
     "segment": segment.segment,
 }
+
+# What `predict` reads of (params, model_state), for methods that train with more.
+FOR_PREDICTION = {"contrastive_seg": contrastive_seg.for_prediction}
+
+
+def for_prediction(name: str, params: Any, model_state: Any) -> tuple[Any, Any]:
+    """The (params, model_state) of a run without what serves its training alone."""
+    keep = FOR_PREDICTION.get(name)
+    return (params, model_state) if keep is None else keep(params, model_state)
 
 
 def make(settings: Mapping[str, Any], num_classes: int) -> Method:

@@ -5,19 +5,17 @@ heads are in `ppcjax.nn.deeplab`.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from ppcjax.losses import cross_entropy
+from ppcjax.methods import segmentation
 from ppcjax.nn import backbones
 from ppcjax.nn.deeplab import HEADS, INIT_RULES, DeepLab
 from ppcjax.nn.init import initialize
-from ppcjax.ops import colour
-from ppcjax.ops.masks import masked_mean
-from ppcjax.ops.resize import resize
-from ppcjax.types import IGNORE, Method
+from ppcjax.types import Method
 
 
 def segment(
@@ -60,17 +58,9 @@ def segment(
 
     Source: released training program of PPC, as described in docs/deviations.md.
     """
-    if num_classes < 2:
-        raise ValueError("segment needs a background and at least one more class")
+    segmentation.check("segment", num_classes, class_weights, hsv_shift=hsv_shift)
     if head not in HEADS:
         raise ValueError(f"head={head!r}: choose one of {', '.join(HEADS)}")
-    if hsv_shift < 0:
-        raise ValueError(f"hsv_shift={hsv_shift}: give a whole number of at least 0")
-    if len(class_weights) not in (0, num_classes):
-        raise ValueError(
-            f"class_weights has {len(class_weights)} entries; give one for each of the "
-            f"{num_classes} classes, the background first, or none"
-        )
     dtype = jnp.dtype(dtype)
     module, entry = backbones.make(backbone, dtype=dtype, **(backbone_settings or {}))
     net = DeepLab(
@@ -85,16 +75,13 @@ def segment(
         variables = initialize(net, key, image, rules=INIT_RULES)
         return variables.pop("params"), variables
 
-    def prepare(batch, key):
-        image = batch["image"].astype(jnp.float32) / 255.0
-        if key is not None and hsv_shift:
-            image = colour.shift_hsv(image, key, largest=hsv_shift)
-        return colour.normalize(image, batch["valid"], mean=entry.mean, std=entry.std)
+    prepare = partial(
+        segmentation.prepare, mean=entry.mean, std=entry.std, hsv_shift=hsv_shift
+    )
 
     def loss(params, model_state, batch, key, step):
         del step
         colour_key, dropout_key = jax.random.split(key)
-        mask = batch["mask"]
         logits, model_state = net.apply(
             {"params": params, **model_state},
             prepare(batch, colour_key),
@@ -102,10 +89,9 @@ def segment(
             rngs={"dropout": dropout_key},
             mutable=list(model_state),
         )
-        logits = resize(logits, mask.shape[1:3], align_corners=True)  # [B, H, W, C]
-        total = cross_entropy(logits, mask, class_weights=class_weights)
-        right = jnp.argmax(logits, axis=-1) == mask
-        accuracy = masked_mean(right.astype(jnp.float32), mask != IGNORE)
+        total, accuracy = segmentation.classification(
+            logits, batch["mask"], class_weights=class_weights
+        )
         return total, (model_state, {"loss/total": total, "stat/accuracy": accuracy})
 
     def predict(params, model_state, batch):

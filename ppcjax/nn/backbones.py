@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import flax.linen as nn
 
+from ppcjax.nn.hrnet import HRNet
 from ppcjax.nn.mobilenet_v2 import MobileNetV2
 from ppcjax.nn.resnet import DEPTHS, ResNet
 from ppcjax.nn.small_resnet import SmallResNet
@@ -29,6 +30,12 @@ BACKBONES: dict[str, Backbone] = {
     "mobilenet_v2": Backbone(MobileNetV2, _HALF, _HALF),
     "small_resnet": Backbone(SmallResNet, IMAGENET_MEAN, IMAGENET_STD),
     "vgg16": Backbone(VGG16, IMAGENET_MEAN, IMAGENET_STD),
+    **{
+        f"hrnet_w{width}": Backbone(
+            functools.partial(HRNet, width=width), IMAGENET_MEAN, IMAGENET_STD
+        )
+        for width in (18, 48)
+    },
     **{
         f"resnet{depth}": Backbone(
             functools.partial(ResNet, depth), IMAGENET_MEAN, IMAGENET_STD

@@ -15,17 +15,19 @@ import jax.numpy as jnp
 
 from ppcjax.nn.batch_norm import BatchNorm
 from ppcjax.nn.init import he_normal_fan_out
-from ppcjax.nn.layers import Conv, clip_to, shrink
+from ppcjax.nn.layers import Conv, clip_to, features_extent
 
 INIT_RULES = ((r"^params/head/.*kernel", he_normal_fan_out),)
 
 
 class ConvNormRelu(nn.Module):
-    """A convolution without bias, batch normalisation and a ReLU.
+    """A convolution, batch normalisation and a ReLU.
 
     features: output channels.
     kernel: side of the kernel.
     dilation: spacing of the taps.
+    use_bias: whether the convolution has a bias.
+    relu: whether there is a ReLU.
     momentum: of the batch statistics, PyTorch's convention.
     dtype: type of the convolution.
     """
@@ -33,6 +35,8 @@ class ConvNormRelu(nn.Module):
     features: int
     kernel: int
     dilation: int = 1
+    use_bias: bool = False
+    relu: bool = True
     momentum: float = 0.1
     dtype: Any = jnp.float32
 
@@ -42,11 +46,12 @@ class ConvNormRelu(nn.Module):
             self.features,
             self.kernel,
             dilation=self.dilation,
+            use_bias=self.use_bias,
             dtype=self.dtype,
             name="conv",
         )
-        y = conv(x, extent)
-        return nn.relu(BatchNorm(momentum=self.momentum, name="bn")(y, train=train))
+        y = BatchNorm(momentum=self.momentum, name="bn")(conv(x, extent), train=train)
+        return nn.relu(y) if self.relu else y
 
 
 class Pyramid(nn.Module):
@@ -157,6 +162,8 @@ class DeepLabV3Head(nn.Module):
     num_classes: C.
     width: channels of each branch and of the layers after.
     rates: dilation of each branch; (12, 24, 36) belongs to output stride 8.
+    mix_kernel: side of the kernel that mixes the branches; ContrastiveSeg has 3.
+    refine_relu: whether the layer after ends in a ReLU; ContrastiveSeg's does not.
     dropout: rate on the mixture.
     momentum: of the batch statistics.
     dtype: type of the hidden layers; the classifier is float32.
@@ -165,6 +172,8 @@ class DeepLabV3Head(nn.Module):
     num_classes: int
     width: int = 256
     rates: Sequence[int] = (12, 24, 36)
+    mix_kernel: int = 1
+    refine_relu: bool = True
     dropout: float = 0.5
     momentum: float = 0.1
     dtype: Any = jnp.float32
@@ -175,9 +184,13 @@ class DeepLabV3Head(nn.Module):
         y = Pyramid(self.rates, self.width, True, **fields, name="pyramid")(
             x, extent, train
         )
-        y = ConvNormRelu(self.width, 1, **fields, name="mix")(y, extent, train)
+        mix = ConvNormRelu(self.width, self.mix_kernel, **fields, name="mix")
+        y = mix(y, extent, train)
         y = nn.Dropout(self.dropout, deterministic=not train)(y)
-        y = ConvNormRelu(self.width, 3, **fields, name="refine")(y, extent, train)
+        refine = ConvNormRelu(
+            self.width, 3, relu=self.refine_relu, **fields, name="refine"
+        )
+        y = refine(y, extent, train)
         return Conv(self.num_classes, 1, use_bias=True, name="classifier")(y)
 
 
@@ -259,11 +272,12 @@ class DeepLab(nn.Module):
             train: whether drop-out and batch statistics are on.
 
         Returns:
-            [B, h, w, C] float32 logits, h = ceil(H / stride), zero beyond the extent.
+            [B, h, w, C] float32 logits, zero beyond the extent; h = ceil(H / stride),
+            but for a backbone with `grid`.
         """
         learns = train and not self.frozen_backbone
         features = self.backbone(image, extent, train=learns)["embedding"]
         if self.frozen_backbone:
             features = jax.lax.stop_gradient(features)
-        extent = shrink(extent, self.backbone.stride)
+        extent = features_extent(self.backbone, extent)
         return clip_to(self.head(features, extent, train=train), extent)

@@ -7,7 +7,7 @@ drawing each array on the host, by a rule on its name, costs seconds.
 import re
 import zlib
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import chex
 import jax
@@ -38,11 +38,28 @@ def xavier_uniform(gain: float = 1.0) -> Initializer:
     return draw
 
 
+class OfFanIn(NamedTuple):
+    """A rule that needs the fan-in of a layer, which a bias's own shape does not tell.
+
+    draw: (rng, shape, fan-in) -> array.
+    """
+
+    draw: Callable[[np.random.Generator, tuple[int, ...], int], np.ndarray]
+
+
+def _uniform_by_fan_in(rng, shape, fan_in):
+    return rng.uniform(-1.0, 1.0, shape) / np.sqrt(fan_in)
+
+
+# PyTorch's default: kernels and biases uniform within 1 / sqrt(fan-in).
+torch_uniform = OfFanIn(_uniform_by_fan_in)
+
+
 def initialize(
     module: Any,
     key: chex.PRNGKey,
     *args: Any,
-    rules: Sequence[tuple[str, Initializer]] = (),
+    rules: Sequence[tuple[str, Initializer | OfFanIn]] = (),
     **kwargs: Any,
 ) -> dict[str, Any]:
     """Variables of a Flax module, as NumPy arrays.
@@ -63,18 +80,37 @@ def initialize(
     """
     shapes = jax.eval_shape(lambda *inputs: module.init(key, *inputs, **kwargs), *args)
     seed = np.asarray(jax.random.key_data(key)).ravel().tolist()
+    fan_ins = _fan_ins(shapes)
 
     def draw(path, leaf):
-        name = "/".join(str(part.key) for part in path)
+        name = _name(path)
         rng = np.random.Generator(
             np.random.Philox(np.random.SeedSequence([*seed, zlib.crc32(name.encode())]))
         )
         for pattern, rule in rules:
+            if re.search(pattern, name) and isinstance(rule, OfFanIn):
+                fan_in = fan_ins[name.rpartition("/")[0]]
+                return rule.draw(rng, leaf.shape, fan_in).astype(np.float32)
             if re.search(pattern, name):
                 return rule(rng, leaf.shape).astype(np.float32)
         return _default(name)(rng, leaf.shape).astype(np.float32)
 
     return jax.tree_util.tree_map_with_path(draw, shapes)
+
+
+def _name(path) -> str:
+    return "/".join(str(part.key) for part in path)
+
+
+def _fan_ins(shapes: Any) -> dict[str, int]:
+    """Inputs of each output, by the path of the layer that has a kernel."""
+    leaves = jax.tree_util.tree_leaves_with_path(shapes)
+    kernels = ((_name(path), leaf) for path, leaf in leaves)
+    return {
+        name.rpartition("/")[0]: int(np.prod(leaf.shape[:-1]))
+        for name, leaf in kernels
+        if name.endswith("/kernel")
+    }
 
 
 def _default(name: str) -> Initializer:

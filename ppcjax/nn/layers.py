@@ -33,6 +33,15 @@ def shrink(extent: chex.Array | None, stride: int) -> chex.Array | None:
     return None if extent is None else -(-extent // stride)
 
 
+def features_extent(
+    backbone: nn.Module, extent: chex.Array | None
+) -> chex.Array | None:
+    """The extent [B, 2] of a backbone's features: its `grid`, else by its stride."""
+    if extent is None or not hasattr(backbone, "grid"):
+        return shrink(extent, backbone.stride)
+    return backbone.grid(extent)
+
+
 class Conv(nn.Module):
     """A square convolution, padded as in PyTorch, that respects the extent.
 
@@ -85,28 +94,39 @@ def _matrix_product(x, kernel, strides, *_, precision=None, **__):
     return jnp.einsum("bhwi,io->bhwo", x, kernel[0, 0], precision=precision)
 
 
-def max_pool(x: chex.Array, extent: chex.Array | None, stride: int = 2) -> jax.Array:
+def max_pool(
+    x: chex.Array, extent: chex.Array | None, stride: int = 2, *, ceil: bool = False
+) -> jax.Array:
     """Largest of each 3x3 window, padded as in PyTorch, that respects the extent.
 
     Args:
         x: [B, h, w, D].
         extent: [B, 2] true rows and columns, or None.
         stride: step.
+        ceil: whether a window that only its padding completes counts (PyTorch's
+            ceil_mode, known for stride 2 here): see `ceil_pooled`.
 
     Returns:
-        [B, ceil(h / stride), ceil(w / stride), D]; zero beyond the extent.
+        [B, ceil(h / stride), ceil(w / stride), D], with `ceil` [B, h // 2 + 1,
+        w // 2 + 1, D]; zero beyond the extent.
     """
     if extent is not None:
         x = jnp.where(inside(x, extent), x, -jnp.inf)
     # Padding apart from pooling and keywords: exporters know no other form.
-    border = ((0, 0), (1, 1), (1, 1), (0, 0))
+    border = ((0, 0), (1, 1 + ceil), (1, 1 + ceil), (0, 0))
     x = jnp.pad(x, border, constant_values=-jnp.inf)
     y = nn.max_pool(
         inputs=x, window_shape=(3, 3), strides=(stride, stride), padding="VALID"
     )
     if extent is None:
         return y
-    return jnp.where(inside(y, shrink(extent, stride)), y, 0)
+    pooled = ceil_pooled(extent) if ceil else shrink(extent, stride)
+    return jnp.where(inside(y, pooled), y, 0)
+
+
+def ceil_pooled(extent: chex.Array | None) -> chex.Array | None:
+    """The extent [B, 2] after a pooling of stride 2 with ceil: one more than half."""
+    return None if extent is None else extent // 2 + 1
 
 
 class FrozenBatchNorm(nn.Module):

@@ -15,7 +15,7 @@ import numpy as np
 
 from ppcjax.nn.batch_norm import BatchNorm
 from ppcjax.nn.init import Initializer, he_normal_fan_out
-from ppcjax.nn.layers import Conv, max_pool, shrink
+from ppcjax.nn.layers import Conv, ceil_pooled, max_pool, shrink
 
 
 class BasicBlock(nn.Module):
@@ -95,6 +95,8 @@ class ResNet(nn.Module):
 
     depth: a key of DEPTHS.
     stem: "plain" (7x7 convolution) or "deep" (three 3x3 ones), then a max-pooling.
+    ceil_pool: whether the max-pooling rounds its size up, so that grids of even
+        images are odd (512 pixels give 65 cells at stride 8), as ContrastiveSeg has it.
     stages: how many of the four are built.
     width: channels of the plain stem and of the first stage's convolutions; published
         weights have 64.
@@ -113,6 +115,7 @@ class ResNet(nn.Module):
 
     depth: int = 50
     stem: str = "plain"
+    ceil_pool: bool = False
     stages: int = 4
     width: int = 64
     output_stride: int = 32
@@ -134,12 +137,20 @@ class ResNet(nn.Module):
             if value not in choices:
                 known = ", ".join(map(str, choices))
                 raise ValueError(f"resnet {name}={value!r}: choose one of {known}")
+        if self.ceil_pool and self.stage_links:
+            raise ValueError("resnet ceil_pool and stage_links: choose one of them")
         super().__post_init__()
 
     @property
     def stride(self) -> int:
         """Input pixels per cell of the last stage."""
         return min(self.output_stride, 2 ** (self.stages + 1))
+
+    def grid(self, extent: Any) -> Any:
+        """Rows and columns of the last stage for images of `extent`, any integers."""
+        half = shrink(extent, 2)
+        quarter = ceil_pooled(half) if self.ceil_pool else shrink(half, 2)
+        return shrink(quarter, self.stride // 4)
 
     @nn.compact
     def __call__(self, x, extent=None, *, train=False):
@@ -153,7 +164,8 @@ class ResNet(nn.Module):
         Returns:
             stage1 .. stage4 [B, h, w, D], D = width times 1, 2, 4, 8 (from depth 50 on
             four times as many), at strides 4, 8, 16, 32 but never beyond output_stride,
-            each h = ceil(H / stride); and "embedding", which is the last stage.
+            each h = ceil(H / stride) unless `ceil_pool`, see `grid`; and "embedding",
+            which is the last stage.
         """
         norm = functools.partial(
             BatchNorm, momentum=self.momentum, frozen=self.frozen_statistics
@@ -212,7 +224,8 @@ class ResNet(nn.Module):
             conv = Conv(features, kernel, stride, dtype=self.dtype, name=f"conv{i}")
             x = nn.relu(norm(name=f"bn{i}")(conv(x, extent), train=train))
             extent = shrink(extent, stride)
-        return max_pool(x, extent), shrink(extent, 2)
+        pooled = ceil_pooled(extent) if self.ceil_pool else shrink(extent, 2)
+        return max_pool(x, extent, ceil=self.ceil_pool), pooled
 
 
 def init_rules(depth: int) -> Sequence[tuple[str, Initializer]]:

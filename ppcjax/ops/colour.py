@@ -145,6 +145,26 @@ def shift_hsv(image: chex.Array, key: chex.PRNGKey, *, largest: int) -> jax.Arra
     return jax.vmap(one)(image, keys)
 
 
+def shift_brightness(
+    image: chex.Array, key: chex.PRNGKey, *, largest: int
+) -> jax.Array:
+    """Adds one random whole number of 8-bit grey levels to all channels of each image.
+
+    Args:
+        image: [B, H, W, 3] float32 in [0, 1].
+        key: a PRNG key; row b uses fold_in(key, b), whatever the device.
+        largest: >= 0; numbers are uniform in -largest..largest.
+
+    Returns:
+        [B, H, W, 3] float32 in [0, 1].
+    """
+    keys = jax.vmap(lambda row: jax.random.fold_in(key, row))(
+        jnp.arange(image.shape[0])
+    )
+    shifts = jax.vmap(lambda k: jax.random.randint(k, (), -largest, largest + 1))(keys)
+    return jnp.clip(image + shifts[:, None, None, None] / 255.0, 0.0, 1.0)
+
+
 def grey(image: chex.Array) -> jax.Array:
     """Luma of ITU-R 601: [..., 3] RGB -> [..., 1], in the range of the image."""
     return jnp.sum(image * _like(image, _GREY), axis=-1, keepdims=True)

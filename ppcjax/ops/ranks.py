@@ -37,6 +37,27 @@ def largest_weights(x: chex.Array, k: int) -> jax.Array:
     return above + ties * share.astype(jnp.float32)
 
 
+def kth_smallest(x: chex.Array, k: chex.Numeric) -> jax.Array:
+    """The value that k others precede when all are sorted from the smallest on.
+
+    Args:
+        x: any shape, values >= 0, infinities allowed.
+        k: 0 <= k < number of values; may be traced.
+
+    Returns:
+        [] float32, a constant for gradients.
+    """
+    x = jax.lax.stop_gradient(jnp.asarray(x, jnp.float32))
+    bits = jax.lax.bitcast_convert_type(x, jnp.int32)
+
+    def set_bit(i, kth):  # the largest pattern with at most k smaller ones
+        candidate = kth | (1 << (30 - i))
+        return jnp.where(jnp.sum(bits < candidate) <= k, candidate, kth)
+
+    kth = jax.lax.fori_loop(0, 31, set_bit, jnp.int32(0))
+    return jax.lax.bitcast_convert_type(kth, jnp.float32)
+
+
 def largest_mean(x: chex.Array, k: int) -> jax.Array:
     """Mean of the k largest entries of each row.
 

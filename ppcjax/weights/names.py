@@ -119,6 +119,34 @@ def _from_detectron2(name: str) -> str:
     return f"{where}{layer}.{found['leaf']}"
 
 
+def hrnet_openseg(path: str) -> str:
+    """Name in `hrnetv2_w48_imagenet_pretrained` and openseg's checkpoints of HRNets.
+
+    layer1_0/conv3/conv/kernel -> layer1.0.conv3.weight
+    transition1_0/bn/scale -> transition1.0.1.weight
+    transition3_3/conv/conv/kernel -> transition3.3.0.0.weight
+    stage2_0/b1_3/bn2/var -> stage2.0.branches.1.3.bn2.running_var
+    stage4_2/fuse0_3/conv/conv/kernel -> stage4.2.fuse_layers.0.3.0.weight
+    stage4_2/fuse3_0_1/bn/mean -> stage4.2.fuse_layers.3.0.1.1.running_mean
+    """
+    module, *middle, leaf = (part for part in path.split("/") if part != "conv")
+    if not module.startswith(("stage", "transition")):
+        return resnet_torch(path)
+    # Within a unit of convolution and normalisation these are 0 and 1.
+    layer = 1 if middle[-1:] == ["bn"] else 0
+    if module.startswith("transition"):
+        # A branch that is new lies one list deeper than one that only changes.
+        inner = "0." if module != "transition1_0" else ""
+        name = f"{module.replace('_', '.')}.{inner}{layer}"
+    elif middle[0].startswith("fuse"):
+        place = middle[0].removeprefix("fuse").replace("_", ".")
+        name = f"{module.replace('_', '.')}.fuse_layers.{place}.{layer}"
+    else:
+        place = middle[0].removeprefix("b").replace("_", ".")
+        name = f"{module.replace('_', '.')}.branches.{place}.{middle[1]}"
+    return f"{name}.{_TORCH_LEAVES[leaf]}"
+
+
 # Where torchvision keeps the convolutions of each group of VGG-16.
 _VGG16_FIRST = {1: 0, 2: 5, 3: 10, 4: 17, 5: 24}
 
@@ -155,9 +183,9 @@ UNPUBLISHED = re.compile(r"link\d/")
 
 
 def torchvision(path: str) -> str:
-    """Name in torchvision's file of the network that has such a path."""
+    """Name in torchvision's file of the network that has such a path; HRNets' too."""
     is_vgg = re.match(r"conv\d_\d/", path)
-    return vgg16_torch(path) if is_vgg else resnet_torch(path)
+    return vgg16_torch(path) if is_vgg else hrnet_openseg(path)
 
 
 # The deep stem as a sequence of layers, and the normalisation after it.

@@ -98,3 +98,30 @@ def test_mask_keeps_its_pixels_without_resizing():
     cut = geometry.cut_mask(mask, w, 5)
     assert cut[:2, 2:].tolist() == [[7, 6, 5], [11, 10, 9]]
     assert (cut == IGNORE).sum() == 25 - 6
+
+
+def test_aspect_stretches_one_axis_and_squeezes_the_other():
+    drawn = [
+        geometry.draw_window(
+            400, 600, Draws(5, n), crop=(30, 50), scale=(1.0, 1.0), aspect=(0.9, 1.1)
+        )
+        for n in range(300)
+    ]
+    ratios = np.array([w.width / w.height / 1.5 for w in drawn])
+    assert 0.895 <= ratios.min() < 0.91 and 1.09 < ratios.max() <= 1.105
+    assert all(abs(w.width * w.height / 240_000 - 1) < 0.01 for w in drawn)
+    assert all((w.rows, w.columns) == (30, 50) for w in drawn)
+
+
+def test_rectangular_canvas():
+    mask = np.arange(40 * 60, dtype=np.int32).reshape(40, 60) % 200
+    for n in range(10):
+        w = geometry.draw_window(40, 60, Draws(1, n), crop=(48, 32), scale=(1.0, 1.0))
+        assert (w.rows, w.columns) == (40, 32)
+        image = np.repeat(mask[..., None], 3, -1).astype(np.uint8)
+        canvas = geometry.cut_image(image, w, (48, 32))
+        labels = geometry.cut_mask(mask, w, (48, 32))
+        assert canvas.shape == (48, 32, 3) and labels.shape == (48, 32)
+        there = labels != IGNORE
+        np.testing.assert_array_equal(canvas[..., 0][there], labels[there])
+        assert there.sum() == 40 * 32

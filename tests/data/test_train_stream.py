@@ -116,6 +116,21 @@ def test_scale_is_of_the_photo(tmp_path):
     assert (abs(heights * 1.5 - widths) <= 1.25).all()
 
 
+def test_rectangular_crops_with_an_aspect(tmp_path):
+    data = {
+        "source": "folder",
+        "root": str(fake_data.write_folder(tmp_path)),
+        "batch_size": 2,
+        "crop": (16, 24),
+        "scale": (0.5, 2.0),
+        "aspect": (0.9, 1.1),
+        "with_masks": True,
+    }
+    batch = next(make_train(data, make_source(data, "all"), seed=0))
+    assert batch["image"].shape == (2, 16, 24, 3)
+    assert batch["mask"].shape == (2, 16, 24)
+
+
 def test_order_never_changes():
     assert order.permutation(3, 1, 8).tolist() == [7, 3, 5, 6, 4, 0, 2, 1]
     draws = order.Draws(3, 1)
@@ -209,6 +224,9 @@ def test_asked_masks_must_be_there(tmp_path):
     [
         ({"crop": 0}, "config.data.crop is 0"),
         ({"crop": "big"}, "config.data.crop is 'big'"),
+        ({"crop": (1, 2, 3)}, r"crop is \(1, 2, 3\); give one side in pixels, or rows"),
+        ({"crop": (8, 0)}, "config.data.crop is 0"),
+        ({"aspect": (1.1, 0.9)}, r"config.data.aspect is \(1.1, 0.9\)"),
         ({"batch_size": 1.5}, "config.data.batch_size is 1.5"),
         ({"long_side": (9, 8)}, "config.data.long_side"),
         ({"long_side": (0, 8)}, "config.data.long_side"),

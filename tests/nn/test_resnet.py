@@ -139,6 +139,30 @@ def test_max_pool_of_negative_values_never_sees_the_padding():
     assert (padded[:, 4:] == 0).all() and (padded[:, :, 3:] == 0).all()
 
 
+@pytest.mark.parametrize("size", [6, 7])
+def test_pooling_may_round_its_size_up(size):
+    x = -1 - np.random.default_rng(0).random((1, size, size, 2)).astype(np.float32)
+    pooled = np.asarray(max_pool(x, None, ceil=True))
+    count = size // 2 + 1
+    assert pooled.shape == (1, count, count, 2)
+    corner = x[0, max(2 * count - 3, 0) :, max(2 * count - 3, 0) :].max((0, 1))
+    np.testing.assert_array_equal(pooled[0, -1, -1], corner)
+    canvas = np.full((1, 9, 9, 2), 5, np.float32)
+    canvas[:, :size, :size] = x
+    padded = np.asarray(max_pool(canvas, np.array([[size, size]]), ceil=True))
+    np.testing.assert_array_equal(padded[:, :count, :count], pooled)
+    assert (padded[:, count:] == 0).all()
+
+
+@pytest.mark.parametrize(("size", "grid"), [(512, 65), (520, 66), (360, 46), (480, 61)])
+def test_grid_of_the_rounded_up_pooling(size, grid):
+    module = ResNet(18, stem="deep", ceil_pool=True, output_stride=8)
+    assert module.grid(size) == grid
+    assert ResNet(18, output_stride=8).grid(size) == -(-size // 8)
+    with pytest.raises(ValueError, match="ceil_pool and stage_links"):
+        ResNet(18, ceil_pool=True, stage_links=True)
+
+
 def test_blocks_start_as_the_identity_from_scratch():
     image = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
     for depth, last in ((18, "bn2"), (50, "bn3")):

@@ -106,3 +106,16 @@ def test_shift_hsv_by_nothing_changes_nothing():
     np.testing.assert_allclose(
         colour.shift_hsv(image, KEY, largest=0), image, atol=2e-6
     )
+
+
+def test_brightness_shifts_all_channels_by_a_whole_number():
+    image = np.full((40, 2, 2, 3), 0.5, np.float32)
+    image[:, 0, 0] = [0.0, 1.0, 0.3]
+    shifted = jax.jit(colour.shift_brightness, static_argnames="largest")(
+        image, jax.random.key(0), largest=10
+    )
+    levels = 255 * (np.asarray(shifted)[:, 1, 1] - 0.5)
+    np.testing.assert_allclose(levels, np.round(levels), atol=1e-3)
+    np.testing.assert_allclose(levels, levels[:, :1] * np.ones(3), atol=1e-3)
+    assert levels.min() < -5 and levels.max() > 5 and np.abs(levels).max() <= 10.001
+    assert np.min(shifted) == 0 and np.max(shifted) == 1

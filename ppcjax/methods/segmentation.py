@@ -1,0 +1,79 @@
+"""What methods that train on masks share: checks, colours, cross-entropy."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from ppcjax.losses import cross_entropy, hard_cross_entropy
+from ppcjax.ops import colour
+from ppcjax.ops.masks import masked_mean
+from ppcjax.ops.resize import resize
+from ppcjax.types import IGNORE, DenseBatch
+
+
+def check(
+    name: str,
+    num_classes: int,
+    class_weights: Sequence[float],
+    **shifts: int,
+) -> None:
+    """Raises ValueError for a class count, weights or colour shifts out of range."""
+    if num_classes < 2:
+        raise ValueError(f"{name} needs a background and at least one more class")
+    for setting, largest in shifts.items():
+        if largest < 0:
+            raise ValueError(f"{setting}={largest}: give a whole number of at least 0")
+    if len(class_weights) not in (0, num_classes):
+        raise ValueError(
+            f"class_weights has {len(class_weights)} entries; give one for each of the "
+            f"{num_classes} classes, the background first, or none"
+        )
+
+
+def prepare(
+    batch: DenseBatch,
+    key: chex.PRNGKey | None,
+    *,
+    mean: tuple[float, float, float],
+    std: tuple[float, float, float],
+    hsv_shift: int = 0,
+    brightness_shift: int = 0,
+) -> jax.Array:
+    """Normalised images [B, H, W, 3]; of random colours where there is a key."""
+    image = batch["image"].astype(jnp.float32) / 255.0
+    if key is not None and hsv_shift:
+        image = colour.shift_hsv(image, key, largest=hsv_shift)
+    if key is not None and brightness_shift:
+        key = jax.random.fold_in(key, 1)  # apart from the numbers above
+        image = colour.shift_brightness(image, key, largest=brightness_shift)
+    return colour.normalize(image, batch["valid"], mean=mean, std=std)
+
+
+def classification(
+    logits: chex.Array,
+    mask: chex.Array,
+    *,
+    class_weights: Sequence[float] = (),
+    hard: tuple[float, int] | tuple[()] = (),
+) -> tuple[jax.Array, jax.Array]:
+    """Cross-entropy at the size of the mask, and the share of pixels that are right.
+
+    Args:
+        logits: [B, h, w, C].
+        mask: [B, H, W] int32 in 0..C-1 or IGNORE.
+        class_weights: C weights; empty: all 1.
+        hard: `threshold` and `least` of `hard_cross_entropy`; empty: all pixels count.
+
+    Returns:
+        [] nats and [] in [0, 1].
+    """
+    logits = resize(logits, mask.shape[1:3], align_corners=True)  # [B, H, W, C]
+    entropy = cross_entropy
+    if hard:
+        entropy = partial(hard_cross_entropy, threshold=hard[0], least=hard[1])
+    total = entropy(logits, mask, class_weights=class_weights)
+    right = jnp.argmax(logits, axis=-1) == mask
+    return total, masked_mean(right.astype(jnp.float32), mask != IGNORE)
