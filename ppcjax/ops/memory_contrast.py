@@ -250,7 +250,11 @@ def _of_class(bank, labels):
 
 def _at_least(x, edges):
     """How many of each row of x [S, N] reach each edge [S, T]: [S, T] int32."""
-    return jnp.sum(x[:, None, :] >= edges[:, :, None], axis=2, dtype=jnp.int32)
+
+    def reach(edge):  # [S]; one edge at a time: no array of anchors x edges x slots
+        return jnp.sum(x >= edge[:, None], axis=1, dtype=jnp.int32)
+
+    return jax.lax.map(reach, edges.T).T
 
 
 def _product(a: jax.Array, b: jax.Array) -> jax.Array:
