@@ -108,8 +108,9 @@ def contrastive_seg(
 
     Returns:
         A Method on DenseBatch with "mask". `predict` gives {"logits": [B, h, w, C]},
-        zero beyond the image, to be resized with aligned corners; it reads what
-        `for_prediction` leaves.
+        zero beyond the image, to be resized with aligned corners, and "extent" [B, 2]
+        in cells where the grid is not ceil(H / stride); it reads what `for_prediction`
+        leaves.
 
     Raises:
         ValueError: for a setting outside its range.
@@ -238,7 +239,7 @@ def contrastive_seg(
         out = recipe.net.apply(
             {"params": params, **statistics}, prepare(batch, None), extent, embed=False
         )
-        return {"logits": out["logits"]}
+        return {name: out[name] for name in ("logits", "extent") if name in out}
 
     return Method(init, loss, predict)
 

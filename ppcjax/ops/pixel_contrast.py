@@ -97,7 +97,9 @@ def row_nats(
     """
     chex.assert_rank([anchors, labels], [2, 1])
     chex.assert_equal_shape_prefix([anchors, labels], 1)
-    anchors = anchors.astype(jnp.float32)
+    # NumPy arrays cannot be indexed by what a loop traces.
+    anchors, labels = jnp.asarray(anchors, jnp.float32), jnp.asarray(labels)
+    banks = jax.tree.map(jnp.asarray, list(banks))
     keys = (None, None) if key is None else jax.random.split(key)
     lse = jnp.full(labels.shape, NONE, jnp.float32)
     if banks:
