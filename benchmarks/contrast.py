@@ -18,8 +18,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.step import random_batch, seconds
-from ppcjax import cli, methods
+from benchmarks.step import seconds, step_flop
+from ppcjax import cli
 from ppcjax.ops import pixel_contrast
 
 TEMPERATURE = 0.1
@@ -84,24 +84,14 @@ def contrast_flop(anchors: int, slots: int, classes: int, dim: int) -> float:
     return 2 * 2 * dim * (anchors * slots + 32 * tiles * -(-slots // classes))
 
 
-def network_flop(backbone: str, height: int, width: int, images: int, classes: int):
-    """FLOP of a step of cross-entropy alone, forward and backward."""
-    method = methods.make(
-        {
-            "name": "contrastive_seg",
-            "backbone": backbone,
-            "head": "hrnet" if backbone.startswith("hrnet") else "v3",
-            "weight": 0.0,
-        },
-        classes,
-    )
-    batch = random_batch(size=images, crop=8, num_classes=classes)
-    batch["image"] = jax.ShapeDtypeStruct((images, height, width, 3), np.uint8)
-    batch["mask"] = jax.ShapeDtypeStruct((images, height, width), np.int32)
-    params, state = method.init(jax.random.key(0), batch)
-    gradient = jax.jit(jax.grad(method.loss, has_aux=True))
-    lowered = gradient.lower(params, state, batch, jax.random.key(0), 0)
-    return lowered.cost_analysis()["flops"]
+def baseline(backbone: str, crop: list[int], images: int) -> dict:
+    """The parts of a config that trains this network with cross-entropy alone."""
+    head = "hrnet" if backbone.startswith("hrnet") else "v3"
+    method = {"name": "contrastive_seg", "weight": 0.0}
+    return {
+        "method": method | {"backbone": backbone, "head": head},
+        "data": {"batch_size": images, "crop": crop, "with_masks": True},
+    }
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -128,10 +118,9 @@ def main(argv: list[str] | None = None) -> None:
         cells += [f"{x:.1f}" for x in dense] or ["-", "-"]
         print("| " + " | ".join([f"{slots:,}", *cells]) + " |")
     if options.backbone:
-        whole = network_flop(
-            *(options.backbone, options.height, options.width),
-            *(options.images, options.classes),
-        )
+        crop = [options.height, options.width]
+        network = baseline(options.backbone, crop, options.images)
+        whole = step_flop(network, num_classes=options.classes)
         print(f"\n{options.backbone}: {whole / 1e12:.3f} TFLOP a step")
         for slots in options.slots:
             flop = contrast_flop(options.anchors, slots, options.classes, options.dim)

@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import config as configs
-from benchmarks.step import measure, random_batch, seconds
-from ppcjax import cli, methods
+from benchmarks.step import measure, random_batch, seconds, step_flop
+from ppcjax import cli
 from ppcjax.methods import ppc_terms
 from ppcjax.nn import backbones
 from ppcjax.nn.cam_net import CamOutput
@@ -35,7 +35,7 @@ def contrast_step(settings, *, num_classes: int):
         return CamOutput(refined, refined, projection)
 
     outputs = [output(data["crop"]), output(method.get("small_view", 128))]
-    tags = random_batch(size=data["batch_size"], crop=1, num_classes=num_classes)
+    tags = random_batch(data | {"crop": 1}, num_classes=num_classes)
 
     def loss(outputs, tags, key):
         terms, _ = ppc_terms.contrasts(
@@ -49,19 +49,6 @@ def contrast_step(settings, *, num_classes: int):
 
     arguments = (outputs, jnp.asarray(tags["tags"]), jax.random.key(0))
     return jax.jit(jax.grad(loss)), arguments
-
-
-def step_flop(settings, *, num_classes: int) -> float:
-    """FLOP of the gradient of the whole loss, counted without compiling it."""
-    data = settings["data"]
-    method = methods.make(settings["method"], num_classes)
-    batch = random_batch(
-        size=data["batch_size"], crop=data["crop"], num_classes=num_classes
-    )
-    params, model_state = method.init(jax.random.key(0), batch)
-    gradient = jax.jit(jax.grad(method.loss, has_aux=True))
-    lowered = gradient.lower(params, model_state, batch, jax.random.key(0), 0)
-    return lowered.cost_analysis()["flops"]
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -25,18 +25,40 @@ from ppcjax.train import optim, step
 from ppcjax.types import UserError
 
 
-def random_batch(*, size: int, crop: int, num_classes: int) -> dict[str, np.ndarray]:
-    """Noise in the shape of a training batch; each image has two tags."""
+def random_batch(data: Mapping[str, Any], *, num_classes: int) -> dict[str, np.ndarray]:
+    """Noise in the shape of the training batches of config.data, but for episodes.
+
+    Each image has two tags; masks hold all classes, boxes all of the photo.
+    """
     rng = np.random.default_rng(0)
+    size, crop = data["batch_size"], data["crop"]
+    sides = (crop, crop) if isinstance(crop, int) else tuple(crop)
+    if "ratio" in data:
+        views = rng.integers(0, 256, (size, 2, *sides, 3), dtype=np.uint8)
+        return {"image": views, "box": np.tile(np.float32([0, 0, 1, 1]), (size, 2, 1))}
     tags = np.zeros((size, num_classes), np.float32)
     tags[:, 0] = 1.0
     for row in tags:
         row[rng.choice(np.arange(1, num_classes), 2)] = 1.0
-    return {
-        "image": rng.integers(0, 256, (size, crop, crop, 3), dtype=np.uint8),
-        "valid": np.tile(np.array([0, 0, crop, crop], np.int32), (size, 1)),
+    batch = {
+        "image": rng.integers(0, 256, (size, *sides, 3), dtype=np.uint8),
+        "valid": np.tile(np.array([0, 0, *sides], np.int32), (size, 1)),
         "tags": tags,
     }
+    if data.get("with_masks"):
+        mask = rng.integers(0, num_classes, (size, *sides), dtype=np.int32)
+        batch["mask"] = mask
+    return batch
+
+
+def step_flop(settings: Mapping[str, Any], *, num_classes: int) -> float:
+    """FLOP of the gradient of the whole loss, counted without compiling it."""
+    method = methods.make(settings["method"], num_classes)
+    batch = random_batch(settings["data"], num_classes=num_classes)
+    params, model_state = method.init(jax.random.key(0), batch)
+    gradient = jax.jit(jax.grad(method.loss, has_aux=True))
+    lowered = gradient.lower(params, model_state, batch, jax.random.key(0), 0)
+    return lowered.cost_analysis()["flops"]
 
 
 def matmul_rate() -> float:
@@ -60,11 +82,11 @@ def measure(
         where the device does not tell).
     """
     data = settings["data"]
-    size, crop = data["batch_size"], data["crop"]
+    size = data["batch_size"]
     mesh = meshes.make_mesh()
     if size % mesh.size:
         raise UserError(f"batch of {size} images on {mesh.size} devices")
-    batch = random_batch(size=size, crop=crop, num_classes=num_classes)
+    batch = random_batch(data, num_classes=num_classes)
     batch = jax.device_put(batch, meshes.sharded(mesh))
     key = jax.random.key(0)
     method = methods.make(settings["method"], num_classes)
@@ -126,10 +148,14 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--num_classes", type=int, default=21)
     parser.add_argument("--steps", type=int, default=5, help="timed steps")
     parser.add_argument("--batch_size", type=int, help="instead of the config's")
-    parser.add_argument("--crop", type=int, help="pixels, instead of the config's")
+    parser.add_argument(
+        "--crop", type=int, nargs="+", help="pixels, a side or two, for the config's"
+    )
     arguments = parser.parse_args(argv)
     settings = dict(configs.load(arguments.config))
-    changes = {"batch_size": arguments.batch_size, "crop": arguments.crop}
+    crop = arguments.crop
+    crop = crop[0] if crop and len(crop) == 1 else crop
+    changes = {"batch_size": arguments.batch_size, "crop": crop}
     settings["data"] = settings["data"] | {k: v for k, v in changes.items() if v}
     result = measure(settings, num_classes=arguments.num_classes, steps=arguments.steps)
     device = jax.devices()[0].device_kind

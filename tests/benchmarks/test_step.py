@@ -17,6 +17,17 @@ def test_step_of_a_config_is_measured():
     assert result["images_per_s"] == pytest.approx(2e3 / result["step_ms"])
 
 
+@pytest.mark.parametrize(
+    ("name", "images"),
+    [("contrastive_camvid", (2, 24, 40, 3)), ("pixpro_folder", (2, 2, 24, 40, 3))],
+)
+def test_batches_of_masks_and_of_views(name, images):
+    data = config.load(f"configs/{name}.py")["data"] | {"batch_size": 2}
+    batch = step.random_batch(data | {"crop": (24, 40)}, num_classes=3)
+    assert batch["image"].shape == images
+    assert ("mask" in batch) == ("box" not in batch)
+
+
 def test_config_is_read_from_json_without_ml_collections(tmp_path):
     path = tmp_path / "config.json"
     path.write_text(json.dumps({"data": {"crop": 48}}))
