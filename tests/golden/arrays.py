@@ -10,6 +10,10 @@ import numpy as np
 
 FOLDER = Path(__file__).parent
 
+# The tests' own setting (conftest.py) rounds otherwise than programs that users run,
+# which deep networks amplify.
+jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 3})
+
 # Names of the heads in the released PPC program.
 OFFICIAL_HEADS = {
     "classifier": "fc8",

@@ -20,7 +20,7 @@ from ppcjax.ops import seeds as seed_ops
 from ppcjax.ops.resize import resize
 from ppcjax.train import schedules
 from ppcjax.weights.names import resnet_torch
-from tests.golden.arrays import assert_close, load, paths, recipe_weights
+from tests.golden.arrays import assert_close, jit, load, paths, recipe_weights
 
 NETWORK = 1e-4
 CASES = ("1shot", "1shot_aspp", "1shot_relscales", "5shot")
@@ -111,7 +111,7 @@ class Recorded:
         }
 
     def predict(self):
-        @jax.jit
+        @jit
         def run(variables):
             encode = functools.partial(self.net.apply, variables, method="encode")
             query = encode(self.x)
@@ -159,7 +159,7 @@ class Recorded:
             auxiliary = sum(others) / len(others)
             return main + auxiliary, (main, auxiliary, jnp.argmax(maps[0], axis=-1))
 
-        return jax.jit(jax.grad(loss, has_aux=True))(self.variables["params"])
+        return jit(jax.grad(loss, has_aux=True))(self.variables["params"])
 
 
 def test_parameter_counts():

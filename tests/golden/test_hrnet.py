@@ -8,7 +8,7 @@ import pytest
 
 from ppcjax.nn import contrast_net
 from ppcjax.weights.names import hrnet_openseg
-from tests.golden.arrays import assert_close, load, paths, recipe_weights
+from tests.golden.arrays import assert_close, jit, load, paths, recipe_weights
 
 NET = contrast_net.make(19, head_settings={"dropout": 0.0}).net
 
@@ -71,7 +71,7 @@ def recorded(request):
         total = jnp.sum(weights * seg) / size + jnp.sum(weights_embed * embed)
         return total, (out, branches)
 
-    found = jax.jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True))(
+    found = jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True))(
         variables["params"], x
     )
     return mode, golden, 20 * golden[f"rel64_{mode}_f64"].max(), shapes, found

@@ -17,7 +17,7 @@ from ppcjax.nn.resnet import ResNet
 from ppcjax.nn.vgg import VGG16
 from ppcjax.train import optim
 from ppcjax.weights.names import resnet_torch
-from tests.golden.arrays import assert_close, load, paths, recipe_weights
+from tests.golden.arrays import assert_close, jit, load, paths, recipe_weights
 
 NETWORK = 1e-4
 
@@ -66,7 +66,7 @@ def test_vgg16():
         size = jax.lax.stop_gradient(jnp.sqrt(jnp.sum(y**2)))
         return jnp.sum(golden.map("gout") * y) / size, out
 
-    (_, out), (grads, g_x) = jax.jit(
+    (_, out), (grads, g_x) = jit(
         jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)
     )(params, x)
     assert_close(out["embedding"], golden.map("out"), NETWORK)
@@ -112,7 +112,7 @@ def test_two_training_steps():
     )
     opt_state = optimizer.init(params)
 
-    @jax.jit
+    @jit
     def step(params, opt_state, image, batch):
         def loss(params):
             def features(image):
@@ -203,7 +203,7 @@ def test_resnet_variant(mode):
         logits, query, aligned, queries = _losses(features, matching, image, batch)
         return query + aligned, (logits, queries)
 
-    (value, (logits, queries)), grads = jax.jit(jax.value_and_grad(loss, has_aux=True))(
+    (value, (logits, queries)), grads = jit(jax.value_and_grad(loss, has_aux=True))(
         variables["params"]
     )
     logits = logits[:, 0]

@@ -16,7 +16,7 @@ from ppcjax.ops.pixel_pairs import consistency
 from ppcjax.ops.propagation import propagate
 from ppcjax.train import optim
 from ppcjax.weights.names import resnet_torch
-from tests.golden.arrays import assert_close, load, paths, recipe_weights
+from tests.golden.arrays import assert_close, jit, load, paths, recipe_weights
 
 GOLDEN = load("pixpro_step")
 NET = PixProNet(ResNet(50), "stage4", projector=Projector(), transform=Transform(1))
@@ -35,7 +35,7 @@ def _name(path):
     return f"{part}.{rest}"
 
 
-@functools.partial(jax.jit, static_argnums=(5, 6))
+@functools.partial(jit, static_argnums=(5, 6))
 def _step(params, model_state, opt_state, views, box, k, optimizer):
     def loss(params):
         momentum = terms.cosine_momentum(k, start=0.99, steps=int(GOLDEN["K"]))

@@ -7,7 +7,7 @@ import pytest
 
 from ppcjax.nn.resnet import ResNet
 from ppcjax.weights.names import resnet_torch
-from tests.golden.arrays import assert_close, load, paths, recipe_weights
+from tests.golden.arrays import assert_close, jit, load, paths, recipe_weights
 
 NET = ResNet(50)
 ENDPOINTS = {"c2": "stage1", "c3": "stage2", "c4": "stage3", "c5": "stage4"}
@@ -37,7 +37,7 @@ def recorded(request):
         size = jax.lax.stop_gradient(jnp.sqrt(jnp.sum(c5**2)))
         return jnp.sum(wave * c5) / size, (out, updated)
 
-    found = jax.jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True))(
+    found = jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True))(
         variables["params"], x
     )
     tolerances = dict(zip(ENDPOINTS, 20 * golden[f"rel64_{mode}_f64"], strict=True))

@@ -13,6 +13,7 @@ from ppcjax.train import optim
 from tests.golden.arrays import (
     OFFICIAL_HEADS,
     assert_close,
+    jit,
     load,
     official_name,
     paths,
@@ -71,7 +72,7 @@ def test_ppc_net():
         total += jnp.sum(golden.map("gout_cam_rv_down") * out.refined)
         return total, out
 
-    (value, out), (grads, g_x) = jax.jit(
+    (value, out), (grads, g_x) = jit(
         jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)
     )(params, golden.map("x"))
     full = golden["x"].shape[2:]
@@ -93,7 +94,7 @@ def test_ppc_net():
 def test_backbone_endpoints():
     golden = load("ppc_net")
     params = _params(golden)["backbone"]
-    out = jax.jit(lambda p, x: WideResNet38().apply({"params": p}, x))(
+    out = jit(lambda p, x: WideResNet38().apply({"params": p}, x))(
         params, golden.map("x")
     )
     for ours, name, channels in (
@@ -111,7 +112,7 @@ def test_backbone_endpoints():
 def test_seam_net():
     golden = load("seam_net")
     x = golden.map("x")
-    out = jax.jit(lambda p, x: NET.apply({"params": p}, x))(_params(golden), x)
+    out = jit(lambda p, x: NET.apply({"params": p}, x))(_params(golden), x)
     for value, name in ((out.cam, "cam_s2"), (out.refined, "cam_rv_s2")):
         upsampled = resize(value, x.shape[1:3], align_corners=True)
         assert_close(upsampled[:, ::2, ::2], golden.map(name), NETWORK)
@@ -138,7 +139,7 @@ def test_ppc_training_step():
         frozen=FROZEN,
     )
 
-    @jax.jit
+    @jit
     def step(params):
         (value, aux), grads = jax.value_and_grad(loss, has_aux=True)(params)
         updates, _ = optimizer.update(grads, optimizer.init(params), params)

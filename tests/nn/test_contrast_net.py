@@ -193,7 +193,10 @@ def test_zero_features_have_a_zero_embedding_and_finite_gradients():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"head": "v9"}, "head='v9': choose one of v1, v2, v3, hrnet, ocr"),
+        (
+            {"head": "v9"},
+            "head='v9': choose one of fcn, linear, v1, v2, v3, hrnet, ocr",
+        ),
         ({"channels": "grb"}, "channels='grb'"),
         ({"projection": "mlp"}, "projection kind='mlp': choose one of convmlp"),
         ({"projection_dim": 0}, "projection dim=0"),
