@@ -5,6 +5,7 @@
     byol             the instance loss alone, without pixels
     no_propagation   plain consistency of pixels
     pixcontrast      contrast of pixels, the paper's baseline
+    pyramid          on the levels of a feature pyramid; our own design
 
 Each is a variant of the configs that use it: --config configs/pixpro_shapes.py:byol
 """
@@ -16,15 +17,24 @@ VARIANTS = {
     "byol": dict(pixel_weight=0.0, instance_weight=1.0),
     "no_propagation": dict(loss="consistency"),
     "pixcontrast": dict(loss="pixcontrast"),
+    "pyramid": dict(
+        pyramid=dict(endpoints=("stage2", "stage3", "stage4"), width=256, coarser=1)
+    ),
 }
 
 
-def vary(c, variant):
-    """The config `c` with a variant applied and named."""
+def vary(c, variant, **own):
+    """The config `c` with a variant applied and named.
+
+    Args:
+        c: a PixPro config.
+        variant: a key of VARIANTS.
+        **own: changes to c.method of its own, in place of VARIANTS, by variant.
+    """
     if variant not in VARIANTS:
         known = ", ".join(name for name in VARIANTS if name)
         raise ValueError(f"no variant {variant!r}; there are {known}")
     if variant:
         c.name = f"{c.name}_{variant}"
-    c.method.update(VARIANTS[variant])
+    c.method.update(own.get(variant, VARIANTS[variant]))
     return c

@@ -51,4 +51,7 @@ def get_config(variant=""):
         weight_decay=1e-4,
         schedule=dict(name="warmup_cosine", warmup=250, start=0.01, end=1e-6),
     )
-    return pixpro.vary(c, variant)
+    # Strides 8, 16 and 32; at 64 a crop of 128 pixels has 2 x 2 cells, too few.
+    levels = dict(endpoints=("stage2", "stage3", "stage4"), width=256, coarser=0)
+    pyramid = dict(pyramid=levels, backbone_settings=dict(output_stride=32))
+    return pixpro.vary(c, variant, pyramid=pyramid)

@@ -47,4 +47,6 @@ def get_config(variant=""):
         weight_decay=1e-4,
         schedule=dict(name="warmup_cosine", warmup=100, start=0.01, end=1e-6),
     )
-    return pixpro.vary(c, variant)
+    # All stages of this network have stride 4: one of them, and strides 8 and 16.
+    pyramid = dict(endpoints=("stage4",), width=64, coarser=2)
+    return pixpro.vary(c, variant, pyramid=dict(pyramid=pyramid))

@@ -3,7 +3,8 @@
 Xie et al., "Propagate Yourself: Exploring Pixel-Level Consistency for Unsupervised
 Visual Representation Learning", CVPR 2021. Two crops of a photo pass through an online
 network and a slow copy of it; cells of the crops that show the same place are to agree.
-PixContrast, plain consistency and image-level BYOL are settings of `pixpro`.
+PixContrast, plain consistency, image-level BYOL and a feature pyramid are settings of
+`pixpro`.
 """
 
 import functools
@@ -15,12 +16,12 @@ import jax.numpy as jnp
 
 from ppcjax.methods import pixpro_terms as terms
 from ppcjax.nn import backbones
+from ppcjax.nn.fpn import FeaturePyramid
 from ppcjax.nn.init import initialize
-from ppcjax.nn.layers import clip_to, shrink
+from ppcjax.nn.layers import clip_to, shrink, stride_of
 from ppcjax.nn.pixpro_net import PixProNet, Projector, Transform, init_rules
-from ppcjax.ops import colour, pixel_pairs
+from ppcjax.ops import colour
 from ppcjax.ops.masks import l2_normalize
-from ppcjax.ops.propagation import propagate
 from ppcjax.ops.views import recolour
 from ppcjax.types import Method, UserError
 
@@ -31,6 +32,7 @@ def pixpro(
     backbone: str = "resnet50",
     backbone_settings: dict[str, Any] | None = None,
     endpoint: str = "embedding",
+    pyramid: dict[str, Any] | None = None,
     projector: tuple[int, int] = (4096, 256),
     loss: str = "pixpro",
     pixel_weight: float = 1.0,
@@ -58,13 +60,17 @@ def pixpro(
         L = w_pix (R(q1, k2) + R(q2, k1)) + w_inst L_inst
 
     q is the propagated and k the plain projection, both of unit norm, R
-    `ppcjax.ops.pixel_pairs.consistency`; L is in [-4, 4] without L_inst.
+    `ppcjax.ops.pixel_pairs.consistency`; L is in [-4, 4] without L_inst. With a pyramid
+    R is the mean over its levels, each on its own grid: our own design, so that results
+    with it reproduce nothing. L_inst stays on the backbone's endpoint.
 
     Args:
         num_classes: of the data set; nothing depends on it.
         backbone: a name of `ppcjax.nn.backbones.BACKBONES`.
         backbone_settings: fields of its module.
         endpoint: which of its outputs the heads stand on.
+        pyramid: fields of a `ppcjax.nn.fpn.FeaturePyramid`, which the pixel branch then
+            stands on; it has a momentum copy. None: on the endpoint, as released.
         projector: hidden and output channels of projectors and predictor.
         loss: "pixpro", "consistency" (without propagation: q is the projection), or
             "pixcontrast" (cells without a pair are negatives; mean of both directions).
@@ -93,8 +99,9 @@ def pixpro(
 
     Returns:
         A Method on ViewBatch. `predict` reads "image" and "valid" of a DenseBatch and
-        gives {"embedding": [B, h, w, E] of unit norm, the online network's projection;
-        "feature": [B, h, w, D] of the backbone}, 0 beyond the image.
+        gives {"embedding": [B, h, w, E] of unit norm, the online network's projection,
+        with a pyramid that of its finest level; "feature": [B, h, w, D] of the
+        backbone's endpoint}, each on its own grid and 0 beyond the image.
 
     Raises:
         ValueError: for a setting outside its range.
@@ -109,6 +116,11 @@ def pixpro(
     head = functools.partial(Projector, *projector, dtype=jnp.dtype(dtype))
     propagates = bool(pixel_weight) and loss == "pixpro"
     heads = {
+        "pyramid": (
+            None
+            if pyramid is None
+            else FeaturePyramid(dtype=jnp.dtype(dtype), **pyramid)
+        ),
         "projector": head() if pixel_weight else None,
         "transform": (
             Transform(transform_layers, jnp.dtype(dtype)) if propagates else None
@@ -117,16 +129,15 @@ def pixpro(
         "predictor": head() if instance_weight and instance == "byol" else None,
     }
     net = PixProNet(module, endpoint, **heads)
-    compare = functools.partial(
-        pixel_pairs.consistency, threshold=threshold, block=block
+    pixel_loss = functools.partial(
+        terms.pixel_loss,
+        loss=loss,
+        threshold=threshold,
+        power=power,
+        clamp=clamp,
+        temperature=temperature,
+        block=block,
     )
-    if loss == "pixcontrast":
-        compare = functools.partial(
-            pixel_pairs.pixel_contrast,
-            threshold=threshold,
-            temperature=temperature,
-            block=block,
-        )
 
     def init(key, batch):
         del batch  # parameter shapes do not depend on it
@@ -159,26 +170,6 @@ def pixpro(
         )
         return colour.standardize(image, mean=entry.mean, std=entry.std)
 
-    def pixel_term(online, target, box):
-        keys = [l2_normalize(maps.projection) for maps in target]
-        queries = [l2_normalize(maps.projection) for maps in online]
-        if propagates:
-            queries = [
-                l2_normalize(
-                    propagate(
-                        maps.projection,
-                        maps.value,
-                        power=power,
-                        clamp=clamp,
-                        block=block,
-                    )
-                )
-                for maps in online
-            ]
-        term, count = terms.both_directions(compare, queries, keys, box)
-        # The contrast is a mean over cells of both views, the consistency a sum.
-        return (term / 2.0 if loss == "pixcontrast" else term), count
-
     def instance_term(online, target):
         keys = [terms.pooled(maps.instance) for maps in target]
         if instance == "byol":
@@ -200,7 +191,10 @@ def pixpro(
         )
         scalars, total = {"stat/momentum": rate}, jnp.float32(0.0)
         if pixel_weight:
-            scalars["loss/pixel"], count = pixel_term(online, target, batch["box"])
+            levels, count = pixel_loss(online, target, batch["box"])
+            scalars["loss/pixel"] = jnp.mean(levels)
+            if pyramid is not None:
+                scalars |= {f"loss/level{i}": x for i, x in enumerate(levels, start=1)}
             total = total + pixel_weight * scalars["loss/pixel"]
             scalars["stat/positives"] = jnp.mean(count)
             scalars["stat/empty"] = jnp.mean((count == 0).astype(jnp.float32))
@@ -220,19 +214,22 @@ def pixpro(
             extent,
             method="target",
         )
-        stride = -(-image.shape[1] // maps.feature.shape[1])
-        extent = shrink(extent, stride)
-        return {
-            "embedding": clip_to(_embedding(maps), extent),
-            "feature": clip_to(maps.feature.astype(jnp.float32), extent),
-        }
+
+        def inside(x):
+            stride = stride_of(image.shape[1:3], x.shape[1:3])
+            return clip_to(x.astype(jnp.float32), shrink(extent, stride))
+
+        return {"embedding": inside(_embedding(maps)), "feature": inside(maps.feature)}
 
     return Method(init, total_loss, predict)
 
 
 def _embedding(maps) -> jax.Array:
-    """Unit vectors [B, h, w, E] of the pixel branch, or else of the instance branch."""
-    both = (maps.projection, maps.instance)
+    """Unit vectors [B, h, w, E] of the pixel branch, or else of the instance branch.
+
+    With a pyramid they are those of its finest level.
+    """
+    both = (maps.levels[0].projection, maps.instance)
     return l2_normalize(next(x for x in both if x is not None))
 
 
@@ -258,6 +255,11 @@ def _check(settings: dict[str, Any]) -> None:
         "instance_weight",
         settings["pixel_weight"] or settings["instance_weight"],
         "one of pixel_weight and instance_weight must be above 0",
+    )
+    need(
+        "pyramid",
+        settings["pyramid"] is None or settings["pixel_weight"],
+        "it serves the pixel branch alone, and pixel_weight is 0",
     )
     need(
         "power",

@@ -3,7 +3,8 @@
 Xie et al., CVPR 2021, in the form of the released program.
 """
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import chex
@@ -13,7 +14,8 @@ import optax
 
 from ppcjax.nn.pixpro_net import TARGET_PARTS, Maps, PixProNet
 from ppcjax.ops.masks import l2_normalize
-from ppcjax.ops.pixel_pairs import Pairs
+from ppcjax.ops.pixel_pairs import Pairs, consistency, pixel_contrast
+from ppcjax.ops.propagation import propagate
 
 
 def cosine_momentum(step: chex.Numeric, *, start: float, steps: int) -> jax.Array:
@@ -113,6 +115,68 @@ def both_directions(
     there = compare(queries[0], keys[1], first, second)
     back = compare(queries[1], keys[0], second, first)
     return there.loss + back.loss, there.count
+
+
+def pixel_loss(
+    online: Sequence[Maps],
+    target: Sequence[Maps],
+    box: chex.Array,
+    *,
+    loss: str,
+    threshold: float,
+    power: float,
+    clamp: float,
+    temperature: float,
+    block: int,
+) -> tuple[jax.Array, jax.Array]:
+    """The pixel branch's term, of the one map or of each level of a pyramid.
+
+    Each level is compared on its own grid, so that the threshold is in units of its
+    own cells; an image without a pair on a level adds 0 to that level.
+
+    Args:
+        online: maps of views 1 and 2.
+        target: likewise, of the target network.
+        box: [B, 2, 4] of the views.
+        loss: "pixpro", "consistency" or "pixcontrast"; this and the following are
+            settings of `ppcjax.methods.pixpro.pixpro`.
+        threshold: largest distance of a pair.
+        power: of the propagation.
+        clamp: of the propagation.
+        temperature: of "pixcontrast".
+        block: cells compared with all others at once.
+
+    Returns:
+        [L] the terms of the levels, from fine to coarse (L = 1 without a pyramid), and
+        [L, B] pairs of each image.
+    """
+    compare = functools.partial(consistency, threshold=threshold, block=block)
+    if loss == "pixcontrast":
+        compare = functools.partial(
+            pixel_contrast, threshold=threshold, temperature=temperature, block=block
+        )
+
+    def query(maps):
+        if loss != "pixpro":
+            return l2_normalize(maps.projection)
+        y = propagate(
+            maps.projection, maps.value, power=power, clamp=clamp, block=block
+        )
+        return l2_normalize(y)
+
+    found = []
+    for own, other in zip(_by_level(online), _by_level(target), strict=True):
+        keys = [l2_normalize(maps.projection) for maps in other]
+        term, count = both_directions(compare, [query(x) for x in own], keys, box)
+        # The contrast is a mean over cells of both views, the consistency a sum.
+        found.append((term / 2.0 if loss == "pixcontrast" else term, count))
+    terms, counts = zip(*found, strict=True)
+    return jnp.stack(terms), jnp.stack(counts)
+
+
+def _by_level(views: Sequence[Maps]) -> list[tuple[Maps, ...]]:
+    """The maps of all views, level by level."""
+    return list(zip(*(maps.levels for maps in views), strict=True))
 
 
 def pooled(x: chex.Array) -> jax.Array:

@@ -1,7 +1,8 @@
 """The networks of PixPro: a backbone and heads of 1x1 convolutions on its map.
 
 Xie et al., "Propagate Yourself", CVPR 2021. The online network has all heads, the
-target network the projectors only.
+target network the projectors only. A feature pyramid may stand below the pixel branch
+of both.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ppcjax.nn import resnet
+from ppcjax.nn import fpn, resnet
 from ppcjax.nn.batch_norm import BatchNorm
 from ppcjax.nn.init import Initializer, he_normal_fan_out
 from ppcjax.nn.layers import Conv
@@ -69,6 +70,8 @@ class Maps(NamedTuple):
     value: [B, h, w, E] the transformed projection, or None.
     instance: [B, h, w, E] the projection of the instance branch, or None.
     prediction: [B, h, w, E] what is predicted from it, or None.
+    pyramid: of each level, from fine to coarse, Maps whose feature, projection and
+        value are the level's; the projection and value above are then None.
     """
 
     feature: jax.Array
@@ -76,12 +79,22 @@ class Maps(NamedTuple):
     value: jax.Array | None = None
     instance: jax.Array | None = None
     prediction: jax.Array | None = None
+    pyramid: tuple["Maps", ...] = ()
+
+    @property
+    def levels(self) -> tuple["Maps", ...]:
+        """What has a projection: the levels of the pyramid, or else the map itself."""
+        return self.pyramid or (self,)
 
 
 class PixProNet(nn.Module):
     """A backbone with the heads that a method needs; those it does not are None.
 
     endpoint: which output of the backbone they stand on.
+    pyramid: a FeaturePyramid, on whose levels projector and transform stand instead.
+        All levels share them, and their batch statistics are those of the cells of
+        all levels together: what stored statistics say in evaluation is then what
+        training used (see Wu and Johnson, "Rethinking Batch in BatchNorm", 2021).
     """
 
     backbone: nn.Module
@@ -90,6 +103,7 @@ class PixProNet(nn.Module):
     transform: nn.Module | None = None
     instance_projector: nn.Module | None = None
     predictor: nn.Module | None = None
+    pyramid: nn.Module | None = None
 
     def __call__(self, image, extent=None, *, train=False) -> Maps:
         """The online network.
@@ -100,28 +114,55 @@ class PixProNet(nn.Module):
             train: whether batch statistics are used and updated.
         """
         maps = self.target(image, extent, train=train)
-        value = prediction = None
-        if self.transform is not None:
-            value = self.transform(maps.projection, train=train).astype(jnp.float32)
+        prediction = None
         if self.predictor is not None:
             prediction = self.predictor(maps.instance, train=train)
             prediction = prediction.astype(jnp.float32)
-        return maps._replace(value=value, prediction=prediction)
+        maps = maps._replace(prediction=prediction)
+        if self.transform is None:
+            return maps
+        projections = [level.projection for level in maps.levels]
+        values = _on_all(self.transform, projections, train)
+        if self.pyramid is None:
+            return maps._replace(value=values[0])
+        levels = zip(maps.pyramid, values, strict=True)
+        return maps._replace(pyramid=tuple(m._replace(value=v) for m, v in levels))
 
     def target(self, image, extent=None, *, train=False) -> Maps:
         """The target network: backbone and projectors; arguments as above."""
-        feature = self.backbone(image, extent, train=train)[self.endpoint]
-        projection = instance = None
-        if self.projector is not None:
-            projection = self.projector(feature, train=train).astype(jnp.float32)
+        outputs = self.backbone(image, extent, train=train)
+        maps = Maps(outputs[self.endpoint])
+        if self.pyramid is not None:
+            levels = self.pyramid(outputs, image.shape[1:3], extent)
+            projections = _on_all(self.projector, levels, train)
+            pairs = zip(levels, projections, strict=True)
+            maps = maps._replace(pyramid=tuple(Maps(x, y) for x, y in pairs))
+        elif self.projector is not None:
+            maps = maps._replace(
+                projection=_on_all(self.projector, [maps.feature], train)[0]
+            )
         if self.instance_projector is not None:
-            instance = self.instance_projector(feature, train=train)
-            instance = instance.astype(jnp.float32)
-        return Maps(feature, projection, None, instance)
+            instance = self.instance_projector(maps.feature, train=train)
+            maps = maps._replace(instance=instance.astype(jnp.float32))
+        return maps
 
 
-# Heads that have a momentum copy, by field of PixProNet.
-TARGET_PARTS = ("backbone", "projector", "instance_projector")
+def _on_all(head, levels, train):
+    """A head of 1x1 convolutions on maps [B, h, w, D] of several grids: [B, h, w, E].
+
+    They are one map to it, and so one batch to its normalisation.
+    """
+    if len(levels) == 1:
+        return [head(levels[0], train=train).astype(jnp.float32)]
+    rows = [x.reshape(x.shape[0], -1, 1, x.shape[-1]) for x in levels]  # [B, h w, 1, D]
+    ends = np.cumsum([x.shape[1] for x in rows])[:-1]
+    y = head(jnp.concatenate(rows, axis=1), train=train).astype(jnp.float32)
+    parts = zip(levels, jnp.split(y, ends, axis=1), strict=True)
+    return [part.reshape(*x.shape[:3], -1) for x, part in parts]
+
+
+# What has a momentum copy, by field of PixProNet.
+TARGET_PARTS = ("backbone", "pyramid", "projector", "instance_projector")
 
 
 def init_rules(
@@ -131,17 +172,19 @@ def init_rules(
 
     Residual networks have He-normal kernels by fan-out, and 0 as the last scale of each
     branch. Kernels and biases of the heads are uniform within 1 / sqrt(fan-in), which
-    is PyTorch's default.
+    is PyTorch's default. For the pyramid see `ppcjax.nn.fpn.init_rules`.
 
     Args:
         backbone: its name in `ppcjax.nn.backbones.BACKBONES`.
         features: channels D of the endpoint.
-        heads: heads by field of PixProNet.
+        heads: heads and pyramid by field of PixProNet.
     """
-    rules = []
+    rules = list(fpn.init_rules("pyramid"))
     inputs = {"projector": features, "instance_projector": features}
+    if heads.get("pyramid") is not None:
+        inputs["projector"] = heads["pyramid"].width
     for name, head in heads.items():
-        if head is None:
+        if head is None or name == "pyramid":
             continue
         fan_in = inputs.get(name) or heads[_SOURCE[name]].features
         hidden = getattr(head, "hidden", fan_in)
