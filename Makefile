@@ -1,6 +1,7 @@
 # make demo   trains on the embedded data and opens the way to a report
-# make test   the whole test suite
-# make check  lint and tests, as CI runs them
+# make test   the tests but for the slow ones: about ten minutes on two cores
+# make test-slow   whole published networks, and many processes: five more
+# make check  lint and all tests, as CI runs them
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -8,20 +9,23 @@ BIN := .venv/bin
 INSTALL := $(shell command -v uv >/dev/null 2>&1 && \
 	echo "uv pip install -q --python $(BIN)/python" || echo "$(BIN)/pip install -q")
 
-.PHONY: demo test lint check clean
+.PHONY: demo test test-slow lint check clean
 
 demo: .venv/ready
 	$(BIN)/python train.py --config configs/ppc_shapes.py
 	$(BIN)/python eval.py --ckpt runs/ppc_shapes
 
 test: .venv/ready-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+test-slow: .venv/ready-dev
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 lint: .venv/ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-check: lint test
+check: lint test test-slow
 
 .venv/ready: requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
