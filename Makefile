@@ -1,6 +1,6 @@
 # make demo   trains on the embedded data and opens the way to a report
-# make test   the tests but for the slow ones: about ten minutes on two cores
-# make test-slow   whole published networks, and many processes: five more
+# make test   the tests but for the slow ones
+# make test-slow   whole published networks, and one over many processes
 # make check  lint and all tests, as CI runs them
 
 PYTHON ?= python3
