@@ -172,6 +172,7 @@ def few_shot() -> None:
     fewshot_main.main(
         FLAGS.ckpt,
         split=FLAGS.split or "",
+        root=FLAGS.root,
         export=export_to,
         plans=FLAGS.plans,
         episodes=FLAGS.episodes,

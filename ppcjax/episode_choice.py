@@ -18,13 +18,16 @@ from ppcjax.fewshot_model import CHOICE_FILE, chosen_checkpoint, load_model
 from ppcjax.train import checkpoint
 
 
-def choose(run: str | Path, settings: EpisodeEvaluation) -> dict[str, Any] | None:
+def choose(
+    run: str | Path, settings: EpisodeEvaluation, data: dict[str, Any]
+) -> dict[str, Any] | None:
     """Chooses a checkpoint of a run and notes it in RUN/choice.json.
 
     Args:
         run: RUN, RUN/checkpoints or RUN/checkpoints/STEP.
         settings: config.eval of the run; `choice_episodes` episodes of its first number
             of shots and its first seed are used.
+        data: config.data of the run, with the root where it lies now.
 
     Returns:
         What the file holds: "step"; "mean_iou", a dict of step -> score; "classes",
@@ -39,7 +42,6 @@ def choose(run: str | Path, settings: EpisodeEvaluation) -> dict[str, Any] | Non
     if chosen_checkpoint(folder) != folder:
         return json.loads((folder / CHOICE_FILE).read_text())
     model = load_model(folder)
-    data = model.config["data"]
     split = data.get("val_split") or data["eval_split"]
     source = data_pipelines.make_source(data, split, classes=model.classes)
     trial = dataclasses.replace(

@@ -25,6 +25,7 @@ def main(
     run: str | Path,
     *,
     split: str = "",
+    root: str | None = None,
     export: str | Path = "",
     plans: str | Path = "",
     episodes: int = 0,
@@ -39,6 +40,7 @@ def main(
     Args:
         run: RUN, RUN/checkpoints or RUN/checkpoints/STEP.
         split: of the data; "" for config.data.eval_split.
+        root: where the data lies now; None for config.data.root.
         export: folder; "" for RUN/eval-SPLIT.
         plans: folder of plans to use; "" for `export`/plans.
         episodes: of each run; 0 for what the protocol says.
@@ -47,11 +49,13 @@ def main(
         What is written to metrics.json.
     """
     model = load_model(run)
-    data, settings = model.config["data"], dict(model.config["eval"])
+    data, settings = dict(model.config["data"]), dict(model.config["eval"])
+    if root is not None:
+        data["root"] = root
     if episodes:
         settings["episodes"] = episodes
     settings = EpisodeEvaluation.of(settings)
-    choice = episode_choice.choose(run, settings)
+    choice = episode_choice.choose(run, settings, data)
     if choice is not None:
         print(episode_choice.describe(choice))
         model = load_model(run)
