@@ -15,6 +15,7 @@ from ppcjax.methods import segmentation
 from ppcjax.nn import backbones
 from ppcjax.nn.deeplab import HEADS, INIT_RULES, DeepLab
 from ppcjax.nn.init import initialize
+from ppcjax.nn.layers import features_extent
 from ppcjax.types import Method
 
 
@@ -51,7 +52,8 @@ def segment(
 
     Returns:
         A Method on DenseBatch with "mask". `predict` gives {"logits": [B, h, w, C]},
-        zero beyond the image, to be resized with aligned corners.
+        zero beyond the image, to be resized with aligned corners, and "extent" [B, 2],
+        its true rows and columns.
 
     Raises:
         ValueError: for a setting outside its range.
@@ -97,6 +99,7 @@ def segment(
     def predict(params, model_state, batch):
         extent = batch["valid"][:, 2:]
         image = prepare(batch, key=None)
-        return {"logits": net.apply({"params": params, **model_state}, image, extent)}
+        logits = net.apply({"params": params, **model_state}, image, extent)
+        return {"logits": logits, "extent": features_extent(module, extent)}
 
     return Method(init, loss, predict)
