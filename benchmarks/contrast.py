@@ -12,7 +12,9 @@ without being compiled, the contrast by its matrix products. Needs no data.
 
 import argparse
 import functools
+import importlib.util
 import statistics
+import time
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +23,7 @@ import numpy as np
 from benchmarks.step import seconds, step_flop
 from ppcjax import cli
 from ppcjax.ops import pixel_contrast
+from ppcjax.types import UserError
 
 TEMPERATURE = 0.1
 LARGEST_MATRIX = 2**28  # anchors x slots that are tried as one matrix
@@ -74,6 +77,36 @@ def measure(loss, arguments, repeats: int) -> tuple[float, float]:
     return 1e3 * statistics.median(times), scratch / 2**20
 
 
+def measure_torch(anchors, labels, bank, repeats: int) -> float:
+    """Milliseconds of `one_matrix` with its gradient in eager PyTorch, float32."""
+    import torch
+
+    classes, each, dim = bank["slots"].shape
+    queries = torch.tensor(np.asarray(anchors), requires_grad=True)
+    slots = torch.tensor(np.asarray(bank["slots"])).reshape(-1, dim)
+    owner = torch.arange(classes).repeat_interleave(each)
+    positive = (torch.tensor(np.asarray(labels))[:, None] == owner).float()
+
+    def call():
+        queries.grad = None
+        logits = queries @ slots.T / TEMPERATURE
+        logits = logits - logits.max(1, keepdim=True).values.detach()
+        exponential = logits.exp()
+        rest = (exponential * (1 - positive)).sum(1, keepdim=True)
+        log_share = logits - (exponential + rest).log()
+        loss = -((positive * log_share).sum(1) / positive.sum(1)).mean()
+        loss.backward()
+        return loss.item()
+
+    np.testing.assert_allclose(call(), one_matrix(anchors, labels, bank), rtol=1e-4)
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return 1e3 * statistics.median(times)
+
+
 def contrast_flop(anchors: int, slots: int, classes: int, dim: int) -> float:
     """FLOP of the matrix products of `in_blocks`, with its gradient.
 
@@ -102,21 +135,28 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--classes", type=int, default=19)
     parser.add_argument("--dim", type=int, default=256)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--torch", action="store_true", help="compare with PyTorch")
     parser.add_argument("--backbone", help="compare with a step of this network")
     parser.add_argument("--height", type=int, default=512)
     parser.add_argument("--width", type=int, default=1024)
     parser.add_argument("--images", type=int, default=2)
     options = parser.parse_args(argv)
+    if options.torch and importlib.util.find_spec("torch") is None:
+        raise UserError("--torch: PyTorch is not installed; pip install torch")
     make = functools.partial(inputs, options.anchors)
-    print("| slots | blocks, ms | MiB | one matrix, ms | MiB |")
-    print("| --- | --- | --- | --- | --- |")
+    columns = ["slots", "blocks, ms", "MiB", "one matrix, ms", "MiB"]
+    columns += ["PyTorch, ms"] if options.torch else []
+    print("| " + " | ".join(columns) + " |")
+    print("| " + " | ".join("---" for _ in columns) + " |")
     for slots in options.slots:
         arguments = make(slots, options.classes, options.dim)
-        cells = [f"{x:.1f}" for x in measure(in_blocks, arguments, options.repeats)]
-        fits = options.anchors * slots <= LARGEST_MATRIX
-        dense = measure(one_matrix, arguments, options.repeats) if fits else ()
-        cells += [f"{x:.1f}" for x in dense] or ["-", "-"]
-        print("| " + " | ".join([f"{slots:,}", *cells]) + " |")
+        cells = list(measure(in_blocks, arguments, options.repeats))
+        if options.anchors * slots <= LARGEST_MATRIX:
+            cells += measure(one_matrix, arguments, options.repeats)
+            if options.torch:
+                cells.append(measure_torch(*arguments, options.repeats))
+        cells = [f"{x:.1f}" for x in cells] + ["-"] * (len(columns) - 1 - len(cells))
+        print("| " + " | ".join([f"{slots:,}", *cells]) + " |", flush=True)
     if options.backbone:
         crop = [options.height, options.width]
         network = baseline(options.backbone, crop, options.images)

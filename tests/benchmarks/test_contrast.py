@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from benchmarks import contrast
+from ppcjax.types import UserError
 
 
 def test_both_forms_are_the_same_loss():
@@ -24,3 +25,9 @@ def test_prints_a_table(capsys):
 def test_work_grows_with_slots_not_with_classes():
     few, many = (contrast.contrast_flop(1024, 10**6, c, 256) for c in (19, 171))
     assert few == pytest.approx(many, rel=0.1)
+
+
+def test_torch_is_asked_for_by_name(monkeypatch):
+    monkeypatch.setattr(contrast.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match="pip install torch"):
+        contrast.main("--torch --slots 50".split())
