@@ -16,7 +16,7 @@ def get_config(variant=""):
     c.method = dict(
         name="pixpro",
         backbone="resnet18",
-        backbone_settings=dict(output_stride=16),
+        backbone_settings=dict(output_stride=16, stages=4),
         endpoint="stage4",
         projector=(1024, 128),
         loss="pixpro",
@@ -53,5 +53,5 @@ def get_config(variant=""):
     )
     # Strides 8, 16 and 32; at 64 a crop of 128 pixels has 2 x 2 cells, too few.
     levels = dict(endpoints=("stage2", "stage3", "stage4"), width=256, coarser=0)
-    pyramid = dict(pyramid=levels, backbone_settings=dict(output_stride=32))
+    pyramid = dict(pyramid=levels, backbone_settings=dict(output_stride=32, stages=4))
     return pixpro.vary(c, variant, pyramid=pyramid)

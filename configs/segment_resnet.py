@@ -21,7 +21,7 @@ def get_config(variant=""):
     c.method = dict(
         name="segment",
         backbone="resnet18",  # that of configs/pixpro_folder.py
-        backbone_settings=dict(output_stride=16),
+        backbone_settings=dict(output_stride=16, stages=4),
         head="fcn",
         head_settings=dict(width=256, layers=2, rate=6),
         frozen_backbone=False,
