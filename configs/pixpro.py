@@ -1,4 +1,4 @@
-"""PixPro and the methods it is compared with, as changes to a PixPro config.
+"""What PixPro configs share, and the methods it is compared with, as changes to one.
 
     instance         with the instance loss of the released program
     simclr           with the instance loss of the paper
@@ -9,6 +9,19 @@
 
 Each is a variant of the configs that use it: --config configs/pixpro_shapes.py:byol
 """
+
+METHOD = dict(
+    name="pixpro",
+    loss="pixpro",
+    pixel_weight=1.0,
+    threshold=0.7,  # diagonals of a cell
+    power=2.0,
+    clamp=0.0,
+    transform_layers=1,
+    instance_weight=0.0,
+    instance="byol",
+    momentum=0.99,
+)
 
 VARIANTS = {
     "": {},

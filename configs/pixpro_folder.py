@@ -14,19 +14,11 @@ def get_config(variant=""):
     c.name = "pixpro_folder"
     c.steps = 5_000
     c.method = dict(
-        name="pixpro",
+        pixpro.METHOD,
         backbone="resnet18",
         backbone_settings=dict(output_stride=16, stages=4),
         endpoint="stage4",
         projector=(1024, 128),
-        loss="pixpro",
-        pixel_weight=1.0,
-        threshold=0.7,  # diagonals of a cell
-        power=2.0,
-        transform_layers=1,
-        instance_weight=0.0,
-        instance="byol",
-        momentum=0.99,
         momentum_steps=c.get_oneway_ref("steps"),
         dtype="float32",
     )

@@ -16,20 +16,11 @@ def get_config(variant=""):
     c.log_every = 100
     c.checkpoint_every = 1251  # an epoch
     c.method = dict(
-        name="pixpro",
+        pixpro.METHOD,
         backbone="resnet50",
         backbone_settings=dict(output_stride=32),
         endpoint="stage4",
         projector=(4096, 256),
-        loss="pixpro",
-        pixel_weight=1.0,
-        threshold=0.7,  # diagonals of a cell
-        power=2.0,
-        clamp=0.0,
-        transform_layers=1,
-        instance_weight=0.0,
-        instance="byol",
-        momentum=0.99,
         momentum_steps=125_113,  # as released: images / batch * epochs, not rounded
         dtype="bfloat16",
     )

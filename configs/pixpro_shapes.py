@@ -12,19 +12,11 @@ def get_config(variant=""):
     c.steps = 1200
     c.checkpoint_every = 400
     c.method = dict(
-        name="pixpro",
+        pixpro.METHOD,
         backbone="small_resnet",
         backbone_settings=dict(width=16),
         endpoint="embedding",
         projector=(256, 64),
-        loss="pixpro",
-        pixel_weight=1.0,
-        threshold=0.7,  # diagonals of a cell
-        power=2.0,
-        transform_layers=1,
-        instance_weight=0.0,
-        instance="byol",
-        momentum=0.99,
         momentum_steps=c.get_oneway_ref("steps"),
         dtype="float32",
     )

@@ -12,11 +12,8 @@ from configs import base, segment_shapes
 
 
 def get_config(variant=""):
-    if variant not in segment_shapes.VARIANTS:
-        known = ", ".join(name for name in segment_shapes.VARIANTS if name)
-        raise ValueError(f"no variant {variant!r}; there are {known}")
     c = base.get_config()
-    c.name = f"segment_resnet_{variant}" if variant else "segment_resnet"
+    c.name = "segment_resnet"
     c.steps = 1500
     c.method = dict(
         name="segment",
@@ -49,8 +46,4 @@ def get_config(variant=""):
     )
     c.optim = dict(name="adamw", lr=5e-4, weight_decay=1e-4, power=0.9, frozen=())
     c.eval = dict(scales=(1.0,), report_classes=())
-    if variant == "linear":
-        c.method.update(head="linear", frozen_backbone=True)
-        c.method.head_settings = {}
-        c.optim.update(lr=5e-3, frozen=(r"^backbone/",))
-    return c
+    return segment_shapes.vary(c, variant, probe_lr=5e-3)

@@ -13,12 +13,22 @@ from configs import base
 VARIANTS = ("", "linear")
 
 
-def get_config(variant=""):
+def vary(c, variant, *, probe_lr):
+    """The config `c` with a variant applied and named; probe_lr: rate of the probe."""
     if variant not in VARIANTS:
         known = ", ".join(name for name in VARIANTS if name)
         raise ValueError(f"no variant {variant!r}; there are {known}")
+    if variant == "linear":
+        c.name = f"{c.name}_linear"
+        c.method.update(head="linear", frozen_backbone=True)
+        c.method.head_settings = {}
+        c.optim.update(lr=probe_lr, frozen=(r"^backbone/",))
+    return c
+
+
+def get_config(variant=""):
     c = base.get_config()
-    c.name = f"segment_shapes_{variant}" if variant else "segment_shapes"
+    c.name = "segment_shapes"
     c.steps = 600
     c.checkpoint_every = 300
     c.method = dict(
@@ -49,8 +59,4 @@ def get_config(variant=""):
     )
     c.optim = dict(name="adamw", lr=2e-3, weight_decay=1e-4, power=0.9, frozen=())
     c.eval = dict(scales=(1.0,))
-    if variant == "linear":
-        c.method.update(head="linear", frozen_backbone=True)
-        c.method.head_settings = {}
-        c.optim.update(lr=1e-2, frozen=(r"^backbone/",))
-    return c
+    return vary(c, variant, probe_lr=1e-2)
