@@ -203,6 +203,7 @@ def write_outputs(
         export.write_prediction,
         folder=out,
         threshold=exported["threshold"],
+        background=run.has_background,
         scores=FLAGS.scores,
     )
     examples = data_pipelines.make_eval(data, source)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from data_pipelines.sources.base import BACKGROUND
 from ppcjax import methods, tta
 from ppcjax.metrics import SWEEP, add_counts, mean_iou_sweep
 from ppcjax.progress import show_progress
@@ -113,6 +114,11 @@ class Run(NamedTuple):
     metric: dict[str, Any]  # settings of `make_metric`
     tta: dict[str, Any]  # settings of `tta.predict`
     walk: dict[str, Any]  # `WalkSettings`
+
+    @property
+    def has_background(self) -> bool:
+        """Whether class 0 is what is left by the others, as a threshold says."""
+        return self.classes[0] == BACKGROUND
 
 
 def load_run(path: str | Path, *, threshold: float | None = None) -> Run:

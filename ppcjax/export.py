@@ -11,13 +11,18 @@ import numpy as np
 from PIL import Image
 
 from ppcjax.metrics import predict_mask
-from ppcjax.palette import voc_palette
+from ppcjax.palette import class_colours, voc_palette
 from ppcjax.tta import Prediction
 from ppcjax.types import UserError
 
 
 def write_prediction(
-    prediction: Prediction, folder: Path, *, threshold: float, scores: bool = True
+    prediction: Prediction,
+    folder: Path,
+    *,
+    threshold: float,
+    background: bool = True,
+    scores: bool = True,
 ) -> None:
     """Writes what one image yields below `folder`.
 
@@ -29,6 +34,7 @@ def write_prediction(
         prediction: scores and their image.
         folder: where to; missing folders are made.
         threshold: score above which a pixel is foreground.
+        background: whether class 0 is one, which overlays leave clear.
         scores: whether score arrays are kept, by far the largest files.
     """
     name, image = prediction.example.id, prediction.example.image
@@ -38,7 +44,8 @@ def write_prediction(
         path = folder / "scores" / f"{name}.npz"
         write_scores(path, prediction.scores, prediction.tags)
     picture = io.BytesIO()
-    Image.fromarray(draw_mask(image, mask)).save(picture, "JPEG", quality=88)
+    overlay = draw_mask(image, mask, background=background)
+    Image.fromarray(overlay).save(picture, "JPEG", quality=88)
     write_file(folder / "overlays" / f"{name}.jpg", picture.getvalue())
 
 
@@ -98,12 +105,17 @@ def read_scores(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def draw_mask(
-    image: np.ndarray, mask: np.ndarray, *, opacity: float = 0.55
+    image: np.ndarray,
+    mask: np.ndarray,
+    *,
+    background: bool = True,
+    opacity: float = 0.55,
 ) -> np.ndarray:
-    """The photo [H, W, 3] with its mask's colours over it; background stays clear."""
-    colours = voc_palette()[mask].astype(np.float32)
+    """The photo [H, W, 3] with its mask's colours over it; a background stays clear."""
+    colours = class_colours(background=background)[mask].astype(np.float32)
     blend = image * (1 - opacity) + colours * opacity
-    return np.where((mask > 0)[..., None], blend, image).round().astype(np.uint8)
+    drawn = (mask > 0) | (not background)
+    return np.where(drawn[..., None], blend, image).round().astype(np.uint8)
 
 
 def write_classes(path: Path, classes: Sequence[str]) -> None:

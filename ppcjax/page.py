@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ppcjax.palette import voc_palette
+from ppcjax.palette import class_colours
 from ppcjax.plots import line_plot, marker
 from ppcjax.summary import explain, percent, threshold_text
 from ppcjax.types import IGNORE
@@ -36,17 +36,26 @@ def headline(summary: Mapping[str, Any]) -> str:
         return section(
             "Masks", f"<p>No image has a mask, so nothing is scored. {note}</p>"
         )
-    cards = (_card(name, summary["thresholds"][name]) for name in _TITLES)
     over = summary["report_classes"] or summary["classes"]
-    note = f"The mean is over {', '.join(map(escape, over))}. {note}"
+    title = f"Mean IoU over {len(over)} classes"
+    mean_over = f"The mean is over {', '.join(map(escape, over))}."
+    if not summary["background"]:
+        mean = percent(summary["thresholds"]["fixed"]["mean_iou"])
+        return section(
+            title,
+            f"<div class='cards'><div class='card'><div class='value'>{mean}</div><p>"
+            "each pixel has its most probable class</p></div></div>"
+            f"<p class='note'>{mean_over}</p>",
+        )
+    cards = (_card(name, summary["thresholds"][name]) for name in _TITLES)
     rule = "A pixel is foreground where its best class score exceeds a threshold t. "
     if summary["arg_max"]:
         rule += "Scores weigh a class against the background: 0.50 is the arg-max. "
     return section(
-        f"Mean IoU over {len(over)} classes",
+        title,
         f"<p>{rule}The same scores at three thresholds, which differ in what they were "
         f"allowed to look at:</p><div class='cards'>{''.join(cards)}</div>"
-        f"<p class='note'>{note}</p>",
+        f"<p class='note'>{mean_over} {note}</p>",
     )
 
 
@@ -109,13 +118,18 @@ def class_table(summary: Mapping[str, Any]) -> str:
         f"<th scope='col'>{marker(name)}{_TITLES[name]} {_at(row)}</th>"
         for name, row in rows.items()
     )
+    if not summary["background"]:
+        head = "<th scope='col'>IoU</th>"
+    colours = class_colours(background=summary["background"])
     means = {name: row["mean_iou"] for name, row in rows.items()}
     body = [_class_row("mean", "Mean", means)]
     reported = summary["report_classes"] or summary["classes"]
     for c, class_name in enumerate(summary["classes"]):
         kind = "" if class_name in reported else "outside"
         values = {name: row["class_iou"][c] for name, row in rows.items()}
-        body.append(_class_row(kind, f"{_chip(c)}{escape(class_name)}", values))
+        body.append(
+            _class_row(kind, f"{_chip(colours[c])}{escape(class_name)}", values)
+        )
     undefined = any(v is None for row in rows.values() for v in row["class_iou"])
     note = ""
     if undefined:
@@ -147,21 +161,27 @@ def gallery(
     """Photos, scores, masks and truth, and the slider that redraws the masks."""
     if not tiles:
         return ""
-    shown = sorted({0}.union(*(_classes_of(tile) for tile in tiles)) - {0})
+    background = summary["background"]
+    colours = class_colours(background=background)
+    shown = sorted({0}.union(*(_classes_of(tile) for tile in tiles)))
     legend = "".join(
-        f"<li>{_chip(c)}{escape(summary['classes'][c])}</li>" for c in shown
+        f"<li>{_chip(colours[c])}{escape(summary['classes'][c])}</li>"
+        for c in shown[background:]
     )
     if any(tile.has_truth and (tile.planes[3] == IGNORE).any() for tile in tiles):
-        legend += f"<li>{_chip(IGNORE)}void, counts nowhere</li>"
-    legend += "<li>score 0<span class='heat'></span>1</li>"
+        legend += f"<li>{_chip(colours[IGNORE])}void, counts nowhere</li>"
+    control = note = ""
+    if background:
+        legend += "<li>score 0<span class='heat'></span>1</li>"
+        control = _control(summary, thresholds)
+        note = " The slider redraws every predicted mask."
     count = f"{len(tiles)} of {summary['images']} images, evenly spaced over the split"
     if len(tiles) == summary["images"]:
         count = "All images"
-    items = (_tile(i, tile, summary["classes"]) for i, tile in enumerate(tiles))
+    items = (_tile(i, tile, summary) for i, tile in enumerate(tiles))
     return section(
         "Images",
-        f"<p class='note'>{count}. The slider redraws every predicted mask.</p>"
-        f"{_control(summary, thresholds)}<ul class='legend'>{legend}</ul>"
+        f"<p class='note'>{count}.{note}</p>{control}<ul class='legend'>{legend}</ul>"
         "<noscript><p>Masks and scores are drawn by JavaScript, which is off.</p>"
         f"</noscript>{''.join(items)}",
     )
@@ -172,9 +192,14 @@ def _classes_of(tile) -> set[int]:
     return {c for c in (*tile.tags, *truth) if c != IGNORE}
 
 
+def position_of(thresholds: Sequence[float], threshold: float) -> int:
+    """Index of the nearest one."""
+    return int(np.argmin(np.abs(np.asarray(thresholds) - threshold)))
+
+
 def _control(summary: Mapping[str, Any], thresholds: Sequence[float]) -> str:
     def position(threshold):
-        return int(np.argmin(np.abs(np.asarray(thresholds) - threshold)))
+        return position_of(thresholds, threshold)
 
     rows = {k: row for k, row in summary["thresholds"].items() if row is not None}
     buttons = "".join(
@@ -192,12 +217,18 @@ def _control(summary: Mapping[str, Any], thresholds: Sequence[float]) -> str:
     )
 
 
-def _tile(index: int, tile, classes: Sequence[str]) -> str:
-    name = escape(tile.id)
-    tags = ", ".join(escape(classes[c]) for c in tile.tags) or "no class"
-    source = "tags" if tile.tags_given else "predicted tags"
+def _tile(index: int, tile, summary: Mapping[str, Any]) -> str:
+    name, classes = escape(tile.id), summary["classes"]
+    heading, alt = name, f"Photo {name}"
+    if summary["background"]:  # else nobody tags photos
+        tags = ", ".join(escape(classes[c]) for c in tile.tags) or "no class"
+        source = "tags" if tile.tags_given else "predicted tags"
+        heading += f" <span>{source}: {tags}</span>"
+        alt += f": {tags}"
     photo = "data:image/jpeg;base64," + base64.b64encode(tile.photo).decode()
-    panels = [("photo", "Photo"), ("scores", "Score of the best class")]
+    panels = [("photo", "Photo")]
+    if summary["background"]:
+        panels.append(("scores", "Score of the best class"))
     panels.append(("prediction", "Predicted mask"))
     if tile.has_truth:
         panels.append(("truth", "True mask"))
@@ -206,7 +237,7 @@ def _tile(index: int, tile, classes: Sequence[str]) -> str:
     for kind, title in panels:
         # The photo is embedded once; the script puts it under the other panels.
         picture = (
-            f"<img src='{photo}' alt='Photo {name}: {tags}'>"
+            f"<img src='{photo}' alt='{alt}'>"
             if kind == "photo"
             else f"<canvas width='{width}' height='{height}' role='img' "
             f"aria-label='{title} of {name}'></canvas>"
@@ -216,8 +247,7 @@ def _tile(index: int, tile, classes: Sequence[str]) -> str:
             f"{width}/{height}'>{picture}</div><figcaption>{title}</figcaption></figure>"
         )
     return (
-        f"<article class='tile' id='tile-{index}'><h3>{name} "
-        f"<span>{source}: {tags}</span></h3>"
+        f"<article class='tile' id='tile-{index}'><h3>{heading}</h3>"
         f"<div class='panels of-{len(panels)}'>{''.join(figures)}</div></article>"
     )
 
@@ -260,8 +290,8 @@ def skipped(reasons: Mapping[str, str]) -> str:
     return section("Skipped images", f"<ul>{items}</ul>")
 
 
-def _chip(class_id: int) -> str:
-    red, green, blue = voc_palette()[class_id]
+def _chip(colour: Sequence[int]) -> str:
+    red, green, blue = colour
     return f"<span class='chip' style='background:rgb({red},{green},{blue})'></span>"
 
 

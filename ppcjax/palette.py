@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ppcjax.types import IGNORE
+
 
 def voc_palette() -> np.ndarray:
     """Colour of each mask value, background black and IGNORE cream.
@@ -19,3 +21,19 @@ def voc_palette() -> np.ndarray:
             bit = (ids >> (3 * place + channel)) & 1
             colours[:, channel] |= bit << (7 - place)
     return colours.astype(np.uint8)
+
+
+def class_colours(*, background: bool) -> np.ndarray:
+    """Colour in which a picture shows each class; see `voc_palette`.
+
+    Args:
+        background: whether class 0 is one. If not, class c has the colour of c + 1, so
+            that none is black.
+
+    Returns:
+        [256, 3] uint8 RGB; that of IGNORE is the same either way.
+    """
+    palette = voc_palette()
+    if background:
+        return palette
+    return np.concatenate([palette[1:IGNORE], palette[:1], palette[IGNORE:]])

@@ -16,7 +16,7 @@ from PIL import Image
 from ppcjax import page
 from ppcjax.export import write_file
 from ppcjax.metrics import score_levels
-from ppcjax.palette import voc_palette
+from ppcjax.palette import class_colours
 from ppcjax.summary import threshold_text
 from ppcjax.tta import Prediction
 from ppcjax.types import IGNORE
@@ -187,7 +187,9 @@ def _data(summary, tiles, thresholds) -> str:
         "thresholds": [float(t) for t in thresholds],
         "labels": [threshold_text(t) for t in thresholds],
         "mean_iou": summary["curve"] and summary["curve"]["mean_iou"],
-        "palette": voc_palette().tolist(),
+        "palette": class_colours(background=summary["background"]).tolist(),
+        "background": summary["background"],
+        "position": page.position_of(thresholds, summary["exported"]["threshold"]),
         "tiles": [
             {
                 "id": tile.id,

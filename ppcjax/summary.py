@@ -22,6 +22,9 @@ def summarize(
 ) -> dict[str, Any]:
     """What metrics.json holds; class IoU is in the order of "classes".
 
+    Where a data set has no background, "background" is false, and there is the fixed
+    threshold alone: the arg-max over all classes.
+
     Args:
         run: what was evaluated.
         found: with what result.
@@ -33,8 +36,13 @@ def summarize(
         arg_max: whether scores are of probabilities, so that 0.5 is the arg-max.
     """
     result = found.result
+    table = compare_thresholds(
+        result, threshold=run.threshold, chosen=chosen, arg_max=arg_max
+    )
+    if not run.has_background:  # no threshold sets any class apart
+        table |= {"chosen": None, "oracle": None}
     curve = None
-    if result is not None:
+    if result is not None and run.has_background:
         curve = {
             "threshold": list(sweep_with(run.threshold)),
             "mean_iou": result["mean_iou"],
@@ -47,15 +55,14 @@ def summarize(
             "split": split,
             "stages": stages,
             "arg_max": arg_max,
+            "background": run.has_background,
             "images": found.images,
             "images_with_masks": found.masked,
             "skipped": dict(skipped or {}),
             "classes": list(run.classes),
             "report_classes": list(run.metric.get("report_classes", ())),
             "exported": dict(exported),
-            "thresholds": compare_thresholds(
-                result, threshold=run.threshold, chosen=chosen, arg_max=arg_max
-            ),
+            "thresholds": table,
             "curve": curve,
         }
     )
@@ -119,24 +126,32 @@ def explain(name: str, row: dict[str, Any]) -> str:
 def format_summary(summary: Mapping[str, Any]) -> str:
     """A summary as text: what it is of, a line per threshold, the IoU of each class."""
     masked, exported = summary["images_with_masks"], summary["exported"]
+    background = summary["background"]
+    written = (
+        f"masks written at t = {threshold_text(exported['threshold'])} "
+        f"({exported['name']})"
+    )
     lines = [
         f"{summary['config']} at step {summary['step']} on {summary['split']}: "
         f"{summary['images']} images, {masked} with masks",
         *([f"after the network: {summary['stages']}"] if summary["stages"] else []),
         *(f"skipped: {reason}" for reason in summary["skipped"].values()),
-        f"masks written at t = {threshold_text(exported['threshold'])} "
-        f"({exported['name']})",
+        *([written] if background else []),
     ]
     if not masked:
         return "\n".join([*lines, "no masks, so nothing is scored"])
     rows = {k: row for k, row in summary["thresholds"].items() if row is not None}
-    lines += ["", f"{'threshold':<10}{'t':>6}{'mean IoU':>10}"]
-    for name, row in rows.items():
-        t, mean = threshold_text(row["threshold"]), percent(row["mean_iou"])
-        lines.append(f"{name:<10}{t:>6}{mean:>10}  {explain(name, row)}")
     classes = summary["classes"]
     width = max(map(len, classes)) + 2
-    lines += ["", "IoU".ljust(width) + "".join(f"{name:>9}" for name in rows)]
+    if background:
+        lines += ["", f"{'threshold':<10}{'t':>6}{'mean IoU':>10}"]
+        for name, row in rows.items():
+            t, mean = threshold_text(row["threshold"]), percent(row["mean_iou"])
+            lines.append(f"{name:<10}{t:>6}{mean:>10}  {explain(name, row)}")
+        lines += ["", "IoU".ljust(width) + "".join(f"{name:>9}" for name in rows)]
+    else:
+        mean = percent(rows["fixed"]["mean_iou"])
+        lines += ["", "mean IoU".ljust(width) + f"{mean:>9}", ""]
     for c, name in enumerate(classes):
         if name in (summary["report_classes"] or classes):
             cells = (percent(row["class_iou"][c]) for row in rows.values())

@@ -45,23 +45,23 @@ def make_prediction(name, size, *, seed=0, masked=True):
     return Prediction(example, scores, tags > 0)
 
 
-def make_summary(predictions, *, masked=True):
+def make_summary(predictions, *, masked=True, classes=CLASSES):
     run = evaluate.Run(
         folder=None,
         config={"name": "demo", "method": {"name": "ppc"}},
-        classes=CLASSES,
+        classes=classes,
         step=12,
         predictor=(None, None, None),
         kind="scores",
         threshold=0.265,
         gallery=24,
-        metric={"report_classes": ["background", "cat"]},
+        metric={"report_classes": [classes[0], "cat"]},
         tta={},
         walk={},
     )
     result = None
     if masked:
-        metric = evaluate.make_metric(CLASSES, THRESHOLDS, **run.metric)
+        metric = evaluate.make_metric(classes, THRESHOLDS, **run.metric)
         scored = predictions[0]
         counts = metric.count({"scores": scored.scores}, scored.example)
         result = metric.summarize(counts)
@@ -75,7 +75,7 @@ def make_summary(predictions, *, masked=True):
     )
 
 
-def write_demo(path, *, masked=True):
+def write_demo(path, *, masked=True, classes=CLASSES):
     predictions = [
         make_prediction("first", (90, 120), masked=masked),
         make_prediction("sub/second", (700, 350), seed=1, masked=masked),
@@ -85,7 +85,7 @@ def write_demo(path, *, masked=True):
     losses = {"total": (steps, [2 / (1 + s) for s in steps]), "er": ([0], [0.1])}
     report.write_report(
         path,
-        make_summary(predictions, masked=masked),
+        make_summary(predictions, masked=masked, classes=classes),
         thresholds=THRESHOLDS,
         tiles=tiles,
         losses=losses,
@@ -134,6 +134,23 @@ def test_three_thresholds_stand_side_by_side(tmp_path):
     for name in ("fixed", "chosen", "oracle"):
         assert f"<div class='value'>{summary.percent(rows[name]['mean_iou'])}" in text
     assert "validation split val2 (7 images)" in text and "upper bound" in text
+
+
+def test_without_background_there_is_no_threshold(browser, tmp_path):
+    classes = ("sky", *CLASSES[1:])
+    predictions, tiles = write_demo(tmp_path / "report.html", classes=classes)
+    text = summary.format_summary(make_summary(predictions, classes=classes))
+    assert "threshold" not in text and "t =" not in text and "mean IoU" in text
+    browser.get((tmp_path / "report.html").as_uri())
+    wait_until_drawn(browser)
+    assert "sky" in browser.find_element("css selector", ".legend").text
+    assert not browser.find_elements("css selector", "#threshold, .curve, .scores")
+    for name in ("prediction", "truth"):
+        pixels = read_canvas(browser, f"#tile-0 .{name} canvas")
+        assert (pixels[..., 3] > 0).all(), "some class has no colour"
+    sky = pixels[tiles[0].planes[3] == 0]
+    assert len(np.unique(sky, axis=0)) == 2  # its colour and its outline
+    assert not [e for e in browser.get_log("browser") if e["level"] == "SEVERE"]
 
 
 def test_tile_masks_are_those_of_the_full_image():
@@ -223,6 +240,13 @@ def read_canvas(browser, selector):
     return np.array(values, np.uint8).reshape(height, width, 4)
 
 
+def wait_until_drawn(browser):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    ready = "return document.body.dataset.ready === 'yes'"
+    WebDriverWait(browser, 20).until(lambda b: b.execute_script(ready))
+
+
 def slide(browser, position):
     """Moves the slider as a user does, by keys."""
     from selenium.webdriver.common.keys import Keys
@@ -237,10 +261,7 @@ def slide(browser, position):
 def test_slider_redraws_the_masks(browser, tmp_path):
     predictions, tiles = write_demo(tmp_path / "report.html")
     browser.get((tmp_path / "report.html").as_uri())
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    ready = "return document.body.dataset.ready === 'yes'"
-    WebDriverWait(browser, 20).until(lambda b: b.execute_script(ready))
+    wait_until_drawn(browser)
     drawn = []
     for position in (THRESHOLDS.index(0.265), 10, 55):
         slide(browser, position)

@@ -34,7 +34,7 @@ function paintMask(canvas, tile, mask) {
   const colours = data.palette.map((rgb, id) => [...rgb, id === VOID ? 230 : 185]);
   const differs = (p, q) => mask[q] !== mask[p] && mask[q] !== VOID;
   paint(canvas, tile, (p) => {
-    if (mask[p] === 0) return CLEAR;
+    if (mask[p] === 0 && data.background) return CLEAR;
     if (mask[p] === VOID) return colours[VOID];
     const x = p % width;
     const edge =
@@ -98,7 +98,7 @@ async function load(tile, index) {
   const size = tile.width * tile.height;
   const [score, level, best, truth] = [0, 1, 2, 3].map((k) => all.subarray(k * size, (k + 1) * size));
   tile.planes = { score, level, best, truth };
-  paint(tile.canvas("scores"), tile, (p) => heat(score[p]));
+  if (data.background) paint(tile.canvas("scores"), tile, (p) => heat(score[p]));
   if (tile.has_truth) paintMask(tile.canvas("truth"), tile, truth);
 }
 
@@ -110,9 +110,10 @@ if (slider) {
       update();
     });
   }
-  Promise.all(data.tiles.map(load)).then(() => {
-    drawMasks(Number(slider.value));
-    document.body.dataset.ready = "yes";
-  });
   update();
 }
+// Without a background there is no slider: one mask per photo.
+Promise.all(data.tiles.map(load)).then(() => {
+  drawMasks(slider ? Number(slider.value) : data.position);
+  document.body.dataset.ready = "yes";
+});
