@@ -14,7 +14,6 @@ import argparse
 import functools
 import importlib.util
 import statistics
-import time
 
 import jax
 import jax.numpy as jnp
@@ -99,12 +98,7 @@ def measure_torch(anchors, labels, bank, repeats: int) -> float:
         return loss.item()
 
     np.testing.assert_allclose(call(), one_matrix(anchors, labels, bank), rtol=1e-4)
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return 1e3 * statistics.median(times)
+    return 1e3 * statistics.median(seconds(call) for _ in range(repeats))
 
 
 def contrast_flop(anchors: int, slots: int, classes: int, dim: int) -> float:

@@ -117,8 +117,8 @@ class Run(NamedTuple):
 
     @property
     def has_background(self) -> bool:
-        """Whether class 0 is what is left by the others, as a threshold says."""
-        return self.classes[0] == BACKGROUND
+        """Whether class 0 is what the others leave; of activation maps it always is."""
+        return self.kind == "scores" or self.classes[0] == BACKGROUND
 
 
 def load_run(path: str | Path, *, threshold: float | None = None) -> Run:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ppcjax.palette import class_colours
 from ppcjax.plots import line_plot, marker
-from ppcjax.summary import explain, percent, threshold_text
+from ppcjax.summary import explain, nearest, percent, threshold_text
 from ppcjax.types import IGNORE
 
 _TITLES = {"fixed": "Fixed", "chosen": "Chosen", "oracle": "Oracle"}
@@ -32,6 +32,7 @@ def headline(summary: Mapping[str, Any]) -> str:
     """The mean IoU at the three thresholds."""
     exported = summary["exported"]
     note = f"Exported masks: {_at(exported)} ({exported['name']})."
+    note = note if summary["background"] else ""
     if not summary["images_with_masks"]:
         return section(
             "Masks", f"<p>No image has a mask, so nothing is scored. {note}</p>"
@@ -114,12 +115,10 @@ def class_table(summary: Mapping[str, Any]) -> str:
     if not summary["images_with_masks"]:
         return ""
     rows = {k: row for k, row in summary["thresholds"].items() if row is not None}
-    head = "".join(
-        f"<th scope='col'>{marker(name)}{_TITLES[name]} {_at(row)}</th>"
-        for name, row in rows.items()
-    )
-    if not summary["background"]:
-        head = "<th scope='col'>IoU</th>"
+    titles = ["IoU"]
+    if summary["background"]:
+        titles = [f"{marker(k)}{_TITLES[k]} {_at(row)}" for k, row in rows.items()]
+    head = "".join(f"<th scope='col'>{title}</th>" for title in titles)
     colours = class_colours(background=summary["background"])
     means = {name: row["mean_iou"] for name, row in rows.items()}
     body = [_class_row("mean", "Mean", means)]
@@ -163,10 +162,12 @@ def gallery(
         return ""
     background = summary["background"]
     colours = class_colours(background=background)
-    shown = sorted({0}.union(*(_classes_of(tile) for tile in tiles)))
+    shown = {0}.union(*(_classes_of(tile) for tile in tiles))
+    if background:
+        shown.remove(0)
     legend = "".join(
         f"<li>{_chip(colours[c])}{escape(summary['classes'][c])}</li>"
-        for c in shown[background:]
+        for c in sorted(shown)
     )
     if any(tile.has_truth and (tile.planes[3] == IGNORE).any() for tile in tiles):
         legend += f"<li>{_chip(colours[IGNORE])}void, counts nowhere</li>"
@@ -192,22 +193,17 @@ def _classes_of(tile) -> set[int]:
     return {c for c in (*tile.tags, *truth) if c != IGNORE}
 
 
-def position_of(thresholds: Sequence[float], threshold: float) -> int:
-    """Index of the nearest one."""
-    return int(np.argmin(np.abs(np.asarray(thresholds) - threshold)))
-
-
 def _control(summary: Mapping[str, Any], thresholds: Sequence[float]) -> str:
-    def position(threshold):
-        return position_of(thresholds, threshold)
-
-    rows = {k: row for k, row in summary["thresholds"].items() if row is not None}
+    places = {
+        name: nearest(thresholds, row["threshold"])
+        for name, row in summary["thresholds"].items()
+        if row is not None
+    }
     buttons = "".join(
-        f"<button type='button' data-position='{position(row['threshold'])}'>"
-        f"{_TITLES[name]}</button>"
-        for name, row in rows.items()
+        f"<button type='button' data-position='{place}'>{_TITLES[name]}</button>"
+        for name, place in places.items()
     )
-    start = position(summary["exported"]["threshold"])
+    start = nearest(thresholds, summary["exported"]["threshold"])
     return (
         "<div class='control'><label for='threshold'>Threshold</label>"
         f"<input id='threshold' type='range' min='0' max='{len(thresholds) - 1}' "

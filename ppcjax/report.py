@@ -17,7 +17,7 @@ from ppcjax import page
 from ppcjax.export import write_file
 from ppcjax.metrics import score_levels
 from ppcjax.palette import class_colours
-from ppcjax.summary import threshold_text
+from ppcjax.summary import nearest, threshold_text
 from ppcjax.tta import Prediction
 from ppcjax.types import IGNORE
 
@@ -189,7 +189,7 @@ def _data(summary, tiles, thresholds) -> str:
         "mean_iou": summary["curve"] and summary["curve"]["mean_iou"],
         "palette": class_colours(background=summary["background"]).tolist(),
         "background": summary["background"],
-        "position": page.position_of(thresholds, summary["exported"]["threshold"]),
+        "position": nearest(thresholds, summary["exported"]["threshold"]),
         "tiles": [
             {
                 "id": tile.id,

@@ -1,7 +1,7 @@
 """What an evaluation says: numbers for metrics.json and the report, text for people."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -104,11 +104,16 @@ def compare_thresholds(
 
 def at_threshold(result: dict[str, Any], threshold: float) -> dict[str, Any]:
     """Mean IoU and class IoU [C] of a summary at one of its thresholds."""
-    index = int(np.argmin(np.abs(result["thresholds"] - np.float32(threshold))))
+    index = nearest(result["thresholds"], threshold)
     return {
         "mean_iou": float(result["mean_iou"][index]),
         "class_iou": result["class_iou"][index].tolist(),
     }
+
+
+def nearest(thresholds: Sequence[float], threshold: float) -> int:
+    """Index of the nearest of some thresholds."""
+    return int(np.argmin(np.abs(np.asarray(thresholds) - np.float32(threshold))))
 
 
 def explain(name: str, row: dict[str, Any]) -> str:

@@ -52,7 +52,7 @@ def make_summary(predictions, *, masked=True, classes=CLASSES):
         classes=classes,
         step=12,
         predictor=(None, None, None),
-        kind="scores",
+        kind="scores" if classes == CLASSES else "logits",
         threshold=0.265,
         gallery=24,
         metric={"report_classes": [classes[0], "cat"]},
