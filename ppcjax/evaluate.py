@@ -129,7 +129,8 @@ def load_run(path: str | Path, *, threshold: float | None = None) -> Run:
         threshold: replaces config.eval.threshold.
 
     Raises:
-        UserError: there is no checkpoint, or its config has an unknown field.
+        UserError: there is no checkpoint, its config has an unknown field, or it has a
+            threshold and the classes no background.
     """
     restored = checkpoint.restore(path)
     config, classes = restored.meta["config"], tuple(restored.meta["classes"])
@@ -148,7 +149,7 @@ def load_run(path: str | Path, *, threshold: float | None = None) -> Run:
         raise UserError(f"config.eval.{min(unknown)} is not a setting of evaluation")
     # Of probabilities, 0.5 is the arg-max.
     usual = 0.26 if kind == "scores" else 0.5
-    return Run(
+    run = Run(
         folder=checkpoint.run_folder(path),
         config=config,
         classes=classes,
@@ -161,6 +162,12 @@ def load_run(path: str | Path, *, threshold: float | None = None) -> Run:
         tta={name: settings[name] for name in predictor & set(settings)},
         walk={name: settings[name] for name in walk & set(settings)},
     )
+    if not run.has_background and run.threshold != usual:
+        raise UserError(
+            f"threshold {run.threshold}: the classes of this run have no background "
+            "that a threshold could set apart; leave it out"
+        )
+    return run
 
 
 def export_run(path: str | Path, folder: str | Path) -> None:

@@ -151,3 +151,17 @@ def test_impossible_settings(settings, message):
         methods.make(SMALL | settings, CLASSES)
     with pytest.raises(UserError, match="at least one more class"):
         methods.make(SMALL, 1)
+
+
+@pytest.mark.parametrize("ceil_pool", [False, True])
+def test_extent_of_a_whole_photo_is_all_of_the_grid(ceil_pool):
+    backbone = {"output_stride": 8, "ceil_pool": ceil_pool, "stages": 3}
+    method = methods.make(
+        SMALL | {"backbone": "resnet18", "backbone_settings": backbone}, CLASSES
+    )
+    batch = _batch()
+    params, carried = method.init(KEY, batch)
+    grid = jax.eval_shape(method.predict, params, carried, batch)["logits"].shape[1:3]
+    assert grid == ((5, 5) if ceil_pool else (4, 4))
+    extent = jax.jit(lambda b: method.predict(params, carried, b)["extent"])(batch)
+    np.testing.assert_array_equal(extent, np.tile(grid, (4, 1)))
