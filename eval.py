@@ -18,11 +18,13 @@ from functools import partial
 from pathlib import Path
 
 from absl import flags
+from ppcjax.data_pipelines.sources.photos import evenly_spaced, part, photos
 
-import data_pipelines
-from data_pipelines.sources.photos import evenly_spaced, part, photos
-from ppcjax import cli, correspondence_main, export, fewshot_main, provenance, report
-from ppcjax.evaluate import (
+from ppcjax import cli, data_pipelines
+from ppcjax.evaluate.episodes import main as fewshot_main
+from ppcjax.evaluate.masks import files as export
+from ppcjax.evaluate.masks import gallery as report
+from ppcjax.evaluate.masks.evaluation import (
     Run,
     evaluate,
     load_run,
@@ -30,11 +32,12 @@ from ppcjax.evaluate import (
     recorded_threshold,
     sweep_with,
 )
-from ppcjax.fewshot_model import is_few_shot
-from ppcjax.stages import Stages
-from ppcjax.summary import format_summary, summarize
-from ppcjax.thresholds import choose_threshold
-from ppcjax.train import checkpoint
+from ppcjax.evaluate.masks.stages import Stages
+from ppcjax.evaluate.masks.summary import format_summary, summarize
+from ppcjax.evaluate.masks.thresholds import choose_threshold
+from ppcjax.evaluate.views import main as correspondence_main
+from ppcjax.predict.fewshot_model import is_few_shot
+from ppcjax.runs import checkpoint, provenance
 from ppcjax.types import UserError
 from ppcjax.weights.writers import NAMES, write_backbone
 

@@ -14,12 +14,11 @@ from typing import Any
 import jax
 import ml_collections
 import numpy as np
+from ppcjax.data_pipelines.episode_arrays import layout
+from ppcjax.data_pipelines.episode_plans import Shape
 
-import data_pipelines
 from benchmarks import config as configs
-from data_pipelines.episode_arrays import layout
-from data_pipelines.episode_plans import Shape
-from ppcjax import cli, methods
+from ppcjax import cli, data_pipelines, methods
 from ppcjax.train import mesh as meshes
 from ppcjax.train import optim
 from ppcjax.train.step import create_state, make_step

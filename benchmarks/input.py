@@ -13,9 +13,8 @@ from typing import Any
 
 import ml_collections
 
-import data_pipelines
 from benchmarks import config as configs
-from ppcjax import cli
+from ppcjax import cli, data_pipelines
 
 
 def measure(data: Any, *, batches: int, warm_up: int = 3) -> float:

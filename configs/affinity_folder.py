@@ -4,7 +4,7 @@ Run: python train.py --config configs/affinity_folder.py --config.data.root=PHOT
      --config.data.masks=LABELS
 """
 
-from configs import affinity_mobilenet
+from ppcjax.configs import affinity_mobilenet
 
 
 def get_config():

@@ -4,7 +4,7 @@ Point data.root at the photos, data.masks at the labels and init_from at the wei
 Run: python train.py --config configs/affinity_mobilenet.py
 """
 
-from configs import base
+from ppcjax.configs import base
 
 
 def get_config():
@@ -26,7 +26,7 @@ def get_config():
         source="voc",
         root="~/data/VOC2012",
         tags="auto",  # tags.csv, else XML, else from the masks
-        tfds_dir="",  # records prepared with data_pipelines.voc_builder
+        tfds_dir="",  # records prepared with ppcjax.data_pipelines.voc_builder
         masks="",  # folder of ID.png with 255 where unsure; empty: the true masks
         with_masks=True,
         batch_size=8,

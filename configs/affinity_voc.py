@@ -5,7 +5,7 @@ the ImageNet weights, not from the network that made the masks.
 Run: python train.py --config configs/affinity_voc.py --config.data.masks=LABELS
 """
 
-from configs import base
+from ppcjax.configs import base
 
 
 def get_config():
@@ -25,7 +25,7 @@ def get_config():
         source="voc",
         root="~/data/VOC2012",
         tags="auto",  # tags.csv, else XML, else from the masks
-        tfds_dir="",  # records prepared with data_pipelines.voc_builder
+        tfds_dir="",  # records prepared with ppcjax.data_pipelines.voc_builder
         masks="",  # folder of ID.png with 255 where unsure; empty: the true masks
         with_masks=True,
         batch_size=8,

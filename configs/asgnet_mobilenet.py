@@ -6,7 +6,7 @@ data.tags and data.tfds_dir.
 Run: python train.py --config configs/asgnet_mobilenet.py
 """
 
-from configs import base
+from ppcjax.configs import base
 
 
 def get_config():

@@ -5,7 +5,7 @@ Run: python train.py --config configs/asgnet_shapes.py[:VARIANT]
     released    the sum of similarities as prior; trained on one shot, it fails on five
 """
 
-from configs import base
+from ppcjax.configs import base
 
 VARIANTS = {"": {}, "released": {"prior": "sum", "seed_count": "released"}}
 

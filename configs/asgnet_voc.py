@@ -17,7 +17,7 @@ Run: python train.py --config configs/asgnet_voc.py[:VARIANT]
     residual                links around the stem and each stage, which train
 """
 
-from configs import base, pascal5i
+from ppcjax.configs import base, pascal5i
 
 VARIANTS = (
     "",
@@ -63,7 +63,7 @@ def get_config(variant=""):
         source="voc",
         root="~/data/VOC2012",
         tags="masks",
-        tfds_dir="",  # records prepared with data_pipelines.voc_builder
+        tfds_dir="",  # records prepared with ppcjax.data_pipelines.voc_builder
         way=1,
         shot=1,
         query=1,

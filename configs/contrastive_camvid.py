@@ -12,7 +12,7 @@ Data: {train,val,test}/{images,masks}, or train, trainannot and so on, in data.r
 0 to 10 are the classes, 11 is unlabelled.
 """
 
-from configs import base, contrastive_cityscapes
+from ppcjax.configs import base, contrastive_cityscapes
 
 CLASSES = (
     *("sky", "building", "pole", "road", "pavement", "tree", "sign symbol", "fence"),

@@ -15,7 +15,7 @@ MODE     ce           cross-entropy alone
 Data: leftImg8bit/ and gtFine/ in data.root; see docs/data.md.
 """
 
-from configs import base
+from ppcjax.configs import base
 
 # Of the classes in order; published, from the frequencies of the training set.
 CLASS_WEIGHTS = (

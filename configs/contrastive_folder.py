@@ -5,7 +5,7 @@ Run: python train.py --config configs/contrastive_folder.py --config.data.root=P
          --config.data.masks=MASKS
 """
 
-from configs import segment_folder
+from ppcjax.configs import segment_folder
 
 
 def get_config():

@@ -8,7 +8,7 @@ Run: python train.py --config configs/contrastive_shapes.py[:VARIANT]
     mem_paper   half hard and half random anchors against semi-hard ones of the memory
 """
 
-from configs import base
+from ppcjax.configs import base
 
 _MEMORY = dict(region_slots=200, pixel_slots=1000, pixels_per_push=10)
 

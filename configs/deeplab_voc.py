@@ -8,7 +8,7 @@ Data: VOC2012 with the list train_aug, and masks/ID.png of its images in data.ma
 Run: python train.py --config configs/deeplab_voc.py:v2 --config.data.masks=MASKS
 """
 
-from configs import base
+from ppcjax.configs import base
 
 _RESNET = dict(output_stride=8, momentum=0.1)
 
@@ -55,7 +55,7 @@ def get_config(variant=""):
         root="~/data/VOC2012",
         masks="",  # folder of exported masks; empty: the true ones, an upper bound
         tags="auto",  # tags.csv, else XML, else from the masks
-        tfds_dir="",  # records prepared with data_pipelines.voc_builder
+        tfds_dir="",  # records prepared with ppcjax.data_pipelines.voc_builder
         with_masks=True,
         batch_size=10,
         crop=448,  # pixels

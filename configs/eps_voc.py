@@ -5,7 +5,7 @@ folder of saliency maps ID.png in data.saliency (published: of PFAN).
 Run: python train.py --config configs/eps_voc.py[:ppc]
 """
 
-from configs import ppc_voc
+from ppcjax.configs import ppc_voc
 
 _ALONE = {
     "min_pooling": 0.0,

@@ -5,7 +5,7 @@ Run: python train.py --config configs/panet_shapes.py[:VARIANT]
     no_alignment    without the prototype alignment loss
 """
 
-from configs import base
+from ppcjax.configs import base
 
 VARIANTS = {"": {}, "no_alignment": {"alignment": 0.0}}
 

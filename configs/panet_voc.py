@@ -11,7 +11,7 @@ Run: python train.py --config configs/panet_voc.py[:VARIANT]
                             init_from is a deep-stem file (PSPNet's, PFENet's)
 """
 
-from configs import base, pascal5i
+from ppcjax.configs import base, pascal5i
 
 VARIANTS = ("", "fold1", "fold2", "fold3", "shot5", "resnet50", "resnet101")
 
@@ -41,7 +41,7 @@ def get_config(variant=""):
         source="voc",
         root="~/data/VOC2012",
         tags="masks",
-        tfds_dir="",  # records prepared with data_pipelines.voc_builder
+        tfds_dir="",  # records prepared with ppcjax.data_pipelines.voc_builder
         way=1,
         shot=1,
         query=1,

@@ -6,7 +6,7 @@ configs/pixpro_imagenet.py and --config.data.source=photos.
 Run: python train.py --config configs/pixpro_folder.py --config.data.root=PHOTOS
 """
 
-from configs import base, pixpro
+from ppcjax.configs import base, pixpro
 
 
 def get_config(variant=""):

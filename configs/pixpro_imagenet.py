@@ -6,7 +6,7 @@ Data: ImageNet in folders, or records of TFDS, see docs/data.md.
 Run: python train.py --config configs/pixpro_imagenet.py[:VARIANT]  (configs/pixpro.py)
 """
 
-from configs import base, pixpro
+from ppcjax.configs import base, pixpro
 
 
 def get_config(variant=""):
@@ -27,7 +27,7 @@ def get_config(variant=""):
     c.data = dict(
         source="imagenet",
         root="~/data/imagenet",
-        tfds_dir="",  # records prepared with data_pipelines.imagenet_builder
+        tfds_dir="",  # records prepared with ppcjax.data_pipelines.imagenet_builder
         batch_size=1024,
         crop=224,  # pixels
         scale=(0.08, 1.0),  # share of the photo's area

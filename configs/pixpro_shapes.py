@@ -3,7 +3,7 @@
 Run: python train.py --config configs/pixpro_shapes.py[:VARIANT]    (configs/pixpro.py)
 """
 
-from configs import base, pixpro
+from ppcjax.configs import base, pixpro
 
 
 def get_config(variant=""):

@@ -3,7 +3,7 @@
 Run: python train.py --config configs/ppc_folder.py --config.data.root=PHOTOS
 """
 
-from configs import ppc_mobilenet
+from ppcjax.configs import ppc_mobilenet
 
 
 def get_config(variant=""):

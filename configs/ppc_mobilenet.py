@@ -4,7 +4,7 @@ Point data.root at the photos and init_from at the weights.
 Run: python train.py --config configs/ppc_mobilenet.py[:VARIANT]   (configs/ppc.py)
 """
 
-from configs import base, ppc
+from ppcjax.configs import base, ppc
 
 
 def get_config(variant=""):
@@ -34,7 +34,7 @@ def get_config(variant=""):
         source="voc",
         root="~/data/VOC2012",
         tags="auto",  # tags.csv, else XML, else from the masks
-        tfds_dir="",  # records prepared with data_pipelines.voc_builder
+        tfds_dir="",  # records prepared with ppcjax.data_pipelines.voc_builder
         batch_size=8,
         crop=224,  # pixels
         long_side=(224, 384),  # pixels

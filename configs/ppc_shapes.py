@@ -3,7 +3,7 @@
 Run: python train.py --config configs/ppc_shapes.py[:VARIANT]   (configs/ppc.py)
 """
 
-from configs import base, ppc
+from ppcjax.configs import base, ppc
 
 
 def get_config(variant=""):

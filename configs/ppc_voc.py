@@ -5,7 +5,7 @@ with SBD's masks in data.root, and in init_from the ImageNet weights of Wu et al
 Run: python train.py --config configs/ppc_voc.py[:VARIANT]   (configs/ppc.py)
 """
 
-from configs import base, ppc
+from ppcjax.configs import base, ppc
 
 
 def get_config(variant=""):
@@ -33,7 +33,7 @@ def get_config(variant=""):
         source="voc",
         root="~/data/VOC2012",
         tags="auto",  # tags.csv, else XML, else from the masks
-        tfds_dir="",  # records prepared with data_pipelines.voc_builder
+        tfds_dir="",  # records prepared with ppcjax.data_pipelines.voc_builder
         batch_size=8,
         crop=448,  # pixels
         long_side=(448, 768),  # pixels

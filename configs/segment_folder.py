@@ -4,7 +4,7 @@ Run: python train.py --config configs/segment_folder.py --config.data.root=PHOTO
          --config.data.masks=MASKS
 """
 
-from configs import segment_mobilenet
+from ppcjax.configs import segment_mobilenet
 
 
 def get_config():

@@ -4,7 +4,7 @@ Point data.root at the photos, data.masks at exported masks, init_from at the we
 Run: python train.py --config configs/segment_mobilenet.py --config.data.masks=MASKS
 """
 
-from configs import base
+from ppcjax.configs import base
 
 
 def get_config():
@@ -28,7 +28,7 @@ def get_config():
         root="~/data/VOC2012",
         masks="",  # folder of exported masks; empty: the true ones, an upper bound
         tags="auto",  # tags.csv, else XML, else from the masks
-        tfds_dir="",  # records prepared with data_pipelines.voc_builder
+        tfds_dir="",  # records prepared with ppcjax.data_pipelines.voc_builder
         with_masks=True,
         batch_size=8,
         crop=224,  # pixels

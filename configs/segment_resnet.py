@@ -8,7 +8,7 @@ Run: python train.py --config configs/segment_resnet.py[:linear]
          --config.data.root=PHOTOS --config.init_from=runs/pixpro_folder
 """
 
-from configs import base, segment_shapes
+from ppcjax.configs import base, segment_shapes
 
 
 def get_config(variant=""):

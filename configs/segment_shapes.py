@@ -8,7 +8,7 @@ Run: python train.py --config configs/segment_shapes.py[:linear]
          --config.init_from=runs/pixpro_shapes --config.data.limit=20
 """
 
-from configs import base
+from ppcjax.configs import base
 
 VARIANTS = ("", "linear")
 

@@ -6,9 +6,9 @@ Imports nothing of ppcjax but types; TensorFlow only while training batches are 
 from collections.abc import Iterator
 from typing import Any
 
-from data_pipelines import dense, episodes, settings, views
-from data_pipelines.examples import Example, make_eval
-from data_pipelines.sources import Record, Source, make_source
+from ppcjax.data_pipelines import dense, episodes, settings, views
+from ppcjax.data_pipelines.examples import Example, make_eval
+from ppcjax.data_pipelines.sources import Record, Source, make_source
 
 __all__ = ["Example", "Record", "Source", "make_eval", "make_source", "make_train"]
 

@@ -10,8 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
-
-from data_pipelines.order import Draws
+from ppcjax.data_pipelines.order import Draws
 
 _TRIES = 10
 

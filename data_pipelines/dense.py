@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ppcjax.data_pipelines import settings
+from ppcjax.data_pipelines import stream as streams
+from ppcjax.data_pipelines.geometry import crop_size, cut_image, cut_mask, draw_window
+from ppcjax.data_pipelines.images import Photo, read_grey
+from ppcjax.data_pipelines.order import Draws
+from ppcjax.data_pipelines.sources.base import Record, Source, read_checked, read_tags
 
-from data_pipelines import settings
-from data_pipelines import stream as streams
-from data_pipelines.geometry import crop_size, cut_image, cut_mask, draw_window
-from data_pipelines.images import Photo, read_grey
-from data_pipelines.order import Draws
-from data_pipelines.sources.base import Record, Source, read_checked, read_tags
 from ppcjax.types import DenseBatch, UserError
 
 

@@ -4,10 +4,10 @@ import dataclasses
 from typing import Any, NamedTuple
 
 import numpy as np
+from ppcjax.data_pipelines import settings
+from ppcjax.data_pipelines.episode_plans import Row, Shape
+from ppcjax.data_pipelines.geometry import Window, cut_image, cut_mask
 
-from data_pipelines import settings
-from data_pipelines.episode_plans import Row, Shape
-from data_pipelines.geometry import Window, cut_image, cut_mask
 from ppcjax.types import IGNORE
 
 _NO_WINDOW = Window(1, 1, 0, 0, 0, 0, 1, 1, False)

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
+from ppcjax.data_pipelines import settings
+from ppcjax.data_pipelines.episode_arrays import Evidence, Shot, assemble, cut, whole
+from ppcjax.data_pipelines.episode_plans import Row, Shape
+from ppcjax.data_pipelines.sources.base import Source, read_checked
 
-from data_pipelines import settings
-from data_pipelines.episode_arrays import Evidence, Shot, assemble, cut, whole
-from data_pipelines.episode_plans import Row, Shape
-from data_pipelines.sources.base import Source, read_checked
 from ppcjax.types import UserError
 
 FITS = ("squash", "pad", "keep")

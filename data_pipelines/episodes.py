@@ -11,11 +11,17 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-
-from data_pipelines import settings
-from data_pipelines import stream as streams
-from data_pipelines.episode_arrays import Evidence, Shot, assemble, cut, layout, whole
-from data_pipelines.episode_plans import (
+from ppcjax.data_pipelines import settings
+from ppcjax.data_pipelines import stream as streams
+from ppcjax.data_pipelines.episode_arrays import (
+    Evidence,
+    Shot,
+    assemble,
+    cut,
+    layout,
+    whole,
+)
+from ppcjax.data_pipelines.episode_plans import (
     ClassIndex,
     Row,
     Shape,
@@ -23,10 +29,11 @@ from data_pipelines.episode_plans import (
     count_pixels,
     draw_row,
 )
-from data_pipelines.folds import class_ids
-from data_pipelines.geometry import draw_window
-from data_pipelines.order import Draws
-from data_pipelines.sources.base import Source, read_checked
+from ppcjax.data_pipelines.folds import class_ids
+from ppcjax.data_pipelines.geometry import draw_window
+from ppcjax.data_pipelines.order import Draws
+from ppcjax.data_pipelines.sources.base import Source, read_checked
+
 from ppcjax.types import IGNORE, EpisodeBatch, UserError
 
 _LOG = logging.getLogger(__name__)

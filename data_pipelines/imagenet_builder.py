@@ -1,6 +1,6 @@
 """Prepares ImageNet (ILSVRC 2012) as TFDS records that can be read at random.
 
-    python -m data_pipelines.imagenet_builder --root TARS --tfds_dir DIR
+    python -m ppcjax.data_pipelines.imagenet_builder --root TARS --tfds_dir DIR
 
 TARS holds ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar, which ImageNet gives to
 those who register at image-net.org; the builder is TFDS's own, `imagenet2012`. Training

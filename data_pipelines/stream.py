@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from ppcjax.data_pipelines.order import Draws, image_at
+from ppcjax.data_pipelines.sources.base import Source
 
-from data_pipelines.order import Draws, image_at
-from data_pipelines.sources.base import Source
 from ppcjax.types import UserError
 
 _LOG = logging.getLogger(__name__)

@@ -10,12 +10,12 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+from ppcjax.data_pipelines import settings
+from ppcjax.data_pipelines import stream as streams
+from ppcjax.data_pipelines.crops import crop_box, cut_crop, draw_crop, pixels_needed
+from ppcjax.data_pipelines.order import Draws
+from ppcjax.data_pipelines.sources.base import Source
 
-from data_pipelines import settings
-from data_pipelines import stream as streams
-from data_pipelines.crops import crop_box, cut_crop, draw_crop, pixels_needed
-from data_pipelines.order import Draws
-from data_pipelines.sources.base import Source
 from ppcjax.types import UserError, ViewBatch
 
 

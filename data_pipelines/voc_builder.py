@@ -1,6 +1,6 @@
 """TFDS builder of PASCAL VOC 2012 with SBD masks: sharded records, fast to read.
 
-    python -m data_pipelines.voc_builder --root VOCdevkit/VOC2012 --tfds_dir DIR
+    python -m ppcjax.data_pipelines.voc_builder --root VOCdevkit/VOC2012 --tfds_dir DIR
 
 prepares the splits whose lists are there; training then reads them with
 --config.data.source=voc --config.data.tfds_dir=DIR. The JPEG bytes are kept as they
@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow_datasets as tfds
+from ppcjax.data_pipelines.sources.voc import ADVICE, CLASSES, voc
 
-from data_pipelines.sources.voc import ADVICE, CLASSES, voc
 from ppcjax.types import UserError
 
 

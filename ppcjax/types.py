@@ -86,39 +86,45 @@ class EpisodeBatch(TypedDict):
     class_id: NotRequired[Array]
 
 
+def keep_all(params: Any, model_state: Any) -> tuple[Any, Any]:
+    """Both as they are: for methods whose `predict` reads all that they train."""
+    return params, model_state
+
+
 class Method(NamedTuple):
-    """A way to train a network, as three pure functions.
+    """A way to train a network, as pure functions, and what it reads and gives.
 
     init: (key, batch) -> (params, model_state), NumPy or jax arrays; reads only
         the shapes of `batch`.
     loss: (params, model_state, batch, key, step) -> (loss, (model_state, scalars));
         `loss` is a float32 scalar, `model_state` has the structure it had, and
         `scalars` maps names such as "loss/contrast" to float32 scalars.
-    predict: (params, model_state, batch) -> prediction.
-    """
-
-    init: Callable[..., tuple[Any, Any]]
-    loss: Callable[..., tuple[jax.Array, tuple[Any, dict[str, jax.Array]]]]
-    predict: Callable[..., Any]
-
-
-class FewShotMethod(NamedTuple):
-    """A Method on EpisodeBatch that can keep what it learnt from the supports.
-
-    init, loss: as of Method.
-    predict: (params, model_state, batch) -> {"logits": [B, Q, h, w, 1 + N]}, to be
-        resized to the photo.
+    predict: (params, model_state, batch) -> prediction, a dict of arrays.
+    reads: kind of training batch: "dense" (DenseBatch), "episodes" (EpisodeBatch) or
+        "views" (ViewBatch).
+    gives: kind of prediction, which chooses the evaluation:
+        "maps"      "scores" [B, h, w, C], activation maps, and "tag_logits" [B, C]
+        "logits"    "logits" [B, h, w, C], and "extent" [B, 2] where the grid is not
+                    ceil(H / stride)
+        "affinity"  "affinity" [B, O, h, w]
+        "episodes"  "logits" [B, Q, h, w, 1 + N], to be resized to the photo
+        "features"  maps [B, h, w, D] by name, of a DenseBatch's images
+    keep: (params, model_state) -> the part of both that `predict` reads.
     fit: (params, model_state, supports) -> prototypes, a dict of arrays [B, ...];
-        reads the support fields of an EpisodeBatch and "shot_valid" only.
+        reads the support fields of an EpisodeBatch and "shot_valid" only. None where
+        a method does not learn from examples without training.
     segment: (params, model_state, prototypes, queries) -> as `predict`; reads
-        "query_image" and "query_valid" only.
+        "query_image" and "query_valid" only. None where `fit` is.
     """
 
     init: Callable[..., tuple[Any, Any]]
     loss: Callable[..., tuple[jax.Array, tuple[Any, dict[str, jax.Array]]]]
     predict: Callable[..., Any]
-    fit: Callable[..., dict[str, Any]]
-    segment: Callable[..., Any]
+    reads: str = "dense"
+    gives: str = "logits"
+    keep: Callable[[Any, Any], tuple[Any, Any]] = keep_all
+    fit: Callable[..., dict[str, Any]] | None = None
+    segment: Callable[..., Any] | None = None
 
 
 class Metric(NamedTuple):

@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from ppcjax.configs import affinity_folder, ppc_folder, segment_folder
 
-import data_pipelines
 import ppcjax
-from configs import affinity_folder, ppc_folder, segment_folder
-from ppcjax import export, provenance
-from ppcjax.evaluate import evaluate, load_run, make_metric
-from ppcjax.stages import Stages
+from ppcjax import data_pipelines
+from ppcjax.evaluate.masks import files as export
+from ppcjax.evaluate.masks.evaluation import evaluate, load_run, make_metric
+from ppcjax.evaluate.masks.stages import Stages
+from ppcjax.runs import provenance
 from ppcjax.train import loop
 from ppcjax.types import IGNORE, UserError
 

@@ -10,8 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-
-from configs import (
+from ppcjax.configs import (
     asgnet_shapes,
     asgnet_voc,
     base,
@@ -25,13 +24,14 @@ from configs import (
     ppc,
     segment_shapes,
 )
-from data_pipelines import settings
-from data_pipelines.episode_arrays import layout
-from data_pipelines.episode_plans import Shape
-from data_pipelines.episodes import EpisodeSettings
-from data_pipelines.geometry import crop_size
+from ppcjax.data_pipelines import settings
+from ppcjax.data_pipelines.episode_arrays import layout
+from ppcjax.data_pipelines.episode_plans import Shape
+from ppcjax.data_pipelines.episodes import EpisodeSettings
+from ppcjax.data_pipelines.geometry import crop_size
+
 from ppcjax import methods
-from ppcjax.episode_protocols import EpisodeEvaluation
+from ppcjax.evaluate.episodes.protocols import EpisodeEvaluation
 from ppcjax.methods import affinity as method_affinity
 from ppcjax.methods import asgnet as method_asgnet
 from ppcjax.methods import contrastive_seg as method_contrastive
@@ -84,7 +84,7 @@ CASES = [
 
 
 def _config(name, variant=""):
-    module = importlib.import_module(f"configs.{name}")
+    module = importlib.import_module(f"ppcjax.configs.{name}")
     config = module.get_config(variant) if variant else module.get_config()
     if config.get("method", {}).get("backbone", "").startswith("hrnet"):
         # Whole, it takes seconds to trace, and is in the tests of networks.

@@ -10,14 +10,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
+from ppcjax.data_pipelines import views
+from ppcjax.data_pipelines.crops import crop_box, draw_crop
+from ppcjax.data_pipelines.order import Draws
 
-from data_pipelines import views
-from data_pipelines.crops import crop_box, draw_crop
-from data_pipelines.order import Draws
-from ppcjax import correspondence_main, correspondence_page, methods
-from ppcjax.correspondences import alignment, match, true_places, unit
-from ppcjax.metrics import add_counts
-from ppcjax.train import checkpoint
+from ppcjax import methods
+from ppcjax.evaluate.masks.metric import add_counts
+from ppcjax.evaluate.views import main as correspondence_main
+from ppcjax.evaluate.views import page as correspondence_page
+from ppcjax.evaluate.views.metric import alignment, match, true_places, unit
+from ppcjax.runs import checkpoint
 from ppcjax.types import Method, TrainState, UserError
 
 WHOLE = np.float32([0, 0, 1, 1])

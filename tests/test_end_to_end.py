@@ -55,7 +55,7 @@ def run_folder(tmp_path_factory):
 
 
 def _parameters(folder):
-    from ppcjax.train import checkpoint
+    from ppcjax.runs import checkpoint
 
     restored = checkpoint.restore(folder)
     assert restored.step == STEPS

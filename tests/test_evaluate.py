@@ -9,12 +9,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
+from ppcjax.data_pipelines.sources.photos import evenly_spaced, part, photos
 
-from data_pipelines.sources.photos import evenly_spaced, part, photos
-from ppcjax import evaluate, export, methods, progress, summary, tta
-from ppcjax.metrics import predict_mask
-from ppcjax.palette import voc_palette
-from ppcjax.train.checkpoint import Checkpoints
+from ppcjax import methods
+from ppcjax.evaluate.masks import evaluation as evaluate
+from ppcjax.evaluate.masks import files as export
+from ppcjax.evaluate.masks import summary
+from ppcjax.evaluate.masks.metric import predict_mask
+from ppcjax.predict import tta
+from ppcjax.report import progress
+from ppcjax.report.palette import voc_palette
+from ppcjax.runs.checkpoint import Checkpoints
 from ppcjax.types import IGNORE, Method, TrainState, UserError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -201,7 +206,7 @@ def run_folder(tmp_path_factory):
     data |= {"train_split": "train", "eval_split": "test", "val_split": "val"}
     config = {"name": "tiny", "method": settings, "data": data}
     config["eval"] = {"threshold": 0.3, "scales": [0.5, 1.0], "gallery": 2}
-    from data_pipelines import make_source
+    from ppcjax.data_pipelines import make_source
 
     classes = make_source(data, "val").classes
     batch = {

@@ -6,18 +6,20 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
+from ppcjax.data_pipelines.supports import fill_boxes, read_supports
 
-from data_pipelines.supports import fill_boxes, read_supports
-from ppcjax import evaluate_episodes, fewshot, fewshot_main
-from ppcjax.episode_metric import (
+from ppcjax.evaluate.episodes import evaluation as evaluate_episodes
+from ppcjax.evaluate.episodes import main as fewshot_main
+from ppcjax.evaluate.episodes.metric import (
     binary_iou,
     class_iou,
     count_query,
     spread,
     zero_counts,
 )
-from ppcjax.episode_protocols import PROTOCOLS, EpisodeEvaluation
-from ppcjax.fewshot_model import load_model, to_photo
+from ppcjax.evaluate.episodes.protocols import PROTOCOLS, EpisodeEvaluation
+from ppcjax.predict import supports as fewshot
+from ppcjax.predict.fewshot_model import load_model, to_photo
 from ppcjax.train import loop
 from ppcjax.types import IGNORE, UserError
 from tests.data import fake_data
@@ -26,7 +28,7 @@ from tests.data import fake_data
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A run of two steps on 16 scenes of 32 pixels."""
-    from configs import panet_shapes
+    from ppcjax.configs import panet_shapes
 
     config = panet_shapes.get_config()
     config.steps, config.checkpoint_every = 2, 1

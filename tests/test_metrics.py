@@ -3,8 +3,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from ppcjax import metrics
-from ppcjax.palette import voc_palette
+from ppcjax.evaluate.masks import metric as metrics
+from ppcjax.report.palette import voc_palette
 from ppcjax.types import IGNORE, UserError
 
 

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ppcjax import evaluate, plots, report, summary
-from ppcjax.metrics import predict_mask
-from ppcjax.tta import Prediction
+from ppcjax.evaluate.masks import evaluation as evaluate
+from ppcjax.evaluate.masks import gallery as report
+from ppcjax.evaluate.masks import summary
+from ppcjax.evaluate.masks.metric import predict_mask
+from ppcjax.predict.tta import Prediction
+from ppcjax.report import plots
 from ppcjax.types import IGNORE
 
 CLASSES = ("background", "cat", "<b>dog", "person")

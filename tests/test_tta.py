@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ppcjax import canvases, methods, tta
+from ppcjax import methods
 from ppcjax.ops.resize import resize
+from ppcjax.predict import canvases, tta
 from ppcjax.types import Method, UserError
 
 STRIDE, CLASSES = 8, 4

@@ -2,10 +2,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ppcjax import tta, windows
 from ppcjax.ops.resize import resize
+from ppcjax.predict import tta, windows
+from ppcjax.predict.windows import Windows
 from ppcjax.types import Method, UserError
-from ppcjax.windows import Windows
 from tests.test_tta import CLASSES, WEIGHTS, cell_means, make_toy, photo
 
 

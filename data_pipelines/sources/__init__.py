@@ -2,14 +2,15 @@
 
 from typing import Any
 
-from data_pipelines import settings
-from data_pipelines.sources.base import Record, Source, replace_masks
-from data_pipelines.sources.cityscapes import cityscapes
-from data_pipelines.sources.embedded import shapes
-from data_pipelines.sources.folder import folder
-from data_pipelines.sources.photos import few
-from data_pipelines.sources.unlabelled import imagenet, photos
-from data_pipelines.sources.voc import voc
+from ppcjax.data_pipelines import settings
+from ppcjax.data_pipelines.sources.base import Record, Source, replace_masks
+from ppcjax.data_pipelines.sources.cityscapes import cityscapes
+from ppcjax.data_pipelines.sources.embedded import shapes
+from ppcjax.data_pipelines.sources.folder import folder
+from ppcjax.data_pipelines.sources.photos import few
+from ppcjax.data_pipelines.sources.unlabelled import imagenet, photos
+from ppcjax.data_pipelines.sources.voc import voc
+
 from ppcjax.types import UserError
 
 __all__ = ["SOURCES", "Record", "Source", "make_source"]

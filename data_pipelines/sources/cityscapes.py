@@ -5,8 +5,9 @@ labelIds.png; Cordts et al., "The Cityscapes Dataset for Semantic Urban Scene
 Understanding", CVPR 2016.
 """
 
-from data_pipelines.sources import files, split_folders
-from data_pipelines.sources.base import Source
+from ppcjax.data_pipelines.sources import files, split_folders
+from ppcjax.data_pipelines.sources.base import Source
+
 from ppcjax.types import UserError
 
 CLASSES = (

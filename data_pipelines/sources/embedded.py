@@ -3,11 +3,11 @@
 from functools import partial
 
 import numpy as np
+from ppcjax.data_pipelines import settings
+from ppcjax.data_pipelines import shapes as generator
+from ppcjax.data_pipelines.images import Photo, check_ids
+from ppcjax.data_pipelines.sources.base import Record, Source, tags_of_mask
 
-from data_pipelines import settings
-from data_pipelines import shapes as generator
-from data_pipelines.images import Photo, check_ids
-from data_pipelines.sources.base import Record, Source, tags_of_mask
 from ppcjax.types import UserError
 
 

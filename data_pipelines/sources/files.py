@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from data_pipelines.images import IMAGE_SUFFIXES
+from ppcjax.data_pipelines.images import IMAGE_SUFFIXES
+
 from ppcjax.types import UserError
 
 IMAGE_FOLDERS = ("images", "JPEGImages")

@@ -17,9 +17,15 @@ import hashlib
 from functools import partial
 from pathlib import Path
 
-from data_pipelines.sources import files, split_folders, tags
-from data_pipelines.sources.base import BACKGROUND, Files, Source, check_label_ids
-from data_pipelines.sources.voc import CLASSES as VOC_CLASSES
+from ppcjax.data_pipelines.sources import files, split_folders, tags
+from ppcjax.data_pipelines.sources.base import (
+    BACKGROUND,
+    Files,
+    Source,
+    check_label_ids,
+)
+from ppcjax.data_pipelines.sources.voc import CLASSES as VOC_CLASSES
+
 from ppcjax.types import UserError
 
 _VOC_MASKS = ("SegmentationClassAug", "SegmentationClass")

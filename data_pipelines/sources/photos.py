@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+from ppcjax.data_pipelines import images
+from ppcjax.data_pipelines.order import permutation
+from ppcjax.data_pipelines.sources import files
+from ppcjax.data_pipelines.sources.base import Record, Source
+from ppcjax.data_pipelines.sources.folder import folder
 
-from data_pipelines import images
-from data_pipelines.order import permutation
-from data_pipelines.sources import files
-from data_pipelines.sources.base import Record, Source
-from data_pipelines.sources.folder import folder
 from ppcjax.types import UserError
 
 T = TypeVar("T")

@@ -4,13 +4,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from data_pipelines import images
-from data_pipelines.sources.base import Record, Source
-from data_pipelines.sources.tags import encode
+from ppcjax.data_pipelines import images
+from ppcjax.data_pipelines.sources.base import Record, Source
+from ppcjax.data_pipelines.sources.tags import encode
+
 from ppcjax.types import UserError
 
 _VOC_ADVICE = (
-    "make it with python -m data_pipelines.voc_builder --root VOC2012 --tfds_dir DIR"
+    "make it with python -m ppcjax.data_pipelines.voc_builder --root VOC2012 "
+    "--tfds_dir DIR"
 )
 
 

@@ -10,8 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from data_pipelines.sources import files
-from data_pipelines.sources.base import Files, Source
+from ppcjax.data_pipelines.sources import files
+from ppcjax.data_pipelines.sources.base import Files, Source
+
 from ppcjax.types import UserError
 
 

@@ -2,18 +2,19 @@
 
 from functools import partial
 
-from data_pipelines import images
-from data_pipelines.sources import files, prepared
-from data_pipelines.sources.base import BACKGROUND, Record, Source
-from data_pipelines.sources.folder import NOT_IMAGES, select
+from ppcjax.data_pipelines import images
+from ppcjax.data_pipelines.sources import files, prepared
+from ppcjax.data_pipelines.sources.base import BACKGROUND, Record, Source
+from ppcjax.data_pipelines.sources.folder import NOT_IMAGES, select
+
 from ppcjax.types import UserError
 
 CLASSES = (BACKGROUND,)
 _ADVICE = "give a folder of photographs; they may lie in sub-folders at any depth"
 IMAGENET_ADVICE = (
     "give the folder that holds train/ and val/ with a sub-folder per class in "
-    "config.data.root, or records made with python -m data_pipelines.imagenet_builder "
-    "in config.data.tfds_dir"
+    "config.data.root, or records made with "
+    "python -m ppcjax.data_pipelines.imagenet_builder in config.data.tfds_dir"
 )
 
 

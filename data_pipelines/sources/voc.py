@@ -8,10 +8,11 @@ or the masks.
 from functools import partial
 from pathlib import Path
 
-from data_pipelines.settings import one_of
-from data_pipelines.sources import files, prepared
-from data_pipelines.sources import tags as tag_readers
-from data_pipelines.sources.base import BACKGROUND, Files, Source
+from ppcjax.data_pipelines.settings import one_of
+from ppcjax.data_pipelines.sources import files, prepared
+from ppcjax.data_pipelines.sources import tags as tag_readers
+from ppcjax.data_pipelines.sources.base import BACKGROUND, Files, Source
+
 from ppcjax.types import UserError
 
 CLASSES = (

@@ -123,7 +123,7 @@ def affinity(
             "affinity": pairs.pairs_on_grid(found, features.shape[1:3], low, radius)
         }
 
-    return Method(init, loss, predict)
+    return Method(init, loss, predict, gives="affinity")
 
 
 def affinity_terms(

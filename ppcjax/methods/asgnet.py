@@ -23,7 +23,7 @@ from ppcjax.nn.vit import VisionTransformer
 from ppcjax.ops.blur import random_blur
 from ppcjax.ops.masks import masked_mean
 from ppcjax.ops.resize import resize
-from ppcjax.types import IGNORE, FewShotMethod
+from ppcjax.types import IGNORE, Method
 
 # The released backbone.
 RESNET = {"stem": "deep", "stages": 3, "output_stride": 8, "dilate_first": True}
@@ -54,7 +54,7 @@ def asgnet(
     seed_count: str = "placed",
     auxiliary: float = 1.0,
     blur: float = 0.0,
-) -> FewShotMethod:
+) -> Method:
     """One class from K masked photos of it.
 
         L = CE(S, query) + auxiliary * mean over levels l of CE(S_l, query)
@@ -101,7 +101,7 @@ def asgnet(
         blur: share of training photos that are blurred by [1 4 6 4 1] / 16.
 
     Returns:
-        A FewShotMethod for N = 1. `predict` gives {"logits": [B, Q, h, w, 2]}, to be
+        A Method for N = 1. `predict` gives {"logits": [B, Q, h, w, 2]}, to be
         resized with aligned corners, zero beyond the photo; `fit` gives {"prototypes":
         [B, K S, D], "valid": [B, K S] bool}. Supports without a pixel of the class are
         left out; without any, prior and guide are 0.
@@ -276,7 +276,15 @@ def asgnet(
         learnt = learn(supports.features, batch, photos.extent[:count])
         return decode(params, model_state, query, learnt, batch)
 
-    return FewShotMethod(init, loss, predict, fit, segment)
+    return Method(
+        init,
+        loss,
+        predict,
+        reads="episodes",
+        gives="episodes",
+        fit=fit,
+        segment=segment,
+    )
 
 
 def _check(**chosen: tuple[str, Sequence[str]]) -> None:

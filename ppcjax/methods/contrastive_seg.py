@@ -241,7 +241,7 @@ def contrastive_seg(
         )
         return {name: out[name] for name in ("logits", "extent") if name in out}
 
-    return Method(init, loss, predict)
+    return Method(init, loss, predict, keep=for_prediction)
 
 
 def for_prediction(params: Any, model_state: Any) -> tuple[Any, Any]:

@@ -18,7 +18,7 @@ from ppcjax.nn import backbones
 from ppcjax.nn.init import initialize
 from ppcjax.nn.layers import shrink
 from ppcjax.ops.masks import masked_mean
-from ppcjax.types import IGNORE, FewShotMethod
+from ppcjax.types import IGNORE, Method
 
 
 class Encoder(nn.Module):
@@ -49,7 +49,7 @@ def panet(
     pooling: str = "image",
     alignment: float = 1.0,
     alignment_masks: str = "predicted",
-) -> FewShotMethod:
+) -> Method:
     """Prototypes of N classes and of the background from K masked photos each.
 
         p = sum_x F(x) M(x) / (sum_x M(x) + 1e-5)      of each support and mask
@@ -75,7 +75,7 @@ def panet(
             "true" (the variant).
 
     Returns:
-        A FewShotMethod. `predict` gives {"logits": [B, Q, h, w, 1 + N]}; `fit` gives
+        A Method. `predict` gives {"logits": [B, Q, h, w, 1 + N]}; `fit` gives
         {"prototypes": [B, 1 + N, D]}, the background's first.
 
     Raises:
@@ -158,4 +158,12 @@ def panet(
         centres = fitted(features[:count], batch, photos.extent[:count])
         return {"logits": matching.logits(features[count:], centres)}
 
-    return FewShotMethod(init, loss, predict, fit, segment)
+    return Method(
+        init,
+        loss,
+        predict,
+        reads="episodes",
+        gives="episodes",
+        fit=fit,
+        segment=segment,
+    )

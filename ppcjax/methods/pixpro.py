@@ -221,7 +221,7 @@ def pixpro(
 
         return {"embedding": inside(_embedding(maps)), "feature": inside(maps.feature)}
 
-    return Method(init, total_loss, predict)
+    return Method(init, total_loss, predict, reads="views", gives="features")
 
 
 def _embedding(maps) -> jax.Array:

@@ -242,4 +242,4 @@ def ppc(
         classes = np.argsort(order)  # class -> channel
         return {"scores": scores[..., classes], "tag_logits": logits[..., classes]}
 
-    return Method(init, loss, predict)
+    return Method(init, loss, predict, gives="maps")

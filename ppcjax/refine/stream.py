@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ppcjax.predict.tta import Prediction
 from ppcjax.refine import crf
 from ppcjax.refine.pool import ordered_map
-from ppcjax.tta import Prediction
 
 
 class Background(NamedTuple):

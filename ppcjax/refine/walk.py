@@ -8,9 +8,9 @@ import jax
 import numpy as np
 from PIL import Image
 
-from ppcjax.canvases import canvas_size, scaled_side
+from ppcjax.predict.canvases import canvas_size, scaled_side
+from ppcjax.predict.tta import Prediction
 from ppcjax.refine.random_walk import walk_images
-from ppcjax.tta import Prediction
 from ppcjax.types import Method
 
 

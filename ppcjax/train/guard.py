@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from ppcjax.train import checkpoint
+from ppcjax.runs import checkpoint
 from ppcjax.types import UserError
 
 # What a resumed run must share with its checkpoints, and what of it may differ.

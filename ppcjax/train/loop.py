@@ -16,7 +16,8 @@ import jax
 import numpy as np
 import optax
 
-from ppcjax.train import checkpoint, feed, guard, log
+from ppcjax.runs import checkpoint
+from ppcjax.train import feed, guard, log
 from ppcjax.train import mesh as meshes
 from ppcjax.train.step import create_state, make_step
 from ppcjax.train.stop import Stopper
@@ -185,8 +186,8 @@ def train(config: Any, workdir: str | Path) -> int:
 
     Returns and raises as `fit`.
     """
-    import data_pipelines  # brings TensorFlow, which the step does not need
-    from ppcjax import methods
+    # TensorFlow comes with it, which the step does not need.
+    from ppcjax import data_pipelines, methods
     from ppcjax.train import optim
 
     guard.check_settings(config)

@@ -5,7 +5,7 @@ import threading
 
 import jax
 
-from ppcjax.train import checkpoint
+from ppcjax.runs import checkpoint
 
 
 class Stopper:

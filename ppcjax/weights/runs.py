@@ -40,7 +40,7 @@ def load_run(
     Raises:
         UserError: `path` is no run, nothing in it fits, or its backbone is another.
     """
-    from ppcjax.train import checkpoint  # Orbax takes a second, and files need it not
+    from ppcjax.runs import checkpoint
 
     run = checkpoint.restore(path)
     method = run.meta["config"].get("method", {})

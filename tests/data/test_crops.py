@@ -3,15 +3,15 @@ import itertools
 import numpy as np
 import pytest
 from PIL import Image
-
-from data_pipelines.crops import (
+from ppcjax.data_pipelines.crops import (
     Crop,
     crop_box,
     cut_crop,
     draw_crop,
     pixels_needed,
 )
-from data_pipelines.order import Draws
+from ppcjax.data_pipelines.order import Draws
+
 from tests.data import fake_data
 
 PUBLISHED = {"scale": (0.08, 1.0), "ratio": (3 / 4, 4 / 3)}

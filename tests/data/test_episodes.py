@@ -2,15 +2,15 @@ import itertools
 
 import numpy as np
 import pytest
+from ppcjax.data_pipelines import episode_plans as plans
+from ppcjax.data_pipelines.episode_arrays import Evidence
+from ppcjax.data_pipelines.episode_examples import make_eval
+from ppcjax.data_pipelines.episodes import leak_report
+from ppcjax.data_pipelines.folds import class_ids, fold_ids
+from ppcjax.data_pipelines.order import Draws
+from ppcjax.data_pipelines.sources import make_source
 
-import data_pipelines
-from data_pipelines import episode_plans as plans
-from data_pipelines.episode_arrays import Evidence
-from data_pipelines.episode_examples import make_eval
-from data_pipelines.episodes import leak_report
-from data_pipelines.folds import class_ids, fold_ids
-from data_pipelines.order import Draws
-from data_pipelines.sources import make_source
+from ppcjax import data_pipelines
 from ppcjax.types import IGNORE, UserError
 from tests.data import fake_data
 

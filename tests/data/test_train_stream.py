@@ -6,8 +6,8 @@ import ml_collections
 import numpy as np
 import pytest
 from PIL import Image
+from ppcjax.data_pipelines import make_source, make_train, order
 
-from data_pipelines import make_source, make_train, order
 from ppcjax.types import IGNORE, UserError
 from tests.data import fake_data
 
@@ -259,7 +259,7 @@ def test_missing_setting_is_named():
 def test_interpreter_ends_while_a_stream_is_open():
     """The threads of tf.data must not keep a finished program alive."""
     program = (
-        "from data_pipelines import make_source, make_train\n"
+        "from ppcjax.data_pipelines import make_source, make_train\n"
         f"config = {SHAPES}\n"
         "stream = make_train(config, make_source(config, 'train'), seed=0)\n"
         "next(stream)\n"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ppcjax.episode_metric import (
+from ppcjax.evaluate.episodes.metric import (
     binary_iou,
     class_iou,
     count_query,

@@ -200,7 +200,7 @@ def test_config_builds_and_traces(name, monkeypatch):
         return dict(jax.eval_shape(module.init, key, image))
 
     monkeypatch.setattr(method_affinity, "initialize", shapes)
-    config = importlib.import_module(f"configs.affinity_{name}").get_config()
+    config = importlib.import_module(f"ppcjax.configs.affinity_{name}").get_config()
     assert config.name == f"affinity_{name}" and config.data.with_masks
     method = methods.make(config.method, CLASSES)
     rows, side = config.data.batch_size, config.data.crop

@@ -7,9 +7,11 @@ import numpy as np
 import optax
 import pytest
 
-from ppcjax import evaluate, load, methods
+from ppcjax import load, methods
+from ppcjax.evaluate.masks import evaluation as evaluate
 from ppcjax.methods import contrastive_terms
-from ppcjax.train import checkpoint, mesh
+from ppcjax.runs import checkpoint
+from ppcjax.train import mesh
 from ppcjax.types import IGNORE, TrainState, UserError
 
 KEY = jax.random.key(0)
@@ -185,7 +187,7 @@ def test_baseline_has_neither_projection_nor_memory():
 
 def test_prediction_needs_neither_projection_nor_memory(built):
     method, params, carried, _ = built("mem_fixed")
-    less = methods.for_prediction("contrastive_seg", params, carried)
+    less = method.keep(params, carried)
     assert set(less[0]) == {"backbone", "head"} and set(less[1]) == {"batch_stats"}
     assert "projection" not in less[1]["batch_stats"]
     predict = jax.jit(method.predict)

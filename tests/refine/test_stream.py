@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from ppcjax.predict.tta import Prediction
 from ppcjax.refine import crf
 from ppcjax.refine.stream import (
     Background,
@@ -13,7 +14,6 @@ from ppcjax.refine.stream import (
     refine_predictions,
     with_affinity_labels,
 )
-from ppcjax.tta import Prediction
 
 
 class Photo(NamedTuple):

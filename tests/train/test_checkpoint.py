@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ppcjax.train import checkpoint, mesh, step
+from ppcjax.runs import checkpoint
+from ppcjax.train import mesh, step
 from ppcjax.types import UserError
 from tests.train import toy
 

@@ -11,7 +11,7 @@ import chex
 import numpy as np
 import pytest
 
-from ppcjax.train import checkpoint
+from ppcjax.runs import checkpoint
 from tests.train import contrast
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,8 @@ import jax
 import numpy as np
 import pytest
 
-from ppcjax.train import checkpoint, loop
+from ppcjax.runs import checkpoint
+from ppcjax.train import loop
 from ppcjax.types import UserError
 from tests.train import toy
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from ppcjax.train import checkpoint
+from ppcjax.runs import checkpoint
 from tests.train import toy
 
 ROOT = Path(__file__).parents[2]

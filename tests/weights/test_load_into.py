@@ -9,7 +9,7 @@ import pytest
 
 from ppcjax.nn.mobilenet_v2 import MobileNetV2
 from ppcjax.nn.wide_resnet38 import WideResNet38
-from ppcjax.train import checkpoint
+from ppcjax.runs import checkpoint
 from ppcjax.types import TrainState, UserError
 from ppcjax.weights import load_into, names
 from tests.golden.arrays import paths

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 from ppcjax import methods
 from ppcjax.nn.resnet import ResNet
-from ppcjax.train import checkpoint
+from ppcjax.runs import checkpoint
 from ppcjax.types import TrainState, UserError
 from ppcjax.weights import load_into, names, writers
 from tests.weights.test_load_resnet import IMAGE

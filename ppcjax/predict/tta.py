@@ -10,7 +10,7 @@ true size: the network (see `ppcjax.nn.layers`), the resizing and the normalisat
 The result is that of the unpadded image, and a data set of hundreds of sizes needs
 a handful of programs.
 
-Sources and equations: `ppcjax.merge`, the device's side of this module.
+Sources and equations: `ppcjax.predict.merge`, the device's side of this module.
 """
 
 import operator
@@ -22,10 +22,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ppcjax import merge
-from ppcjax.canvases import canvas_size, groups, scaled_images, scaled_side
+from ppcjax.predict import merge
+from ppcjax.predict.canvases import canvas_size, groups, scaled_images, scaled_side
+from ppcjax.predict.windows import Windows, mean_of_windows
 from ppcjax.types import Method, UserError
-from ppcjax.windows import Windows, mean_of_windows
 
 _SIDE = 256  # of the image that tells the network's stride; no network's exceeds it
 
@@ -36,7 +36,7 @@ class Prediction(NamedTuple):
     example: what was predicted, as it came.
     scores: [H, W, C] float32 at the image's size, mostly in [0, 1]; zero for the
         background. Of activation maps also zero for classes the image is not tagged
-        with; of class probabilities, see `ppcjax.merge.against_background`.
+        with; of class probabilities, see `ppcjax.predict.merge.against_background`.
     tags: [C] bool classes the image shows: given, else predicted.
     probabilities: [H, W, C] float32 where the network or a refinement gives them.
     """
@@ -105,7 +105,7 @@ def predict(
         canvas_steps: canvas sizes per octave. Fewer compile less and pad more.
         convention: "ppc" or "eps", of activation maps.
         window: side or (rows, columns) in pixels. Where given, logits at scales of at
-            least 1 are means over windows of this size, see `ppcjax.windows`.
+            least 1 are means over windows of this size, see `ppcjax.predict.windows`.
         window_stride: pixels from one window to the next; None: no overlap.
 
     Yields:

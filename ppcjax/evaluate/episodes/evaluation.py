@@ -7,16 +7,16 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from data_pipelines import episode_plans
-from data_pipelines.episode_arrays import Evidence
-from data_pipelines.episode_examples import EpisodeExample, make_eval
-from data_pipelines.folds import class_ids
-from data_pipelines.sources.base import Source
-from ppcjax.canvases import canvas_size
-from ppcjax.episode_metric import Counts, count_query, summarize, zero_counts
-from ppcjax.episode_protocols import EpisodeEvaluation
-from ppcjax.fewshot_model import Model, to_photo
-from ppcjax.progress import show_progress
+from ppcjax.data_pipelines import episode_plans
+from ppcjax.data_pipelines.episode_arrays import Evidence
+from ppcjax.data_pipelines.episode_examples import EpisodeExample, make_eval
+from ppcjax.data_pipelines.folds import class_ids
+from ppcjax.data_pipelines.sources.base import Source
+from ppcjax.evaluate.episodes.metric import Counts, count_query, summarize, zero_counts
+from ppcjax.evaluate.episodes.protocols import EpisodeEvaluation
+from ppcjax.predict.canvases import canvas_size
+from ppcjax.predict.fewshot_model import Model, to_photo
+from ppcjax.report.progress import show_progress
 from ppcjax.types import UserError
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ppcjax.palette import class_colours
-from ppcjax.plots import line_plot, marker
-from ppcjax.summary import explain, nearest, percent, threshold_text
+from ppcjax.evaluate.masks.summary import explain, nearest, percent, threshold_text
+from ppcjax.report.palette import class_colours
+from ppcjax.report.plots import line_plot, marker
 from ppcjax.types import IGNORE
 
 _TITLES = {"fixed": "Fixed", "chosen": "Chosen", "oracle": "Oracle"}

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from data_pipelines.sources.photos import evenly_spaced
-from data_pipelines.views import PairExample
-from ppcjax import page
-from ppcjax.correspondences import Matches
-from ppcjax.summary import percent
+from ppcjax.data_pipelines.sources.photos import evenly_spaced
+from ppcjax.data_pipelines.views import PairExample
+from ppcjax.evaluate.masks import page
+from ppcjax.evaluate.masks.summary import percent
+from ppcjax.evaluate.views.metric import Matches
 
 RIGHT, WRONG = (46, 204, 113), (231, 76, 60)
 _GAP = 24  # pixels between the two views

@@ -11,19 +11,20 @@ from typing import Any
 import jax
 import numpy as np
 
-import data_pipelines
-from data_pipelines import settings as data_settings
-from data_pipelines import views
-from data_pipelines.sources.photos import evenly_spaced, part
-from data_pipelines.sources.photos import photos as find_photos
-from ppcjax import correspondence_page as pages
-from ppcjax import export as export_files
-from ppcjax import methods, page, report
-from ppcjax.correspondences import alignment, match, unit
-from ppcjax.metrics import add_counts
-from ppcjax.progress import show_progress
-from ppcjax.summary import as_json
-from ppcjax.train import checkpoint
+from ppcjax import data_pipelines, methods
+from ppcjax.data_pipelines import settings as data_settings
+from ppcjax.data_pipelines import views
+from ppcjax.data_pipelines.sources.photos import evenly_spaced, part
+from ppcjax.data_pipelines.sources.photos import photos as find_photos
+from ppcjax.evaluate.masks import files as export_files
+from ppcjax.evaluate.masks import gallery as report
+from ppcjax.evaluate.masks import page
+from ppcjax.evaluate.masks.metric import add_counts
+from ppcjax.evaluate.masks.summary import as_json
+from ppcjax.evaluate.views import page as pages
+from ppcjax.evaluate.views.metric import alignment, match, unit
+from ppcjax.report.progress import show_progress
+from ppcjax.runs import checkpoint
 from ppcjax.types import Method, UserError
 
 

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from ppcjax import page
-from ppcjax.export import write_file
-from ppcjax.metrics import score_levels
-from ppcjax.palette import class_colours
-from ppcjax.summary import nearest, threshold_text
-from ppcjax.tta import Prediction
+from ppcjax.evaluate.masks import page
+from ppcjax.evaluate.masks.files import write_file
+from ppcjax.evaluate.masks.metric import score_levels
+from ppcjax.evaluate.masks.summary import nearest, threshold_text
+from ppcjax.predict.tta import Prediction
+from ppcjax.report.palette import class_colours
 from ppcjax.types import IGNORE
 
 
@@ -178,7 +178,9 @@ def write_page(
 
 
 def _template(name: str) -> str:
-    return (Path(__file__).parent / "templates" / name).read_text("utf-8")
+    return (Path(__file__).parents[2] / "report" / "templates" / name).read_text(
+        "utf-8"
+    )
 
 
 def _data(summary, tiles, thresholds) -> str:

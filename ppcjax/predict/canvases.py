@@ -1,4 +1,4 @@
-"""Images of many sizes on canvases of few sizes: the host's side of `ppcjax.tta`."""
+"""Images of many sizes on canvases of few sizes: the host's side of `predict.tta`."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple

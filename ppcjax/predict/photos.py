@@ -6,8 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ppcjax.evaluate import Run, load_run, predict_run, recorded_threshold
-from ppcjax.metrics import predict_mask
+from ppcjax.evaluate.masks.evaluation import (
+    Run,
+    load_run,
+    predict_run,
+    recorded_threshold,
+)
+from ppcjax.evaluate.masks.metric import predict_mask
 from ppcjax.types import UserError
 
 
@@ -15,7 +20,7 @@ class Segmentation(NamedTuple):
     """What a photo shows.
 
     mask: [H, W] uint8 class ids; 0 is the background.
-    scores: [H, W, C] float32, see `ppcjax.tta.Prediction`.
+    scores: [H, W, C] float32, see `ppcjax.predict.tta.Prediction`.
     tags: names of the classes shown: given, else predicted.
     """
 

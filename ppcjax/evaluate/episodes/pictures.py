@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ppcjax.episode_metric import class_iou, count_query, mean_defined
-from ppcjax.episode_page import Picture
-from ppcjax.evaluate_episodes import Tested
-from ppcjax.export import draw_mask
+from ppcjax.evaluate.episodes.evaluation import Tested
+from ppcjax.evaluate.episodes.metric import class_iou, count_query, mean_defined
+from ppcjax.evaluate.episodes.page import Picture
+from ppcjax.evaluate.masks.files import draw_mask
 
 
 def picture(tested: Tested, shot: int, classes: Sequence[str]) -> Picture:

@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from data_pipelines.sources.base import BACKGROUND
-from ppcjax import methods, tta
-from ppcjax.metrics import SWEEP, add_counts, mean_iou_sweep
-from ppcjax.progress import show_progress
+from ppcjax import methods
+from ppcjax.data_pipelines.sources.base import BACKGROUND
+from ppcjax.evaluate.masks.metric import SWEEP, add_counts, mean_iou_sweep
+from ppcjax.predict import tta
 from ppcjax.refine.walk import WalkSettings, walk_predictions
-from ppcjax.train import checkpoint
+from ppcjax.report.progress import show_progress
+from ppcjax.runs import checkpoint
 from ppcjax.types import Method, Metric, TrainState, UserError
 
 
@@ -136,9 +137,7 @@ def load_run(path: str | Path, *, threshold: float | None = None) -> Run:
     config, classes = restored.meta["config"], tuple(restored.meta["classes"])
     metric, predictor = _keyword_only(make_metric), _keyword_only(tta.predict)
     method = methods.make(config["method"], len(classes))
-    params, model_state = methods.for_prediction(
-        config["method"]["name"], restored.params, restored.model_state
-    )
+    params, model_state = method.keep(restored.params, restored.model_state)
     kind = tta.output_kind(method, params, model_state)
     walk = set()
     if kind == "affinity":
@@ -184,9 +183,8 @@ def export_run(path: str | Path, folder: str | Path) -> None:
         raise UserError(f"{folder} holds a run already; give another folder")
     restored = checkpoint.restore(path)
     config = restored.meta["config"]
-    params, model_state = methods.for_prediction(
-        config["method"]["name"], restored.params, restored.model_state
-    )
+    method = methods.make(config["method"], len(restored.meta["classes"]))
+    params, model_state = method.keep(restored.params, restored.model_state)
     classes = tuple(restored.meta["classes"])
     saver = checkpoint.Checkpoints(folder, keep=1, config=config, classes=classes)
     step = np.int32(restored.step)

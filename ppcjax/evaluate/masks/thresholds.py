@@ -3,10 +3,16 @@
 import json
 from typing import Any
 
-import data_pipelines
-from data_pipelines.sources.photos import part
-from ppcjax.evaluate import Run, evaluate, make_metric, predict_run, sweep_with
-from ppcjax.export import write_file
+from ppcjax import data_pipelines
+from ppcjax.data_pipelines.sources.photos import part
+from ppcjax.evaluate.masks.evaluation import (
+    Run,
+    evaluate,
+    make_metric,
+    predict_run,
+    sweep_with,
+)
+from ppcjax.evaluate.masks.files import write_file
 from ppcjax.types import UserError
 
 

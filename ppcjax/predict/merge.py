@@ -1,7 +1,7 @@
 """What the network says at several scales, merged at the size of the image.
 
-The device's side of `ppcjax.tta`. Maps are [B, h, w, C] on canvases, images have true
-sizes `extent` [B, 2], and results are those of the unpadded images.
+The device's side of `predict.tta`. Maps are [B, h, w, C] on canvases, images have
+true sizes `extent` [B, 2], and results are those of the unpadded images.
 
 Source: multi-scale inference of the released PPC (usr922/wseg) for activation maps;
 of the segmentation code base its authors name, for logits.

@@ -7,18 +7,20 @@ from typing import Any
 
 from PIL import Image
 
-import data_pipelines
-from data_pipelines.sources.photos import photos as find_photos
-from data_pipelines.supports import read_supports
-from ppcjax import episode_choice, episode_page, fewshot
-from ppcjax import export as export_files
-from ppcjax.episode_protocols import EpisodeEvaluation
-from ppcjax.episode_report import format_result, picture
-from ppcjax.evaluate_episodes import evaluate
-from ppcjax.fewshot import Prototypes
-from ppcjax.fewshot_model import load_model
-from ppcjax.progress import show_progress
-from ppcjax.summary import as_json
+from ppcjax import data_pipelines
+from ppcjax.data_pipelines.sources.photos import photos as find_photos
+from ppcjax.data_pipelines.supports import read_supports
+from ppcjax.evaluate.episodes import choice as episode_choice
+from ppcjax.evaluate.episodes import page as episode_page
+from ppcjax.evaluate.episodes.evaluation import evaluate
+from ppcjax.evaluate.episodes.pictures import format_result, picture
+from ppcjax.evaluate.episodes.protocols import EpisodeEvaluation
+from ppcjax.evaluate.masks import files as export_files
+from ppcjax.evaluate.masks.summary import as_json
+from ppcjax.predict import supports as fewshot
+from ppcjax.predict.fewshot_model import load_model
+from ppcjax.predict.supports import Prototypes
+from ppcjax.report.progress import show_progress
 
 
 def main(
@@ -103,7 +105,7 @@ def segment_photos(
 
     Args:
         run: of a few-shot method.
-        supports: folder of examples, see `data_pipelines.supports`.
+        supports: folder of examples, see `ppcjax.data_pipelines.supports`.
         photos: folder, file or pattern of the photos to segment.
         export: folder; "" for RUN/segmented.
         size: longer side of photos in the network, pixels; 0: config.data.crop.

@@ -9,10 +9,10 @@ import jax
 import numpy as np
 
 from ppcjax import methods
-from ppcjax.episode_protocols import EpisodeEvaluation
+from ppcjax.evaluate.episodes.protocols import EpisodeEvaluation
 from ppcjax.ops.resize import bilinear_matrix
-from ppcjax.train import checkpoint
-from ppcjax.types import FewShotMethod, UserError
+from ppcjax.runs import checkpoint
+from ppcjax.types import Method, UserError
 
 CHOICE_FILE = "choice.json"  # in a run: which of its checkpoints counts
 
@@ -31,7 +31,7 @@ class Model(NamedTuple):
     step: int
     config: dict[str, Any]
     classes: tuple[str, ...]
-    method: FewShotMethod
+    method: Method
     params: Any
     model_state: Any
     stride: int
@@ -91,7 +91,7 @@ def load_model(run: str | Path) -> Model:
     )
 
 
-def _stride(method: FewShotMethod, params: Any, model_state: Any) -> int:
+def _stride(method: Method, params: Any, model_state: Any) -> int:
     side = 256
     batch = {
         "support_image": jax.ShapeDtypeStruct((1, 1, 1, side, side, 3), np.uint8),

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ppcjax.metrics import predict_mask
-from ppcjax.palette import class_colours, voc_palette
-from ppcjax.tta import Prediction
+from ppcjax.evaluate.masks.metric import predict_mask
+from ppcjax.predict.tta import Prediction
+from ppcjax.report.palette import class_colours, voc_palette
 from ppcjax.types import UserError
 
 

@@ -10,12 +10,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import data_pipelines
-from ppcjax.episode_protocols import EpisodeEvaluation
-from ppcjax.evaluate_episodes import evaluate
-from ppcjax.export import write_file
-from ppcjax.fewshot_model import CHOICE_FILE, chosen_checkpoint, load_model
-from ppcjax.train import checkpoint
+from ppcjax import data_pipelines
+from ppcjax.evaluate.episodes.evaluation import evaluate
+from ppcjax.evaluate.episodes.protocols import EpisodeEvaluation
+from ppcjax.evaluate.masks.files import write_file
+from ppcjax.predict.fewshot_model import CHOICE_FILE, chosen_checkpoint, load_model
+from ppcjax.runs import checkpoint
 
 
 def choose(

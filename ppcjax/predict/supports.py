@@ -19,8 +19,8 @@ import jax
 import numpy as np
 from PIL import Image
 
-from ppcjax.canvases import canvas_size, scaled_side
-from ppcjax.fewshot_model import Model, load_model, to_photo
+from ppcjax.predict.canvases import canvas_size, scaled_side
+from ppcjax.predict.fewshot_model import Model, load_model, to_photo
 from ppcjax.types import IGNORE, UserError
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ppcjax.evaluate import Evaluation, Run, sweep_with
+from ppcjax.evaluate.masks.evaluation import Evaluation, Run, sweep_with
 
 
 def summarize(

@@ -6,10 +6,10 @@ from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ppcjax import page
-from ppcjax.episode_choice import describe
-from ppcjax.report import read_losses, write_page
-from ppcjax.summary import percent
+from ppcjax.evaluate.episodes.choice import describe
+from ppcjax.evaluate.masks import page
+from ppcjax.evaluate.masks.gallery import read_losses, write_page
+from ppcjax.evaluate.masks.summary import percent
 
 
 class Picture(NamedTuple):

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ppcjax import export, provenance
-from ppcjax.evaluate import Run, predict_run
+from ppcjax.evaluate.masks import files as export
+from ppcjax.evaluate.masks.evaluation import Run, predict_run
 from ppcjax.ops.affinity import combine_alphas
+from ppcjax.predict.tta import Prediction
 from ppcjax.refine.crf import preset
 from ppcjax.refine.stream import (
     Background,
@@ -14,7 +15,7 @@ from ppcjax.refine.stream import (
     with_affinity_labels,
 )
 from ppcjax.refine.walk import WalkSettings, walk_predictions
-from ppcjax.tta import Prediction
+from ppcjax.runs import provenance
 from ppcjax.types import UserError
 
 

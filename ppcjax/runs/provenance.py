@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from ppcjax.export import write_file
+from ppcjax.evaluate.masks.files import write_file
 from ppcjax.types import UserError
 
 NAME = "provenance.json"
@@ -13,7 +13,7 @@ NAME = "provenance.json"
 
 def commit() -> str | None:
     """The commit that runs, with "+" if files differ from it; None if unknown."""
-    root = Path(__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
     try:
