@@ -4,7 +4,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from absl import app, flags
 
@@ -34,6 +34,11 @@ def run(main: Callable[[list[str]], None]) -> None:
     app.run(guarded, flags_parser=parse)
 
 
+def run_options(main: Callable[[list[str]], None]) -> None:
+    """Calls `main` with the arguments of the process, and exits; errors are short."""
+    one_line(main, sys.argv[1:])
+
+
 def one_line(main: Callable[..., None], *arguments) -> None:
     """Calls `main`; a `UserError` becomes one line on stderr and exit code 1."""
     # absl lets every library talk; what concerns the user is printed by ppcjax.
@@ -57,8 +62,7 @@ def keep_compiled_programs() -> None:
 
 def parse(argv: list[str]) -> list[str]:
     """Reads the flags and returns what is left; a mistake ends the process."""
-    # --on-bad-image is as good as --on_bad_image.
-    argv = [re.sub(r"^--[\w.-]+", lambda m: _underscored(m[0]), a) for a in argv]
+    argv = underscored(argv)
     try:
         return flags.FLAGS(argv)
     except (flags.Error, UserError) as error:
@@ -71,8 +75,12 @@ def parse(argv: list[str]) -> list[str]:
         _fail(_missing_config(error))
 
 
-def _underscored(option: str) -> str:
-    return "--" + option[2:].replace("-", "_")
+def underscored(argv: Sequence[str]) -> list[str]:
+    """Arguments in which --on-bad-image is --on_bad_image; values stay as they are."""
+    return [
+        re.sub(r"^--[\w.-]+", lambda m: "--" + m[0][2:].replace("-", "_"), word)
+        for word in argv
+    ]
 
 
 def _origin(error: BaseException) -> str:

@@ -54,7 +54,7 @@ def colour_method():
         scores = jnp.pad(x[..., :2], [(0, 0)] * 3 + [(1, 0)])
         return {"scores": scores, "tag_logits": scores.mean((1, 2)) - 0.1}
 
-    return Method(None, None, predict)
+    return Method(None, None, predict, gives="maps")
 
 
 def predict(examples, **settings):

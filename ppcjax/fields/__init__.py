@@ -33,6 +33,7 @@ __all__ = [
     "check",
     "describe",
     "fields_of",
+    "flat",
     "parse",
 ]
 
@@ -119,6 +120,15 @@ def build(
     hints = typing.get_type_hints(declared)
     made = {name: hints[name](**values) for name, values in groups.items()}
     return declared(**arguments, **made, **extra)
+
+
+def flat(settings: Any) -> dict[str, Any]:
+    """Values of a settings dataclass by name, those of groups beside the others."""
+    found = {}
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        found |= flat(value) if dataclasses.is_dataclass(value) else {field.name: value}
+    return found
 
 
 def argument_texts(doc: str) -> dict[str, str]:

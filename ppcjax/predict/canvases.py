@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from ppcjax.predict import devices
+
 
 def canvas_size(length: int, *, steps: int = 4, smallest: int = 32) -> int:
     """The smallest side on the ladder of canvas sides that holds `length` pixels.
@@ -26,7 +28,7 @@ class Group(NamedTuple):
     sizes: (rows, columns) of each at scale 1 of the network.
     canvas: of the scores.
     network_canvas: of the network's input at scale 1.
-    size: how many a full batch has.
+    size: rows of the batch, a multiple of the devices; what is left is filled.
     """
 
     examples: list[Any]
@@ -48,10 +50,11 @@ def groups(
     Args:
         examples: each with `image` [H, W, 3].
         canvas: side -> side of its canvas.
-        batch_size: of images of up to 512 x 512 pixels; fewer if larger.
-        max_side: pixels; longer images are shrunk to it for the network.
+        batch_size: images of up to 512 x 512 pixels in a batch; fewer if larger.
+        max_side: longest side for the network, pixels; longer images are shrunk.
     """
     pending: dict[tuple[int, ...], Group] = {}
+    compiled = set()  # canvases whose full batch has a program already
     for example in examples:
         height, width = example.image.shape[:2]
         shrink = min(1.0, max_side / max(height, width))
@@ -60,13 +63,19 @@ def groups(
         if key not in pending:
             fit = batch_size * 512 * 512 // (key[0] * key[1])
             full = min(max(fit, 1), batch_size)
+            full = devices.filled(full, full)
             pending[key] = Group([], [], key[:2], key[2:], full)
         group = pending[key]
         group.examples.append(example)
         group.sizes.append(size)
         if len(group.examples) == group.size:
+            compiled.add(key)
             yield pending.pop(key)
-    yield from pending.values()
+    for key, group in pending.items():
+        if key not in compiled:
+            size = devices.filled(len(group.examples), group.size)
+            group = group._replace(size=size)
+        yield group
 
 
 def scaled_side(length: int, scale: float) -> int:

@@ -12,7 +12,6 @@ from functools import partial
 import chex
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from ppcjax.ops.resize import bilinear_matrix
 
@@ -154,23 +153,3 @@ def normalize_scores(
         scores = x / (high + _EPSILON)
     tagged = jnp.asarray(tags, bool).at[:, 0].set(False)
     return jnp.where(inside & tagged[:, None, None, :], scores, 0)
-
-
-def against_background(probabilities: np.ndarray) -> np.ndarray:
-    """Scores of the classes against the background, for a threshold.
-
-        score_c = p_c / (p_0 + max_fg p)
-
-    The best class is the likeliest one, and exceeds 1/2 where it is likelier than the
-    background: at the threshold 0.5 the mask is the arg-max.
-
-    Args:
-        probabilities: [..., C] >= 0, background first.
-
-    Returns:
-        [..., C] float32 in [0, 1]; 0 for the background and where all is 0.
-    """
-    p = np.array(probabilities, np.float32)
-    rest = p[..., :1] + p[..., 1:].max(-1, keepdims=True, initial=0)
-    p[..., 0] = 0
-    return p / np.maximum(rest, np.finfo(np.float32).tiny)

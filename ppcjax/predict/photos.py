@@ -1,26 +1,34 @@
-"""Masks of single photos from a trained run, for use from Python."""
+"""Masks of photos from a trained run, for use from Python."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ppcjax.evaluate.masks.evaluation import (
-    Run,
-    load_run,
-    predict_run,
-    recorded_threshold,
-)
-from ppcjax.evaluate.masks.metric import predict_mask
+from ppcjax import fields
+from ppcjax.predict import tta
+from ppcjax.predict.images import as_image
+from ppcjax.predict.prediction import Prediction, predict_mask, usual_threshold
+from ppcjax.predict.windows import WindowSettings
+from ppcjax.runs import Run, open_run
 from ppcjax.types import UserError
+
+# What to use instead of `load`, by what a run gives.
+_INSTEAD = {
+    "affinity": "it needs the scores of another run: eval.py --ckpt RUN --cams EXPORT",
+    "episodes": "it needs examples: ppcjax.fewshot.fit(images, masks, run=RUN)",
+    "features": "it has no classes: start another run from it with config.init_from, "
+    "or see eval.py --ckpt RUN",
+}
 
 
 class Segmentation(NamedTuple):
     """What a photo shows.
 
     mask: [H, W] uint8 class ids; 0 is the background.
-    scores: [H, W, C] float32, see `ppcjax.predict.tta.Prediction`.
+    scores: [H, W, C] float32, as in `ppcjax.predict.prediction.Prediction`.
     tags: names of the classes shown: given, else predicted.
     """
 
@@ -30,7 +38,7 @@ class Segmentation(NamedTuple):
 
 
 class _Photo(NamedTuple):
-    id: str
+    id: int
     image: np.ndarray
     tags: np.ndarray | None
     mask: None = None
@@ -43,48 +51,46 @@ class Predictor:
     threshold: score above which a pixel is foreground.
     """
 
-    def __init__(self, run: Run):
-        """From a restored run of a method that gives scores or logits."""
-        if run.kind == "affinity":
+    def __init__(self, run: Run, threshold: float):
+        """From a run that gives activation maps or logits."""
+        if run.method.gives in _INSTEAD:
             raise UserError(
-                f"{run.folder} holds an affinity network, which needs the scores of "
-                "another run; use eval.py --ckpt ... --cams ..."
+                f"{run.name} does not segment photos by itself; "
+                + _INSTEAD[run.method.gives]
             )
         self._run = run
+        self._settings = prediction_settings(run.evaluation)
         self.classes = run.classes
-        self.threshold = run.threshold
+        self.threshold = threshold
 
-    def predict(
-        self, image: np.ndarray, tags: Iterable[str] | None = None
-    ) -> Segmentation:
-        """Segments one photo.
+    def predict(self, photos: Any, tags: Iterable[str] | None = None) -> Any:
+        """Segments a photo, or several.
 
         Args:
-            image: [H, W, 3] uint8 RGB, of any size.
-            tags: names of the classes that it shows, where they are known; the
+            photos: [H, W, 3] uint8 RGB array of any size, PIL image or path; or a list
+                of these.
+            tags: names of the classes that the photos show, where they are known; the
                 others then score 0 on activation maps.
 
         Returns:
-            Mask and scores at the photo's own size.
+            A Segmentation at the photo's own size; for a list, a list of them.
 
         Raises:
-            UserError: the image has another type or shape, or a tag is unknown.
+            UserError: a photo has another type or shape, or a tag is unknown.
         """
-        image = np.asarray(image)
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3:
-            raise UserError(
-                f"image is {image.dtype} {list(image.shape)}; give uint8 [H, W, 3]"
+        several = isinstance(photos, list | tuple)
+        images = [as_image(photo) for photo in (photos if several else [photos])]
+        known = None if tags is None else self._encode(tags)
+        examples = [_Photo(i, image, known) for i, image in enumerate(images)]
+        found: list[Any] = [None] * len(images)
+        for one in predict_photos(self._run, examples, self._settings):
+            shown = np.flatnonzero(one.tags[1:]) + 1
+            found[one.example.id] = Segmentation(
+                mask=predict_mask(one.scores, self.threshold),
+                scores=one.scores,
+                tags=tuple(self.classes[c] for c in shown),
             )
-        if not image.size:
-            raise UserError(f"image is empty: {list(image.shape)}")
-        photo = _Photo("photo", image, None if tags is None else self._encode(tags))
-        (found,) = predict_run(self._run, [photo])
-        shown = np.flatnonzero(found.tags[1:]) + 1
-        return Segmentation(
-            mask=predict_mask(found.scores, self.threshold),
-            scores=found.scores,
-            tags=tuple(self.classes[c] for c in shown),
-        )
+        return found if several else found[0]
 
     def _encode(self, tags: Iterable[str]) -> np.ndarray:
         vector = np.zeros(len(self.classes), np.float32)
@@ -99,7 +105,7 @@ class Predictor:
 
 
 def load(run: str | Path, *, threshold: float | None = None) -> Predictor:
-    """Restores a run for prediction.
+    """Opens a run for prediction.
 
     Args:
         run: RUN, RUN/checkpoints or RUN/checkpoints/STEP.
@@ -107,12 +113,52 @@ def load(run: str | Path, *, threshold: float | None = None) -> Predictor:
             chose on the validation split, else the config's.
 
     Raises:
-        UserError: there is no checkpoint.
+        UserError: there is no checkpoint, or the run does not segment photos by itself;
+            the message says what to use instead.
     """
-    restored = load_run(run, threshold=threshold)
+    opened = open_run(run)
     if threshold is None:
-        chosen = recorded_threshold(restored)
-        restored = restored._replace(
-            threshold=chosen["threshold"] if chosen else restored.threshold
-        )
-    return Predictor(restored)
+        chosen = recorded_threshold(opened)
+        threshold = chosen["threshold"] if chosen else fixed_threshold(opened)
+    return Predictor(opened, threshold)
+
+
+def prediction_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of config.eval that `ppcjax.predict.tta.predict` takes, checked."""
+    known = fields.fields_of(_settings)
+    chosen = {name: settings[name] for name in known if name in settings}
+    return fields.build(_settings, chosen, where="config.eval", what="prediction")
+
+
+def _settings(
+    *,
+    scaling: tta.Scaling,
+    windows: WindowSettings,
+    convention: tta.Convention = "ppc",
+) -> dict[str, Any]:
+    """Arguments of `tta.predict`."""
+    return {
+        "scaling": scaling,
+        "windows": windows.resolved(),
+        "convention": convention,
+    }
+
+
+def predict_photos(
+    run: Run, examples: Iterable[Any], settings: Mapping[str, Any]
+) -> Iterator[Prediction]:
+    """`tta.predict` with the network of a run."""
+    return tta.predict(run.method, run.params, run.model_state, examples, **settings)
+
+
+def fixed_threshold(run: Run) -> float:
+    """The threshold that was set before any mask was looked at."""
+    found = run.evaluation.get("threshold")
+    return usual_threshold(run.method.gives) if found is None else found
+
+
+def recorded_threshold(run: Run) -> dict[str, Any] | None:
+    """What an evaluation of a split of the same step chose; None before that."""
+    file = run.folder / "threshold.json"
+    found = json.loads(file.read_text()) if file.is_file() else {}
+    return found if found.get("step") == run.step else None

@@ -10,45 +10,49 @@ found = fewshot.load("dog.npz")
 
 import dataclasses
 import functools
+import io
 import json
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 from PIL import Image
 
 from ppcjax.predict.canvases import canvas_size, scaled_side
-from ppcjax.predict.fewshot_model import Model, load_model, to_photo
+from ppcjax.predict.images import as_image
+from ppcjax.predict.queries import QueryPrediction, query_stride, to_photo
+from ppcjax.runs import Run, open_run
 from ppcjax.types import IGNORE, UserError
 
 
 @dataclasses.dataclass(frozen=True)
 class Prototypes:
-    """What a model learnt from a few masked photos.
+    """What a network learnt from a few masked photos.
 
-    model: that compares photos with it.
-    arrays: the method's prototypes, each [1, ...].
-    names: of the N classes.
+    run: network that compares photos with the prototypes.
+    arrays: prototypes as the method made them, each [1, ...].
+    names: names of the N classes.
     size: longer side of photos in the network, pixels.
     """
 
-    model: Model
+    run: Run
     arrays: dict[str, np.ndarray]
     names: tuple[str, ...]
     size: int
 
-    def logits(self, photo: np.ndarray) -> np.ndarray:
+    def logits(self, photo: Any) -> np.ndarray:
         """Scores of each pixel.
 
         Args:
-            photo: [H, W, 3] uint8 RGB of any size.
+            photo: array, PIL image or path, see `as_image`.
 
         Returns:
             [H, W, 1 + N] float32, the background's first.
         """
-        image = _checked(photo, "the photo")
+        image = as_image(photo)
         small = _shrunk(image, self.size, Image.Resampling.BICUBIC)
         height, width = small.shape[:2]
         canvas = np.zeros((1, 1, canvas_size(height), canvas_size(width), 3), np.uint8)
@@ -57,40 +61,50 @@ class Prototypes:
             "query_image": canvas,
             "query_valid": np.array([[[0, 0, height, width]]], np.int32),
         }
-        model = self.model
-        found = _compiled(model.method.segment)(
-            model.params, model.model_state, self.arrays, queries
+        run = self.run
+        found = _compiled(run.method.segment)(
+            run.params, run.model_state, self.arrays, queries
         )
         return to_photo(
             np.asarray(found["logits"])[0, 0],
             np.array([height, width]),
             image.shape[:2],
-            stride=model.stride,
-            align_corners=model.align_corners,
+            stride=self._stride,
+            align_corners=QueryPrediction.of(run).align_corners,
         )
 
-    def predict(self, photo: np.ndarray) -> np.ndarray:
-        """Mask [H, W] uint8 of a photo [H, W, 3]: 0 background, j the j-th class."""
+    @functools.cached_property
+    def _stride(self) -> int:
+        return query_stride(self.run)
+
+    def predict(self, photo: Any) -> np.ndarray:
+        """Mask [H, W] uint8 of a photo: 0 background, j the j-th class."""
         return self.logits(photo).argmax(-1).astype(np.uint8)
 
     def save(self, path: str | Path) -> None:
         """Writes an .npz file; it names the run and holds no network."""
+        with Path(path).open("wb") as file:
+            file.write(self.as_file())
+
+    def as_file(self) -> bytes:
+        """What `save` writes."""
         meta = {
-            "run": str(self.model.folder),
-            "step": self.model.step,
+            "run": str(self.run.folder),
+            "step": self.run.step,
             "names": self.names,
             "size": self.size,
         }
-        with Path(path).open("wb") as file:
-            np.savez_compressed(file, meta=json.dumps(meta), **self.arrays)
+        content = io.BytesIO()
+        np.savez_compressed(content, meta=json.dumps(meta), **self.arrays)
+        return content.getvalue()
 
 
-def load(path: str | Path, *, run: str | Path | Model | None = None) -> Prototypes:
+def load(path: str | Path, *, run: str | Path | Run | None = None) -> Prototypes:
     """Prototypes that were saved.
 
     Args:
-        path: the .npz file.
-        run: whose network made them; None: the run that the file names.
+        path: file that `Prototypes.save` wrote.
+        run: folder or run whose network made them; None: the one the file names.
 
     Raises:
         UserError: no such file, or the run is at another step.
@@ -101,20 +115,20 @@ def load(path: str | Path, *, run: str | Path | Model | None = None) -> Prototyp
         meta = json.loads(str(arrays.pop("meta")))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise UserError(f"{path}: is no file of prototypes ({error})") from error
-    model = run if isinstance(run, Model) else load_model(run or meta["run"])
-    if model.step != meta["step"]:
+    run = open_few_shot(run or meta["run"])
+    if run.step != meta["step"]:
         raise UserError(
-            f"{path}: was made at step {meta['step']}, and {model.folder} is at "
-            f"{model.step}; make it again, or give that checkpoint as run"
+            f"{path}: was made at step {meta['step']}, and {run.folder} is at "
+            f"{run.step}; make it again, or give that checkpoint as run"
         )
-    return Prototypes(model, arrays, tuple(meta["names"]), meta["size"])
+    return Prototypes(run, arrays, tuple(meta["names"]), meta["size"])
 
 
 def fit(
-    images: Sequence[np.ndarray],
+    images: Sequence[Any],
     masks: Sequence[np.ndarray],
     *,
-    run: str | Path | Model,
+    run: str | Path | Run,
     names: Sequence[str] = (),
     size: int = 0,
     max_shot: int = 5,
@@ -122,11 +136,11 @@ def fit(
     """Learns classes from masked photos, without training.
 
     Args:
-        images: [H, W, 3] uint8 RGB each, of any size.
+        images: arrays, PIL images or paths, see `as_image`; of any size.
         masks: [H, W] integers each: 0 background, j the j-th class, IGNORE (255)
             unknown. Scribbles are masks that are mostly 255; boxes are filled ones.
-        run: folder of a trained few-shot run, or what `load_model` gave.
-        names: of the classes; empty: "1", "2", ...
+        run: trained few-shot run, or its folder.
+        names: names of the classes; empty: "1", "2", ...
         size: longer side of photos in the network, pixels; 0: config.data.crop.
         max_shot: photos of a class for which one program is compiled; more are fine.
 
@@ -136,8 +150,9 @@ def fit(
     Raises:
         UserError: no photo shows a class, or a mask does not fit its photo.
     """
-    model = run if isinstance(run, Model) else load_model(run)
-    size = size or model.config["data"]["crop"]
+    run = open_few_shot(run)
+    size = size or run.config["data"]["crop"]
+    images = [as_image(image, f"support {i}") for i, image in enumerate(images)]
     count = _class_count(images, masks, names)
     shots = [
         [i for i, mask in enumerate(masks) if (np.asarray(mask) == way).any()]
@@ -157,10 +172,10 @@ def fit(
     for way, photos in enumerate(shots):
         for shot, i in enumerate(photos):
             _place(batch, (0, way, shot), images[i], np.asarray(masks[i]), size)
-    arrays = _compiled(model.method.fit)(model.params, model.model_state, batch)
+    arrays = _compiled(run.method.fit)(run.params, run.model_state, batch)
     arrays = {name: np.asarray(value) for name, value in arrays.items()}
     names = tuple(names) or tuple(str(way) for way in range(1, count + 1))
-    return Prototypes(model, arrays, names, size)
+    return Prototypes(run, arrays, names, size)
 
 
 def _class_count(images, masks, names) -> int:
@@ -169,7 +184,7 @@ def _class_count(images, masks, names) -> int:
             f"{len(images)} photos and {len(masks)} masks: give one mask for each photo"
         )
     for number, (image, mask) in enumerate(zip(images, masks, strict=True)):
-        shape = _checked(image, f"support {number}").shape[:2]
+        shape = image.shape[:2]
         if np.shape(mask) != shape:
             raise UserError(
                 f"support {number}: its mask has shape {np.shape(mask)}, the photo "
@@ -196,22 +211,22 @@ def _place(batch, place: tuple[int, int, int], image, mask, size: int) -> None:
     batch["shot_valid"][place] = True
 
 
-def _checked(image: np.ndarray, name: str) -> np.ndarray:
-    image = np.asarray(image)
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise UserError(
-            f"{name} is an array of shape {image.shape} and type {image.dtype}; give "
-            "[H, W, 3] uint8 RGB"
-        )
-    return image
-
-
 def _shrunk(image: np.ndarray, size: int, how: Image.Resampling) -> np.ndarray:
     """The array at `size` pixels of its longer side."""
     height, width = image.shape[:2]
     scale = size / max(height, width)
     sides = scaled_side(width, scale), scaled_side(height, scale)
     return np.asarray(Image.fromarray(image).resize(sides, how))
+
+
+def open_few_shot(run: str | Path | Run) -> Run:
+    """A run that learns from examples; UserError for one that does not."""
+    run = run if isinstance(run, Run) else open_run(run)
+    if run.method.fit is None:
+        raise UserError(
+            f"{run.name} does not learn from examples; give a run of panet or asgnet"
+        )
+    return run
 
 
 # One compiled program per method and shape, however many prototypes use it.

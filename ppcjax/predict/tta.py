@@ -13,52 +13,45 @@ a handful of programs.
 Sources and equations: `ppcjax.predict.merge`, the device's side of this module.
 """
 
+import dataclasses
 import operator
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from ppcjax.predict import merge
+from ppcjax.fields import Length, Range
+from ppcjax.predict import devices, merge
 from ppcjax.predict.canvases import canvas_size, groups, scaled_images, scaled_side
+from ppcjax.predict.prediction import Prediction
 from ppcjax.predict.windows import Windows, mean_of_windows
-from ppcjax.types import Method, UserError
+from ppcjax.types import Method
+
+Convention = Literal["ppc", "eps"]
 
 _SIDE = 256  # of the image that tells the network's stride; no network's exceeds it
 
 
-class Prediction(NamedTuple):
-    """Scores of one image.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Scaling:
+    """How photos are brought to the network, and how many at a time.
 
-    example: what was predicted, as it came.
-    scores: [H, W, C] float32 at the image's size, mostly in [0, 1]; zero for the
-        background. Of activation maps also zero for classes the image is not tagged
-        with; of class probabilities, see `ppcjax.predict.merge.against_background`.
-    tags: [C] bool classes the image shows: given, else predicted.
-    probabilities: [H, W, C] float32 where the network or a refinement gives them.
+    scales: factors of the photo's sides whose predictions are merged.
+    flip: whether each scale is also predicted mirrored.
+    batch_size: photos of up to 512 x 512 pixels per batch; fewer if larger.
+    max_side: longest side for the network; longer photos are shrunk to it.
+    canvas_steps: canvas sizes per octave; fewer compile less and pad more.
     """
 
-    example: Any
-    scores: np.ndarray
-    tags: np.ndarray
-    probabilities: np.ndarray | None = None
-
-    @classmethod
-    def of_probabilities(cls, example: Any, probabilities: np.ndarray) -> "Prediction":
-        """A prediction whose masks are the arg-max, at the threshold 0.5."""
-        shown = np.bincount(
-            probabilities.argmax(-1).ravel(), minlength=probabilities.shape[-1]
-        )
-        tags = shown > 0
-        tags[0] = True
-        if example.tags is not None:
-            tags = np.asarray(example.tags) > 0
-        return cls(
-            example, merge.against_background(probabilities), tags, probabilities
-        )
+    scales: Annotated[
+        tuple[Annotated[float, Range(above=0, most=64)], ...], Length(1)
+    ] = (0.5, 1.0, 1.5, 2.0)
+    flip: bool = True
+    batch_size: Annotated[int, Range(1), "photos"] = 8
+    max_side: Annotated[int, Range(1), "pixels"] = 1024
+    canvas_steps: Annotated[int, Range(1)] = 4
 
 
 def predict(
@@ -67,14 +60,9 @@ def predict(
     model_state: Any,
     examples: Iterable[Any],
     *,
-    scales: Sequence[float] = (0.5, 1.0, 1.5, 2.0),
-    flip: bool = True,
-    batch_size: int = 8,
-    max_side: int = 1024,
-    canvas_steps: int = 4,
-    convention: str = "ppc",
-    window: int | tuple[int, int] | None = None,
-    window_stride: int | tuple[int, int] | None = None,
+    scaling: Scaling | None = None,
+    convention: Convention = "ppc",
+    windows: Windows | None = None,
 ) -> Iterator[Prediction]:
     """Multi-scale class scores of images of any size.
 
@@ -91,51 +79,38 @@ def predict(
     order than examples.
 
     Args:
-        method: `predict` gives "scores" [B, h, w, C] and "tag_logits" [B, C], or
-            "logits" [B, h, w, C] and, unless h = ceil(H / stride), their true rows
-            and columns "extent" [B, 2].
-        params: its parameters.
-        model_state: its state.
-        examples: each with `id`, `image` [H, W, 3] uint8 and `tags` [C] or None.
-        scales: factors of the image's sides.
-        flip: whether each scale is also predicted mirrored.
-        batch_size: images of up to 512 x 512 pixels per batch; fewer if larger.
-        max_side: images longer than this, in pixels, are shrunk to it before they
-            are scaled. Scores still have the size of the image.
-        canvas_steps: canvas sizes per octave. Fewer compile less and pad more.
-        convention: "ppc" or "eps", of activation maps.
-        window: side or (rows, columns) in pixels. Where given, logits at scales of at
-            least 1 are means over windows of this size, see `ppcjax.predict.windows`.
-        window_stride: pixels from one window to the next; None: no overlap.
+        method: gives "maps" or "logits".
+        params: parameters of the method.
+        model_state: state of the method.
+        examples: photos with `id`, `image` [H, W, 3] uint8 and `tags` [C] or None.
+        scaling: scales, mirrors and batches; None: `Scaling()`.
+        convention: "ppc" or "eps": how activation maps are resized and normalised.
+        windows: where given, logits at scales of at least 1 are means over windows,
+            see `ppcjax.predict.windows`.
 
     Yields:
         One prediction per example.
     """
-    if not scales or min(scales) <= 0 or batch_size < 1 or canvas_steps < 1:
-        raise UserError(
-            f"eval: scales {tuple(scales)} and batch_size {batch_size} must be positive"
-        )
-    if convention not in ("ppc", "eps"):
-        raise UserError(f"eval.convention={convention!r}: choose 'ppc' or 'eps'")
-    windows = Windows.of(window, window_stride)
-    params, model_state = jax.device_put((params, model_state))
-    canvas = partial(canvas_size, steps=canvas_steps)
-    kind = output_kind(method, params, model_state)
-    if windows is not None and kind != "logits":
-        raise UserError("eval.window: only segmenters, which give logits, use windows")
-    of_kind = {
-        "scores": partial(_activation_maps, convention),
-        "logits": _class_probabilities,
-    }[kind]
-    _, height, _, num_classes = _output_spec(method, params, model_state)[kind].shape
+    scaling = scaling or Scaling()
+    params, model_state = devices.replicate((params, model_state))
+    canvas = partial(canvas_size, steps=scaling.canvas_steps)
+    name, of_kind = {
+        "maps": ("scores", partial(_activation_maps, convention)),
+        "logits": ("logits", _class_probabilities),
+    }[method.gives]
+    if windows is not None and name != "logits":
+        raise ValueError("only segmenters, which give logits, use windows")
+    _, height, _, num_classes = _output_spec(method, params, model_state)[name].shape
 
     def run(group):
         return of_kind(
             group,
-            partial(_network, method.predict, params, model_state),
+            lambda *images: _network(
+                method.predict, params, model_state, *devices.shard(images)
+            ),
             canvas=canvas,
-            scales=scales,
-            flip=flip,
+            scales=scaling.scales,
+            flip=scaling.flip,
             stride=round(_SIDE / height),
             num_classes=num_classes,
             windows=windows,
@@ -143,7 +118,8 @@ def predict(
 
     # One group stays in flight, so that the host works while the device does.
     previous = None
-    for group in groups(examples, canvas, batch_size=batch_size, max_side=max_side):
+    sizes = {"batch_size": scaling.batch_size, "max_side": scaling.max_side}
+    for group in groups(examples, canvas, **sizes):
         current = group, run(group)
         if previous is not None:
             yield from _collect(*previous)
@@ -197,7 +173,8 @@ def _sum_of_maps(
     windows,
 ):
     """Sum of all scales' maps [B, H, W, C], and true sizes [B, 2] of the images."""
-    total = jnp.zeros((group.size, *group.canvas, num_classes), jnp.float32)
+    zeros = np.zeros((group.size, *group.canvas, num_classes), np.float32)
+    total = devices.shard(zeros)
     extent = np.ones((group.size, 2), np.int32)  # rows that fill the batch: one pixel
     extent[: len(group.examples)] = [e.image.shape[:2] for e in group.examples]
     for scale in scales:
@@ -240,12 +217,6 @@ def _collect(group, results) -> Iterator[Prediction]:
             yield Prediction.of_probabilities(example, maps)
         else:
             yield Prediction(example, maps, results[1][i])
-
-
-def output_kind(method: Method, params: Any, model_state: Any) -> str:
-    """What the network gives: "scores" (activation maps), "logits" or "affinity"."""
-    spec = _output_spec(method, params, model_state)
-    return next(kind for kind in ("scores", "logits", "affinity") if kind in spec)
 
 
 def _output_spec(method, params, model_state):

@@ -1,13 +1,15 @@
 """Class scores of large images from windows of the size that the network trained on."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ppcjax.fields import Range
 from ppcjax.nn.layers import inside
 from ppcjax.ops.resize import resize
 from ppcjax.types import UserError
@@ -23,31 +25,41 @@ class Windows(NamedTuple):
     size: tuple[int, int]
     step: tuple[int, int]
 
-    @classmethod
-    def of(cls, window: Any, stride: Any) -> "Windows | None":
-        """Windows from what config.eval says; None where it says none.
 
-        Args:
-            window: a side, (rows, columns), or None.
-            stride: likewise; None: as the window, which leaves no overlap.
+_Side = Annotated[int, Range(1), "pixels"]
 
-        Raises:
-            UserError: a number is not above 0, or a stride exceeds its window.
-        """
-        if window is None:
-            if stride is not None:
-                raise UserError(
-                    f"eval.window_stride={stride}: give eval.window as well"
-                )
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WindowSettings:
+    """How large photos are cut into windows; without them they are seen whole.
+
+    window: side of a window, or its rows and columns; None: no windows.
+    window_stride: pixels from one window to the next; None: no overlap.
+    """
+
+    window: _Side | tuple[_Side, _Side] | None = None
+    window_stride: _Side | tuple[_Side, _Side] | None = None
+
+    def __post_init__(self):
+        """Raises UserError where the two do not go together."""
+        if self.window is None and self.window_stride is not None:
+            raise UserError(
+                f"eval.window_stride={self.window_stride}: give eval.window as well"
+            )
+        self.resolved()
+
+    def resolved(self) -> Windows | None:
+        """The windows; None for none."""
+        if self.window is None:
             return None
-        size = _pair("window", window)
-        step = size if stride is None else _pair("window_stride", stride)
+        size = _pair(self.window)
+        step = size if self.window_stride is None else _pair(self.window_stride)
         if step[0] > size[0] or step[1] > size[1]:
             raise UserError(
-                f"eval.window_stride={stride}: larger than eval.window={window}, so "
-                "that pixels between would not be seen"
+                f"eval.window_stride={self.window_stride}: larger than "
+                f"eval.window={self.window}, so that pixels between would not be seen"
             )
-        return cls(size, step)
+        return Windows(size, step)
 
 
 def starts(length: int, size: int, step: int) -> list[int]:
@@ -141,10 +153,5 @@ def _add(total, hits, logits, cells, extent, places, used, size):
     return jax.lax.fori_loop(0, len(places), add, (total, hits))
 
 
-def _pair(name: str, value: Any) -> tuple[int, int]:
-    pair = tuple(value) if isinstance(value, list | tuple) else (value, value)
-    if len(pair) != 2 or any(not isinstance(n, int) or n < 1 for n in pair):
-        raise UserError(
-            f"eval.{name}={value}: give one side in pixels, or rows and columns"
-        )
-    return pair
+def _pair(side: int | tuple[int, int]) -> tuple[int, int]:
+    return side if isinstance(side, tuple) else (side, side)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ppcjax.predict.tta import Prediction
+from ppcjax.predict.prediction import Prediction
 from ppcjax.refine import crf
 from ppcjax.refine.pool import ordered_map
 
@@ -81,7 +81,8 @@ def _refine(job) -> Prediction:
     refined = crf.refine(prediction.example.image, scores, settings)
     probabilities = np.zeros(prediction.scores.shape, np.float32)
     probabilities[..., ids] = refined
-    return Prediction.of_probabilities(prediction.example, probabilities)
+    refined = Prediction.of_probabilities(prediction.example, probabilities)
+    return refined._replace(labels=prediction.labels)
 
 
 def with_affinity_labels(
@@ -90,8 +91,8 @@ def with_affinity_labels(
     settings: crf.CrfSettings | None = None,
     *,
     workers: int = 0,
-) -> Iterator[tuple[Prediction, np.ndarray, np.ndarray]]:
-    """Each prediction with two masks that an affinity network learns from.
+) -> Iterator[Prediction]:
+    """Predictions with the two masks that an affinity network learns from.
 
     Args:
         predictions: of activation maps.
@@ -101,13 +102,13 @@ def with_affinity_labels(
         workers: processes, see `ordered_map`.
 
     Yields:
-        The prediction, and [H, W] uint8 classes at the low and at the high alpha.
+        Each prediction with its `labels`.
     """
     jobs = ((p, alphas, settings) for p in predictions)
     return ordered_map(_affinity_labels, jobs, workers)
 
 
-def _affinity_labels(job) -> tuple[Prediction, np.ndarray, np.ndarray]:
+def _affinity_labels(job) -> Prediction:
     prediction, alphas, settings = job
     masks = []
     for alpha in alphas:
@@ -115,4 +116,4 @@ def _affinity_labels(job) -> tuple[Prediction, np.ndarray, np.ndarray]:
         if settings is not None:
             scores = crf.refine(prediction.example.image, scores, settings)
         masks.append(ids[scores.argmax(-1)].astype(np.uint8))
-    return prediction, *masks
+    return prediction._replace(labels=tuple(masks))

@@ -1,32 +1,39 @@
 """The random walk on a stream of examples, from scores that an earlier stage wrote."""
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Annotated, Any
 
 import jax
 import numpy as np
 from PIL import Image
 
+from ppcjax.fields import Range
 from ppcjax.predict.canvases import canvas_size, scaled_side
-from ppcjax.predict.tta import Prediction
+from ppcjax.predict.prediction import Prediction
 from ppcjax.refine.random_walk import walk_images
 from ppcjax.types import Method
 
 
-class WalkSettings(NamedTuple):
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WalkSettings:
     """How scores walk; the defaults are those of PPC.
 
-    background: its constant score.
-    alpha: where given, its score is (1 - best score)^alpha instead.
+    background: constant score of the background.
+    alpha: where given, the background scores (1 - best score)^alpha instead.
     power: exponent of the affinity.
-    steps: of the walk.
+    steps: steps of the walk.
+    max_side: longest side at which photos walk; longer ones are shrunk to it.
+    canvas_steps: canvas sizes per octave; fewer compile less and pad more.
     """
 
-    background: float = 0.27
-    alpha: float | None = None
-    power: float = 8
-    steps: int = 64
+    background: Annotated[float, Range(0, 1)] = 0.27
+    alpha: Annotated[float, Range(above=0)] | None = None
+    power: Annotated[float, Range(above=0, most=1000)] = 8
+    steps: Annotated[int, Range(1)] = 64
+    max_side: Annotated[int, Range(1), "pixels"] = 1024
+    canvas_steps: Annotated[int, Range(1)] = 4
 
 
 def walk_predictions(
@@ -38,31 +45,27 @@ def walk_predictions(
     settings: WalkSettings,
     *,
     num_classes: int,
-    max_side: int = 1024,
-    canvas_steps: int = 4,
 ) -> Iterator[Prediction]:
     """Scores of images, carried along the affinities that a network predicts.
 
     Args:
-        method: `predict` gives "affinity" [B, O, h, w].
-        params: its parameters.
-        model_state: its state.
+        method: gives "affinity".
+        params: parameters of the method.
+        model_state: state of the method.
         examples: each with `id`, `image` [H, W, 3] uint8 and `tags` [C] or None.
         read_scores: id -> classes [K] and their scores [K, H, W] in 0..1.
-        settings: of the walk.
-        num_classes: C.
-        max_side: longer images walk at this size, in pixels.
-        canvas_steps: canvas sizes per octave.
+        settings: how scores walk.
+        num_classes: number of classes, the background included.
 
     Yields:
         A prediction of each example, in order, whose masks are the arg-max.
     """
     params, model_state = jax.device_put((params, model_state))
-    canvas = partial(canvas_size, steps=canvas_steps)
+    canvas = partial(canvas_size, steps=settings.canvas_steps)
     for example in examples:
         classes, scores = read_scores(example.id)
         height, width = example.image.shape[:2]
-        factor = min(1.0, max_side / max(height, width))
+        factor = min(1.0, settings.max_side / max(height, width))
         size = scaled_side(height, factor), scaled_side(width, factor)
         image = np.asarray(
             Image.fromarray(example.image).resize(size[::-1], Image.Resampling.BICUBIC)
@@ -100,8 +103,16 @@ def _walk(predict, params, model_state, images, scores, extent, settings):
         scores,
         extent,
         stride=scores.shape[1] // affinity.shape[2],
-        **settings._asdict(),
+        background=settings.background,
+        alpha=settings.alpha,
+        power=_whole(settings.power),
+        steps=settings.steps,
     )
+
+
+def _whole(power: float) -> float | int:
+    """A whole exponent as an int: it is multiplied out, which is quicker and exact."""
+    return int(power) if power == int(power) else power
 
 
 def _on_canvas(image, sides):

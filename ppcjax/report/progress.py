@@ -5,7 +5,9 @@ import time
 from collections.abc import Iterable, Iterator
 
 
-def show_progress(items: Iterable, total: int | None, name: str) -> Iterator:
+def show_progress(
+    items: Iterable, total: int | None, name: str, *, unit: str = "images"
+) -> Iterator:
     """Passes items on and says how far it is: a bar on a terminal, else plain lines."""
     terminal = sys.stderr.isatty()
     pause = 0.2 if terminal else 20.0  # seconds
@@ -16,15 +18,15 @@ def show_progress(items: Iterable, total: int | None, name: str) -> Iterator:
         now = time.monotonic()
         if now - shown >= pause:
             shown = now
-            _say(name, count, total, now - start, terminal)
-    _say(name, count, total, time.monotonic() - start, terminal)
+            _say(name, unit, count, total, now - start, terminal)
+    _say(name, unit, count, total, time.monotonic() - start, terminal)
     if terminal:
         print(file=sys.stderr)
 
 
-def _say(name, count, total, seconds, terminal) -> None:
+def _say(name, unit, count, total, seconds, terminal) -> None:
     rate = count / max(seconds, 1e-9)
-    text = f"{name}: {count}{f'/{total}' if total else ''} images, {rate:.1f}/s"
+    text = f"{name}: {count}{f'/{total}' if total else ''} {unit}, {rate:.1f}/s"
     if total and rate and count < total:
         left = round((total - count) / rate)
         text += f", {left // 60}:{left % 60:02d} left"

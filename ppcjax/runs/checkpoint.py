@@ -26,6 +26,7 @@ from ppcjax.types import TrainState, UserError
 _LOGGER = logging.getLogger(__name__)
 
 FOLDER = "checkpoints"
+BEST = "best"  # beside it: the checkpoint with the best score, see `Checkpoints`
 _TRASH = "trash"  # of Orbax: where it moves what is to be deleted
 _UNREADABLE = "unreadable"  # where we move what could not be restored
 
@@ -46,7 +47,13 @@ class Checkpoints:
     """Writes the checkpoints of one run in the background."""
 
     def __init__(
-        self, workdir: str | Path, *, keep: int, config: dict, classes: tuple[str, ...]
+        self,
+        workdir: str | Path,
+        *,
+        keep: int,
+        config: dict,
+        classes: tuple[str, ...],
+        place: str = FOLDER,
     ):
         """Opens RUN/checkpoints and removes what a killed process left there.
 
@@ -55,10 +62,11 @@ class Checkpoints:
             keep: number of newest checkpoints that stay.
             config: written into each checkpoint; JSON types only.
             classes: class names, background first.
+            place: folder of the run that holds them, FOLDER or BEST.
         """
         _quieten_orbax()
         self.workdir = Path(workdir).expanduser().resolve()
-        self._directory = self.workdir / FOLDER
+        self._directory = self.workdir / place
         self._meta = {
             "config": config,
             "classes": list(classes),
@@ -143,9 +151,9 @@ def is_disk_full(error: Exception) -> bool:
     )
 
 
-def saved_steps(workdir: str | Path) -> list[int]:
+def saved_steps(workdir: str | Path, place: str = FOLDER) -> list[int]:
     """Numbers of the checkpoints of a run, ascending."""
-    return sorted(_steps(Path(workdir).expanduser() / FOLDER))
+    return sorted(_steps(Path(workdir).expanduser() / place))
 
 
 def newest_step(workdir: str | Path) -> int | None:
@@ -156,7 +164,8 @@ def newest_step(workdir: str | Path) -> int | None:
 def run_folder(path: str | Path) -> Path:
     """The run that a folder RUN, RUN/checkpoints or RUN/checkpoints/STEP is of."""
     path = Path(path).expanduser().resolve()
-    steps = next((p for p in (path, path.parent) if p.name == FOLDER), None)
+    places = (FOLDER, BEST)
+    steps = next((p for p in (path, path.parent) if p.name in places), None)
     return path if steps is None else steps.parent
 
 

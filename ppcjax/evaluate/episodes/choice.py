@@ -7,72 +7,76 @@ config.data.validation_classes, or, where none are named, of the training classe
 
 import dataclasses
 import json
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from ppcjax import data_pipelines
-from ppcjax.evaluate.episodes.evaluation import evaluate
-from ppcjax.evaluate.episodes.protocols import EpisodeEvaluation
-from ppcjax.evaluate.masks.files import write_file
-from ppcjax.predict.fewshot_model import CHOICE_FILE, chosen_checkpoint, load_model
-from ppcjax.runs import checkpoint
+from ppcjax.evaluate.episodes.protocols import EpisodeSettings
+from ppcjax.runs import Run, checkpoint, open_run
+from ppcjax.runs.files import write_json
+from ppcjax.runs.run import CHOICE_FILE, chosen_checkpoint
 
 
-def choose(
-    run: str | Path, settings: EpisodeEvaluation, data: dict[str, Any]
-) -> dict[str, Any] | None:
-    """Chooses a checkpoint of a run and notes it in RUN/choice.json.
-
-    Args:
-        run: RUN, RUN/checkpoints or RUN/checkpoints/STEP.
-        settings: config.eval of the run; `choice_episodes` episodes of its first number
-            of shots and its first seed are used.
-        data: config.data of the run, with the root where it lies now.
-
-    Returns:
-        What the file holds: "step"; "mean_iou", a dict of step -> score; "classes",
-        "held_out" (whether training left them out), "split", "episodes" and "shot".
-        None where there is nothing to choose: a step was named, one checkpoint is
-        kept, or settings.choice_episodes is 0.
-    """
-    folder = checkpoint.run_folder(run)
-    steps = checkpoint.saved_steps(folder)
-    if Path(run).name.isdigit() or len(steps) < 2 or not settings.choice_episodes:
-        return None
-    if chosen_checkpoint(folder) != folder:
-        return json.loads((folder / CHOICE_FILE).read_text())
-    model = load_model(folder)
-    split = data.get("val_split") or data["eval_split"]
-    source = data_pipelines.make_source(data, split, classes=model.classes)
-    trial = dataclasses.replace(
+def trial(
+    settings: EpisodeSettings, data: Mapping[str, Any]
+) -> tuple[EpisodeSettings, str]:
+    """Settings and split of the episodes by which a checkpoint is chosen."""
+    shorter = dataclasses.replace(
         settings,
         classes="validation",
-        episodes=settings.choice_episodes,
+        episodes=settings.choice_episodes or settings.episodes,
         seeds=settings.resolved().seeds[:1],
         shots=settings.shots[:1],
+        plans="",
     )
+    return shorter, data.get("val_split") or data["eval_split"]
+
+
+def chosen(
+    run: Run,
+    settings: EpisodeSettings,
+    data: Mapping[str, Any],
+    results_of: Callable[..., Mapping[str, Any]],
+) -> tuple[Run, dict[str, Any] | None]:
+    """A run at the checkpoint that counts, which RUN/choice.json then names.
+
+    Args:
+        run: at any of its checkpoints.
+        settings: what its evaluation is done with.
+        data: config.data of the run, with the root where it lies now.
+        results_of: (run, settings, split, data) -> results on episodes.
+
+    Returns:
+        The run, and what the file holds: "step"; "mean_iou", a dict of step -> score;
+        "classes", "held_out" (whether training left them out), "split", "episodes" and
+        "shot". None where there is nothing to choose: a step was named, one checkpoint
+        is kept, or `choice_episodes` is 0.
+    """
+    steps = checkpoint.saved_steps(run.folder)
+    if run.named or len(steps) < 2 or not settings.choice_episodes:
+        return run, None
+    if chosen_checkpoint(run.folder) is not None:
+        return run, json.loads((run.folder / CHOICE_FILE).read_text())
+    short, split = trial(settings, data)
     scores = {}
     for step in steps:
-        restored = checkpoint.restore(folder / checkpoint.FOLDER / str(step))
-        at_step = model._replace(
-            step=step, params=restored.params, model_state=restored.model_state
-        )
-        found = evaluate(at_step, source, data=data, settings=trial)
-        scores[step] = found["shots"][trial.shots[0]]["mean_iou"]["mean"]
+        at_step = open_run(run.folder / checkpoint.FOLDER / str(step))
+        found = results_of(at_step, short, split, data)
+        scores[step] = found["shots"][short.shots[0]]["mean_iou"]["mean"]
     choice = {
         "step": max(scores, key=lambda step: (scores[step], step)),
         "mean_iou": {str(step): score for step, score in scores.items()},
         "classes": found["protocol"]["classes"],
         "held_out": bool(data.get("validation_classes")),
         "split": split,
-        "episodes": trial.episodes,
-        "shot": trial.shots[0],
+        "episodes": short.episodes,
+        "shot": short.shots[0],
     }
-    write_file(folder / CHOICE_FILE, json.dumps(choice, indent=1).encode())
-    return choice
+    write_json(run.folder / CHOICE_FILE, choice)
+    print(describe(choice))
+    return open_run(run.folder), choice
 
 
-def describe(choice: dict[str, Any] | None) -> str:
+def describe(choice: Mapping[str, Any] | None) -> str:
     """One line on the choice; "" for None."""
     if choice is None:
         return ""

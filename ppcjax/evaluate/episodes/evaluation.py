@@ -1,98 +1,183 @@
 """Scores of few-shot methods on the episodes of a protocol."""
 
-from collections.abc import Iterator, Sequence
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
+from ppcjax import data_pipelines
 from ppcjax.data_pipelines import episode_plans
 from ppcjax.data_pipelines.episode_arrays import Evidence
 from ppcjax.data_pipelines.episode_examples import EpisodeExample, make_eval
 from ppcjax.data_pipelines.folds import class_ids
 from ppcjax.data_pipelines.sources.base import Source
-from ppcjax.evaluate.episodes.metric import Counts, count_query, summarize, zero_counts
-from ppcjax.evaluate.episodes.protocols import EpisodeEvaluation
+from ppcjax.data_pipelines.sources.photos import part
+from ppcjax.evaluate.episodes import choice as choices
+from ppcjax.evaluate.episodes import page
+from ppcjax.evaluate.episodes.metric import count_query, summarize
+from ppcjax.evaluate.episodes.protocols import EpisodeSettings, Protocol
+from ppcjax.evaluate.protocol import Plan, Request, count_all
+from ppcjax.predict import devices
 from ppcjax.predict.canvases import canvas_size
-from ppcjax.predict.fewshot_model import Model, to_photo
-from ppcjax.report.progress import show_progress
+from ppcjax.predict.queries import QueryPrediction, query_stride, to_photo
+from ppcjax.runs import Run
+from ppcjax.runs.files import write_file
 from ppcjax.types import UserError
 
 
 class Tested(NamedTuple):
-    """A query with what was found in it; masks [H, W] in 0..N."""
+    """A query with what was found in it.
 
+    shot: supports of each class in its episode.
+    seed: seed of its repetition.
+    number: place among the queries of this number of shots, from 1.
+    example: the episode.
+    query: place among the queries of the episode.
+    found: [H, W] mask in 0..N.
+    """
+
+    shot: int
+    seed: int
+    number: int
     example: EpisodeExample
     query: int
     found: np.ndarray
 
 
-def evaluate(
-    model: Model,
-    source: Source,
-    *,
-    data: dict[str, Any],
-    settings: EpisodeEvaluation,
-    plans: str | Path = "",
-    use=None,
-) -> dict[str, Any]:
-    """Scores of a model on episodes of a source, for each number of shots.
+class Repetition(NamedTuple):
+    """Episodes of one number of shots and one seed: their shape and their plan."""
 
-    Args:
-        model: of a run.
-        source: photos with masks.
-        data: config.data of the model's training: held-out classes, how the masks of
-            supports are read.
-        settings: what is evaluated.
-        plans: folder of plans; those that are missing are drawn and written there.
-        use: called with (shots, seed, Tested) for each query.
+    shape: episode_plans.Shape
+    seed: int
+    plan: np.ndarray
 
-    Returns:
-        "protocol", what it comes to in numbers, and "shots": number of shots -> scores
-        of `episode_metric.summarize`.
+    @property
+    def file(self) -> str:
+        """Name under which the plan is kept."""
+        return f"{self.shape.way}way_{self.shape.shot}shot_seed{self.seed}.npy"
 
-    Raises:
-        UserError: a class has too few photos, or a setting does not fit.
+
+def episodes(
+    run: Run, settings: EpisodeSettings, request: Request, given: frozenset[str]
+) -> Plan:
+    """Episodes of a protocol, for each number of shots and each seed.
+
+    Of a run with several checkpoints one is chosen first, see `choice`.
     """
+    del given
+    data = request.data(run)
+    choice = None
+    if not request.trial:
+        run, choice = choices.chosen(run, settings, data, results_of)
     protocol = settings.resolved()
-    counts = episode_plans.count_pixels(source)
+    split = request.split_of(data)
+    source = part(
+        data_pipelines.make_source(data, split, classes=run.classes), request.limit
+    )
+    counts = episode_plans.count_pixels(source, skip=data["on_bad_image"] == "skip")
     chosen = evaluated_classes(data, settings.classes, source.classes)
     index = episode_plans.class_index(
         source, counts, chosen, min_pixels=protocol.min_pixels
     )
-    evidence = Evidence(**{k: data[k] for k in _EVIDENCE if k in data})
-    results = {}
-    for shot in settings.shots:
-        shape = episode_plans.Shape(settings.way, shot, settings.query)
-        runs = []
-        for seed in protocol.seeds:
-            plan = _plan(index, shape, protocol, seed, plans, source)
+    repetitions = _repetitions(index, settings, protocol, source)
+    evidence = Evidence(
+        **{k: data[k] for k in ("support_void", "other_ways") if k in data}
+    )
+
+    def predictions():
+        numbers = dict.fromkeys(settings.shots, 0)
+        for one in repetitions:
             examples = make_eval(
                 source,
-                plan,
-                shape,
+                one.plan,
+                one.shape,
                 fit=protocol.fit,
                 size=protocol.size,
                 score=protocol.score,
                 evidence=evidence,
                 canvas=canvas_size,
             )
-            tested = predictions(model, examples, settings)
-            name = f"{shot}-shot, seed {seed}"
-            total = zero_counts(len(source.classes))
-            for one in show_progress(tested, len(plan) * shape.query, name):
-                total += _count(one, len(source.classes), protocol.absent)
-                if use is not None:
-                    use(shot, seed, one)
-            runs.append(total)
-        results[shot] = summarize(runs, source.classes, chosen)
-    described = {"name": settings.protocol, "split": source.name, "way": settings.way}
-    described |= {"classes": [source.classes[c] for c in chosen]}
-    return {"protocol": described | protocol._asdict(), "shots": results}
+            shot = one.shape.shot
+            for found in predict(run, examples, settings.prediction):
+                numbers[shot] += 1
+                yield Tested(shot, one.seed, numbers[shot], *found)
+
+    def count(tested: Tested):
+        truth = tested.example.truths[tested.query]
+        ways = tested.example.row.classes
+        counts = count_query(
+            tested.found, truth, ways, len(source.classes), absent=protocol.absent
+        )
+        return {tested.shot: {tested.seed: counts}}
+
+    def results(counts: Mapping[str, Any]) -> dict[str, Any]:
+        described = {"name": settings.protocol, "split": source.name}
+        described |= {"way": settings.way}
+        described |= {"classes": [source.classes[c] for c in chosen]}
+        return {
+            "protocol": described | protocol._asdict(),
+            "shots": {
+                shot: summarize(list(seeds.values()), source.classes, chosen)
+                for shot, seeds in counts.items()
+            },
+            "choice": choice,
+        }
+
+    def tile(tested: Tested):
+        if tested.number > settings.gallery:
+            return None
+        return page.picture(tested, source.classes)
+
+    def write(tested: Tested, folder: Path):
+        drawn = tile(tested)
+        if drawn is not None:
+            name = f"{tested.shot}shot_{tested.seed}_{tested.number:03d}.jpg"
+            write_file(folder / "episodes" / name, drawn.jpeg)
+
+    return Plan(
+        run=run,
+        split=split,
+        predictions=predictions(),
+        total=sum(len(one.plan) * one.shape.query for one in repetitions),
+        unit="queries",
+        count=count,
+        summarize=results,
+        score=partial(scores, shot=settings.shots[0]),
+        write=write,
+        tile=tile,
+        text=page.format_result,
+        page=page.page,
+        files={
+            f"plans/{one.file}": _as_file(one.plan)
+            for one in repetitions
+            if not settings.plans
+        },
+        record={"plans": settings.plans or "plans", "choice": choice},
+        skipped=source.skipped,
+    )
 
 
-_EVIDENCE = ("support_void", "other_ways")
+def scores(results: Mapping[str, Any], *, shot: int) -> dict[str, float]:
+    """Mean IoU at a number of shots."""
+    return {"mean_iou": results["shots"][shot]["mean_iou"]["mean"]}
+
+
+def check(
+    settings: EpisodeSettings, data: Mapping[str, Any], classes: tuple[str, ...]
+) -> None:
+    """Raises UserError where there is no class to make episodes of."""
+    evaluated_classes(data, settings.classes, classes)
+
+
+def results_of(run: Run, settings: EpisodeSettings, split: str, data) -> dict[str, Any]:
+    """Results of a run on a split, without files."""
+    request = Request(split=split, root=data.get("root", ""), trial=True)
+    plan = episodes(run, settings, request, frozenset())
+    return plan.summarize(count_all(plan))
 
 
 def evaluated_classes(
@@ -123,63 +208,75 @@ def evaluated_classes(
     return train or [c for c in range(1, len(classes)) if c not in held_out]
 
 
-def _plan(index, shape, protocol, seed, folder, source) -> np.ndarray:
-    path = Path(folder) / f"{shape.way}way_{shape.shot}shot_seed{seed}.npy"
-    if folder and path.is_file():
-        return episode_plans.load_plan(path, shape, source)
-    plan = episode_plans.draw_plan(
-        index,
-        shape,
-        episodes=protocol.episodes,
-        seed=seed,
-        sampling=protocol.sampling,
-    )
-    if folder:
-        episode_plans.save_plan(path, plan)
-    return plan
+def _repetitions(
+    index, settings: EpisodeSettings, protocol: Protocol, source: Source
+) -> list[Repetition]:
+    folder = Path(settings.plans).expanduser()
+    found = []
+    for shot in settings.shots:
+        shape = episode_plans.Shape(settings.way, shot, settings.query)
+        for seed in protocol.seeds:
+            one = Repetition(shape, seed, np.zeros(0))
+            path = folder / one.file
+            if settings.plans and path.is_file():
+                plan = episode_plans.load_plan(path, shape, source)
+            else:
+                plan = episode_plans.draw_plan(
+                    index,
+                    shape,
+                    episodes=protocol.episodes,
+                    seed=seed,
+                    sampling=protocol.sampling,
+                )
+                if settings.plans:
+                    write_file(path, _as_file(plan))
+            found.append(one._replace(plan=plan))
+    return found
 
 
-def _count(tested: Tested, num_classes: int, absent: str) -> Counts:
-    truth = tested.example.truths[tested.query]
-    return count_query(
-        tested.found, truth, tested.example.row.classes, num_classes, absent=absent
-    )
+def _as_file(plan: np.ndarray) -> bytes:
+    content = io.BytesIO()
+    np.save(content, plan)
+    return content.getvalue()
 
 
-def predictions(
-    model: Model, examples: Iterator[EpisodeExample], settings: EpisodeEvaluation
-) -> Iterator[Tested]:
-    """Predicts episodes in batches of equal canvases; yields their queries."""
-    predict = jax.jit(model.method.predict)
-    params, model_state = jax.device_put((model.params, model.model_state))
+def predict(
+    run: Run, examples: Iterator[EpisodeExample], settings: QueryPrediction
+) -> Iterator[tuple[EpisodeExample, int, np.ndarray]]:
+    """Episodes in batches of equal canvases.
+
+    Yields:
+        For each query its episode, its place there, and its mask [H, W] in 0..N.
+    """
+    network = jax.jit(run.method.predict)
+    params, model_state = devices.replicate((run.params, run.model_state))
+    stride = query_stride(run)
 
     def finish(group, logits):
         logits = np.asarray(logits["logits"])
         for example, of_example in zip(group, logits, strict=False):
             for q, truth in enumerate(example.truths):
                 valid = example.arrays["query_valid"][q]
-                yield Tested(
-                    example,
-                    q,
-                    to_photo(
-                        of_example[q],
-                        valid[2:],
-                        truth.shape,
-                        stride=model.stride,
-                        align_corners=settings.align_corners,
-                    ).argmax(-1),
+                found = to_photo(
+                    of_example[q],
+                    valid[2:],
+                    truth.shape,
+                    stride=stride,
+                    align_corners=settings.align_corners,
                 )
+                yield example, q, found.argmax(-1)
 
     previous = None
-    for group in _groups(examples, settings.batch_size):
-        filled = group + [group[-1]] * (settings.batch_size - len(group))
+    size = devices.filled(settings.batch_size, settings.batch_size)
+    for group in _groups(examples, size):
+        filled = group + [group[-1]] * (size - len(group))
         batch = {
             key: np.stack([example.arrays[key] for example in filled])
             for key in group[0].arrays
             if key not in ("query_mask", "class_id")
         }
         # The device works on this group while the host counts the one before.
-        current = group, predict(params, model_state, batch)
+        current = group, network(params, model_state, devices.shard(batch))
         if previous is not None:
             yield from finish(*previous)
         previous = current

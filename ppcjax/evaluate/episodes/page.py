@@ -1,15 +1,17 @@
-"""report.html of a few-shot evaluation: scores, choice of the checkpoint, queries."""
+"""What an evaluation on episodes shows: scores, choice of the checkpoint, queries."""
 
-import base64
 from collections.abc import Mapping, Sequence
 from html import escape
-from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+from PIL import Image
+
 from ppcjax.evaluate.episodes.choice import describe
-from ppcjax.evaluate.masks import page
-from ppcjax.evaluate.masks.gallery import read_losses, write_page
-from ppcjax.evaluate.masks.summary import percent
+from ppcjax.evaluate.episodes.metric import class_iou, count_query, mean_defined
+from ppcjax.report.overlay import as_jpeg, draw_mask
+from ppcjax.report.page import Page, image, section
+from ppcjax.report.text import percent
 
 
 class Picture(NamedTuple):
@@ -27,22 +29,58 @@ class Picture(NamedTuple):
     jpeg: bytes
 
 
-def write_report(
-    path: Path, found: Mapping[str, Any], pictures: Sequence[Picture], run: Path
-) -> None:
-    """Writes the page.
+def picture(tested: Any, classes: Sequence[str]) -> Picture:
+    """First support with its mask, query with the truth, query as found.
 
     Args:
-        path: the .html file.
+        tested: a query, `evaluation.Tested`.
+        classes: names of the data's classes, background first.
+    """
+    ways = tested.example.row.classes
+    counts = count_query(
+        tested.found, tested.example.truths[tested.query], ways, len(classes)
+    )
+    iou = mean_defined(class_iou(counts)[ways])
+    return Picture(
+        tested.shot,
+        tuple(classes[c] for c in ways),
+        None if np.isnan(iou) else iou,
+        _jpeg(tested),
+    )
+
+
+def _jpeg(tested: Any) -> bytes:
+    arrays, q = tested.example.arrays, tested.query
+    support = draw_mask(
+        arrays["support_image"][0, 0],
+        np.where(arrays["support_mask"][0, 0] == 1, 1, 0),
+    )
+    _, _, bottom, right = arrays["query_valid"][q]
+    query = arrays["query_image"][q, :bottom, :right]
+    tiles = [support]
+    for mask in (tested.example.truths[q], tested.found):
+        # Masks at the photo's own size are shown at the network's.
+        small = Image.fromarray(mask.astype(np.uint8)).resize(
+            (query.shape[1], query.shape[0]), Image.Resampling.NEAREST
+        )
+        drawn = draw_mask(query, np.asarray(small))
+        tiles.append(np.zeros_like(support))
+        tiles[-1][:bottom, :right] = drawn
+    return as_jpeg(np.concatenate(tiles, axis=1))
+
+
+def page(found: Mapping[str, Any], pictures: Sequence[Picture]) -> Page:
+    """What the report shows.
+
+    Args:
         found: what metrics.json holds.
         pictures: the gallery.
-        run: folder whose losses are drawn.
     """
     protocol = found["protocol"]
     seeds = len(protocol["seeds"])
-    write_page(
-        path,
-        title=f"{run.name}: {protocol['way']}-way episodes on {protocol['split']}",
+    return Page(
+        title=f"{found['config']}: {protocol['way']}-way episodes on "
+        f"{protocol['split']}",
         lead=(
             f"Step {found['step']}. Protocol {protocol['name']}: "
             f"{protocol['episodes']} episodes x {seeds} seed{'s' * (seeds > 1)} of "
@@ -54,7 +92,6 @@ def write_report(
             _table(found["shots"]),
             _choice(found["choice"]),
             _gallery(pictures),
-            page.losses(read_losses(run / "metrics.jsonl")),
         ],
     )
 
@@ -67,7 +104,7 @@ def _headline(found: Mapping[str, Any]) -> str:
         f"{percent(scores['fb_iou']['mean'])} ({_spread(scores['fb_iou'])})</p></div>"
         for shot, scores in found["shots"].items()
     )
-    return page.section(
+    return section(
         "Mean IoU",
         "<p>Pixels are counted over all episodes of a seed; the mean is over classes, "
         "its spread over seeds. FB-IoU takes all classes together against the "
@@ -91,7 +128,7 @@ def _table(shots: Mapping[int, Any]) -> str:
             _cell(scores["class_iou"][name]["mean"]) for scores in shots.values()
         )
         rows.append(f"<tr><th scope='row'>{escape(name)}</th>{cells}</tr>")
-    return page.section(
+    return section(
         "IoU of each class",
         f"<table><thead><tr><th scope='col'>Class</th>{head}</tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table>",
@@ -111,9 +148,7 @@ def _choice(choice: Mapping[str, Any] | None) -> str:
     if choice is None:
         return ""
     text = describe(choice)
-    return page.section(
-        "Which checkpoint", f"<p>{escape(text[:1].upper() + text[1:])}.</p>"
-    )
+    return section("Which checkpoint", f"<p>{escape(text[:1].upper() + text[1:])}.</p>")
 
 
 def _gallery(pictures: Sequence[Picture]) -> str:
@@ -123,15 +158,43 @@ def _gallery(pictures: Sequence[Picture]) -> str:
     for picture in pictures:
         names = escape(", ".join(picture.classes))
         score = "nothing to score" if picture.iou is None else percent(picture.iou)
-        source = "data:image/jpeg;base64," + base64.b64encode(picture.jpeg).decode()
+        drawn = image(
+            picture.jpeg, f"{', '.join(picture.classes)}: support, truth, found"
+        )
         figures.append(
-            f"<figure><img src='{source}' alt='{names}: support, truth, found' "
-            f"loading='lazy'><figcaption>{picture.shot}-shot, {names}: {score}"
+            f"<figure>{drawn}<figcaption>{picture.shot}-shot, {names}: {score}"
             "</figcaption></figure>"
         )
-    return page.section(
+    return section(
         "Queries",
         "<p class='note'>Left: the first support and its mask. Middle: the query and "
         "the truth. Right: what was found, and its IoU in this query alone.</p>"
         f"<div class='episodes'>{''.join(figures)}</div>",
     )
+
+
+def format_result(found: dict[str, Any]) -> str:
+    """The result of `evaluate` as lines for a terminal, scores in percent."""
+    protocol = found["protocol"]
+    lines = [
+        f"protocol {protocol['name']}: {protocol['split']}, {protocol['way']}-way, "
+        f"{protocol['episodes']} episodes x {len(protocol['seeds'])} seeds, photos "
+        f"{protocol['fit']} to {protocol['size']}, scored at {protocol['score']} size"
+    ]
+    for shot, result in found["shots"].items():
+        for name, title in (("mean_iou", "mean IoU"), ("fb_iou", "FB-IoU")):
+            lines.append(f"{shot}-shot  {title:9} {_percent(result[name])}")
+        lines += [
+            f"        {name:20} {_percent(score)}"
+            for name, score in result["class_iou"].items()
+        ]
+    return "\n".join(lines)
+
+
+def _percent(score: dict[str, Any]) -> str:
+    if score["mean"] is None:
+        return "nothing to score"
+    text = f"{100 * score['mean']:5.1f}  std {100 * score['std']:.1f}"
+    if score["interval"] is not None:
+        text += f"  95 % interval +-{100 * score['interval']:.1f}"
+    return text

@@ -11,24 +11,26 @@ several points. Every result names its protocol, split, size, episodes and seeds
 """
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
-import numpy as np
-
+from ppcjax.data_pipelines.episode_examples import FITS, SCORES
 from ppcjax.data_pipelines.episode_plans import SAMPLINGS
-from ppcjax.types import UserError
+from ppcjax.fields import Length, OneOf, Range
+from ppcjax.predict.queries import QueryPrediction
 
 
 class Protocol(NamedTuple):
-    """What scores depend on beside the model.
+    """What scores depend on beside the network.
 
-    sampling: see episode_plans.draw_row.
-    episodes: of a run.
-    seeds: one per run.
-    fit, size, score: see episode_examples.make_eval.
+    sampling: how an episode's class and photos are drawn, see `episode_plans.draw_row`.
+    episodes: number of episodes of a seed.
+    seeds: one for each repetition.
+    fit: how photos are brought to the network, see `episode_examples.make_eval`.
+    size: side in pixels at which the network sees photos.
+    score: size at which queries are scored, "input" or "original".
     min_pixels: fewest pixels of a class in a photo that is drawn for it.
-    absent: see episode_metric.count_query.
+    absent: how a class counts that the truth does not show, see
+        `ppcjax.evaluate.episodes.metric.count_query`.
     """
 
     sampling: str
@@ -54,76 +56,58 @@ PROTOCOLS = {
 }
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class EpisodeEvaluation:
-    """The settings of config.eval for few-shot methods.
+_Count = Annotated[int, Range(1)]
 
-    protocol: a key of PROTOCOLS; the next eight fields replace parts of it.
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EpisodeSettings:
+    """Settings of the evaluation of few-shot methods on episodes.
+
+    protocol: published protocol; the next eight settings replace parts of it.
+    sampling: how an episode's class and photos are drawn; empty: the protocol's.
+    episodes: number of episodes of a seed; 0: the protocol's.
+    seeds: one for each repetition; empty: the protocol's.
+    fit: how photos are brought to the network; empty: the protocol's.
+    size: side at which the network sees photos; 0: the protocol's.
+    score: size at which queries are scored; empty: the protocol's.
+    min_pixels: fewest pixels of a class in a photo drawn for it; -1: the protocol's.
+    absent: how a class counts that the truth does not show; empty: the protocol's.
     way: classes of an episode.
     shots: numbers of supports that are evaluated, one after the other.
     query: queries of an episode.
-    classes: "novel" (held out), "validation" (held out for the choice of checkpoints)
-        or "base" (all others).
-    choice_episodes: on which a checkpoint is chosen, see `episode_choice`; 0: the
-        newest counts.
-    align_corners: convention in which logits are resized to the photo.
-    batch_size: episodes predicted at a time.
-    gallery: episodes drawn as pictures.
+    classes: those that episodes are of: held out ("novel"), held out for the choice of
+        checkpoints ("validation"), or all others ("base").
+    choice_episodes: episodes on which a checkpoint is chosen; 0: the newest counts.
+    plans: folder of episode plans to use; those that are missing are drawn and written
+        there. Empty: all are drawn, and written beside the results.
+    gallery: queries drawn as pictures, for each number of shots.
     """
 
-    protocol: str = "own"
-    sampling: str = ""
-    episodes: int = 0
-    seeds: Sequence[int] = ()
-    fit: str = ""
-    size: int = 0
-    score: str = ""
-    min_pixels: int = -1
-    absent: str = ""
-    way: int = 1
-    shots: Sequence[int] = (1, 5)
-    query: int = 1
-    classes: str = "novel"
-    choice_episodes: int = 50
-    align_corners: bool = False
-    batch_size: int = 4
-    gallery: int = 12
-
-    def __post_init__(self):
-        """Raises UserError naming the setting that is wrong."""
-        for name, choices in (
-            ("protocol", tuple(PROTOCOLS)),
-            ("classes", ("novel", "validation", "base")),
-            ("absent", ("", "skip", "count")),
-            ("sampling", ("", *SAMPLINGS)),
-        ):
-            if getattr(self, name) not in choices:
-                known = ", ".join(filter(None, choices))
-                raise UserError(f"config.eval.{name}: choose one of {known}")
-        if min(self.way, self.query, self.batch_size, *self.shots) < 1:
-            raise UserError(
-                "config.eval: way, shots, query and batch_size must be 1 or more"
-            )
-
-    @classmethod
-    def of(cls, settings: dict[str, Any]) -> "EpisodeEvaluation":
-        """From config.eval; raises UserError for an unknown field."""
-        unknown = set(settings) - {field.name for field in dataclasses.fields(cls)}
-        if unknown:
-            raise UserError(
-                f"config.eval.{min(unknown)} is not a setting of episode evaluation"
-            )
-        return cls(**settings)
+    protocol: Annotated[str, OneOf(PROTOCOLS)] = "own"
+    sampling: Annotated[str, OneOf(("", *SAMPLINGS))] = ""
+    episodes: Annotated[int, Range(0)] = 0
+    seeds: tuple[Annotated[int, Range(0)], ...] = ()
+    fit: Annotated[str, OneOf(("", *FITS))] = ""
+    size: Annotated[int, Range(0), "pixels"] = 0
+    score: Annotated[str, OneOf(("", *SCORES))] = ""
+    min_pixels: Annotated[int, Range(-1), "pixels"] = -1
+    absent: Literal["", "skip", "count"] = ""
+    way: _Count = 1
+    shots: Annotated[tuple[_Count, ...], Length(1)] = (1, 5)
+    query: _Count = 1
+    classes: Literal["novel", "validation", "base"] = "novel"
+    choice_episodes: Annotated[int, Range(0)] = 50
+    plans: str = ""
+    gallery: Annotated[int, Range(0), "queries"] = 12
+    prediction: QueryPrediction = QueryPrediction()
 
     def resolved(self) -> Protocol:
         """The protocol with the parts that were replaced."""
         named = PROTOCOLS[self.protocol]
-        given = {
-            name: getattr(self, name)
-            for name in named._fields
-            if getattr(self, name) not in ("", 0, -1)
-            and len(np.atleast_1d(getattr(self, name)))
-        }
-        if "seeds" in given:
-            given["seeds"] = tuple(given["seeds"])
-        return named._replace(**given)
+        given = {name: getattr(self, name) for name in named._fields}
+        return named._replace(
+            **{name: value for name, value in given.items() if value not in _KEPT}
+        )
+
+
+_KEPT = ("", 0, -1, ())  # what leaves a part of the protocol as it is

@@ -1,209 +1,281 @@
-"""Evaluation: examples -> scores -> counts, and what of a run that needs."""
+"""Evaluations that end in masks: activation maps, segmenters, walks, examples.
 
-import inspect
-import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+Each makes a stream of predictions; what follows is the same for all: a CRF where one is
+asked for, files, mean IoU at every threshold, and the report.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
+from ppcjax import data_pipelines
+from ppcjax.data_pipelines.sources.base import BACKGROUND, Source
+from ppcjax.data_pipelines.sources.photos import evenly_spaced, part, photos
+from ppcjax.evaluate.masks import files, gallery
+from ppcjax.evaluate.masks.metric import make_metric
+from ppcjax.evaluate.masks.settings import (
+    LogitSettings,
+    MapSettings,
+    Output,
+    Scoring,
+)
+from ppcjax.evaluate.masks.summary import (
+    Scored,
+    format_summary,
+    scores,
+    summarize,
+)
+from ppcjax.evaluate.masks.thresholds import choose_threshold
+from ppcjax.evaluate.protocol import Plan, Request
+from ppcjax.predict.photos import predict_photos, recorded_threshold
+from ppcjax.predict.prediction import Prediction, usual_threshold
+from ppcjax.refine.crf import preset
+from ppcjax.refine.stream import Background, refine_predictions, with_affinity_labels
+from ppcjax.runs import Run
+from ppcjax.types import UserError
 
-from ppcjax import methods
-from ppcjax.data_pipelines.sources.base import BACKGROUND
-from ppcjax.evaluate.masks.metric import SWEEP, add_counts, mean_iou_sweep
-from ppcjax.predict import tta
-from ppcjax.refine.walk import WalkSettings, walk_predictions
-from ppcjax.report.progress import show_progress
-from ppcjax.runs import checkpoint
-from ppcjax.types import Method, Metric, TrainState, UserError
 
+class Photos(NamedTuple):
+    """The photos of an evaluation.
 
-class Evaluation(NamedTuple):
-    """What an evaluation found.
-
-    images: how many were predicted.
-    masked: how many of them have masks.
-    result: the metric's summary; None where no image has a mask.
+    data: config.data as requested.
+    source: photos, with masks where they are known.
+    split: name of them.
     """
 
-    images: int
-    masked: int
-    result: dict[str, Any] | None
+    data: dict[str, Any]
+    source: Source
+    split: str
+
+    @classmethod
+    def of(cls, run: Run, request: Request) -> "Photos":
+        """A split of the run's data, or photos from elsewhere."""
+        data = request.data(run)
+        split = request.split_of(data)
+        if request.images:
+            source = photos(request.images, run.classes)
+            data = {"on_bad_image": data["on_bad_image"]}
+        else:
+            source = data_pipelines.make_source(
+                data, split, classes=run.classes, evaluation=True
+            )
+        return cls(data, part(source, request.limit), split)
+
+    def examples(self) -> Iterator[Any]:
+        """Each photo once."""
+        return data_pipelines.make_eval(self.data, self.source)
 
 
-def evaluate(
-    predictions: Iterable[tta.Prediction],
-    *,
-    metric: Metric,
-    uses: Sequence[Callable[[tta.Prediction], None]] = (),
-    total: int | None = None,
-    name: str = "evaluation",
-) -> Evaluation:
-    """Counts the predictions that have masks, and hands each on.
-
-    Args:
-        predictions: of examples with `id`, `image`, `tags` or None, `mask` or None.
-        metric: counts predictions against masks.
-        uses: called with each prediction, such as a writer of files.
-        total: number of predictions, for the progress display.
-        name: what is evaluated, for the progress display.
-
-    Returns:
-        Counts and the metric's summary.
-    """
-    counts, images = None, 0
-    for prediction in show_progress(predictions, total, name):
-        images += 1
-        if prediction.example.mask is not None:
-            found = metric.count({"scores": prediction.scores}, prediction.example)
-            counts = add_counts(counts, found)
-        for use in uses:
-            use(prediction)
-    if counts is None:
-        return Evaluation(images, 0, None)
-    return Evaluation(images, int(counts["images"]), metric.summarize(counts))
-
-
-def sweep_with(threshold: float) -> tuple[float, ...]:
-    """The thresholds of the published sweep and a fixed one, ascending."""
-    if not 0 <= threshold < 1:
-        raise UserError(f"threshold {threshold}: give a score in [0, 1), such as 0.26")
-    return tuple(sorted({*SWEEP, threshold}))
-
-
-def make_metric(
-    classes: Sequence[str],
-    thresholds: Sequence[float] = SWEEP,
-    *,
-    report_classes: Sequence[str] = (),
-    absent: str = "skip",
-) -> Metric:
-    """Mean IoU over classes that are given by name.
-
-    Args:
-        classes: names, background first.
-        thresholds: ascending.
-        report_classes: names that the mean is taken over; empty for all.
-        absent: see `mean_iou_sweep`.
-
-    Raises:
-        UserError: a name is no class.
-    """
-    unknown = [name for name in report_classes if name not in classes]
-    if unknown:
-        raise UserError(
-            f"eval.report_classes: there is no class {unknown[0]!r}; the classes are "
-            + ", ".join(classes)
+def maps(
+    run: Run, settings: MapSettings, request: Request, given: frozenset[str]
+) -> Plan:
+    """Activation maps: a threshold, which a validation split chooses, makes masks."""
+    fixed = _fixed(run, settings.scoring)
+    if request.images:
+        chosen = recorded_threshold(run)
+    elif request.trial:
+        chosen = None
+    else:
+        data = request.data(run)
+        split = request.split_of(data)
+        chosen = choose_threshold(
+            run, settings, fixed, data, split, limit=request.limit
         )
-    reported = [classes.index(name) for name in report_classes] or None
-    return mean_iou_sweep(
-        len(classes), thresholds=thresholds, report_classes=reported, absent=absent
+    exported = {"name": "fixed", "threshold": fixed}
+    if chosen and "threshold" not in given:
+        exported = {"name": "chosen", "threshold": chosen["threshold"]}
+    below = exported["threshold"]  # where the background is the likelier
+    of = Photos.of(run, request)
+    found = predict_photos(
+        run,
+        of.examples(),
+        {"scaling": settings.scaling, "convention": settings.convention},
+    )
+    output, stages = settings.output, ""
+    if settings.affinity_labels is not None:
+        crf = preset(output.crf) if output.crf else None
+        found = with_affinity_labels(
+            found, settings.affinity_labels, crf, workers=output.workers
+        )
+    if output.crf:
+        stages = f"background as likely as a score of {below:g}"
+        if settings.alpha is not None:
+            stages = f"background (1 - best)^{settings.alpha:g}"
+        stages = f"dense CRF {output.crf}, {stages}"
+        # The threshold was for the CRF, whose arg-max counts.
+        fixed, chosen = 0.5, None
+        exported = {"name": "fixed", "threshold": 0.5}
+    scored = Scored(
+        classes=run.classes,
+        background=True,
+        threshold=fixed,
+        chosen=chosen,
+        exported=exported,
+        report_classes=settings.scoring.report_classes,
+        absent=settings.scoring.absent,
+        stages=stages,
+        arg_max=bool(output.crf),
+    )
+    record = {"alpha": settings.alpha, "affinity_labels": settings.affinity_labels}
+    background = Background(below, settings.alpha)
+    return masks_plan(run, of, found, scored, output, background, record)
+
+
+def logits(
+    run: Run, settings: LogitSettings, request: Request, given: frozenset[str]
+) -> Plan:
+    """Segmenters: masks are the arg-max of class probabilities."""
+    del given
+    of = Photos.of(run, request)
+    found = predict_photos(
+        run,
+        of.examples(),
+        {"scaling": settings.scaling, "windows": settings.windows.resolved()},
+    )
+    return probabilities_plan(run, of, found, settings.scoring, settings.output)
+
+
+def probabilities_plan(
+    run: Run,
+    of: Photos,
+    found: Iterator[Prediction],
+    scoring: Scoring,
+    output: Output,
+    *,
+    stages: str = "",
+    record: Mapping[str, Any] | None = None,
+) -> Plan:
+    """The plan of predictions whose masks are the arg-max of probabilities.
+
+    Args:
+        run: network that is evaluated; its classes are those of the masks.
+        of: photos.
+        found: predictions of the photos.
+        scoring: how they are scored.
+        output: what follows and what is written.
+        stages: what followed the network so far, in words.
+        record: further entries of provenance.json.
+    """
+    fixed = _fixed(run, scoring)
+    has_background = run.classes[0] == BACKGROUND
+    if not has_background and fixed != usual_threshold("logits"):
+        raise UserError(
+            f"threshold {fixed}: the classes of this run have no background that a "
+            "threshold could set apart; leave it out"
+        )
+    if output.crf:
+        stages = "; ".join(filter(None, [stages, f"dense CRF {output.crf}"]))
+    scored = Scored(
+        classes=run.classes,
+        background=has_background,
+        threshold=fixed,
+        chosen=None,
+        exported={"name": "fixed", "threshold": fixed},
+        report_classes=scoring.report_classes,
+        absent=scoring.absent,
+        stages=stages,
+        arg_max=True,
+    )
+    return masks_plan(run, of, found, scored, output, Background(fixed), record or {})
+
+
+def masks_plan(
+    run: Run,
+    of: Photos,
+    found: Iterator[Prediction],
+    scored: Scored,
+    output: Output,
+    background: Background,
+    record: Mapping[str, Any],
+) -> Plan:
+    """The plan of predictions that become masks.
+
+    Args:
+        run: network that is evaluated.
+        of: photos.
+        found: predictions of the photos.
+        scored: what their scores are of.
+        output: what follows and what is written.
+        background: how likely it is beside activation maps, for the CRF.
+        record: further entries of provenance.json.
+    """
+    metric = scored.metric()  # names that are no class are said before the first photo
+    if output.crf:
+        found = refine_predictions(
+            found, preset(output.crf), background, workers=output.workers
+        )
+    shown = frozenset(evenly_spaced(of.source.ids, output.gallery))
+    order = {name: place for place, name in enumerate(of.source.ids)}
+
+    def count(prediction):
+        counts = {"predicted": 1}
+        if prediction.example.mask is None:
+            return counts
+        return counts | metric.count({"scores": prediction.scores}, prediction.example)
+
+    def write(prediction: Prediction, folder: Path):
+        files.write_prediction(
+            prediction,
+            folder,
+            threshold=scored.exported["threshold"],
+            background=scored.background,
+            scores=output.scores,
+        )
+
+    def tile(prediction):
+        if prediction.example.id not in shown:
+            return None
+        return gallery.make_tile(prediction, scored.thresholds)
+
+    def page(metrics, tiles):
+        tiles = sorted(tiles, key=lambda tile: order[tile.id])
+        return gallery.page(metrics, tiles, scored.thresholds)
+
+    return Plan(
+        run=run,
+        split=of.split,
+        predictions=found,
+        total=len(of.source),
+        unit="images",
+        count=count,
+        summarize=partial(summarize, scored=scored),
+        score=scores,
+        write=write,
+        tile=tile,
+        text=format_summary,
+        page=page,
+        files={"classes.txt": files.class_list(scored.classes)},
+        record={
+            "threshold": scored.exported["threshold"],
+            "background": background.threshold,
+            "crf": output.crf or None,
+            "masks": run.config["data"].get("masks") or None,
+            **record,
+        },
+        skipped=of.source.skipped,
     )
 
 
-class Run(NamedTuple):
-    """A restored run, and what its config.eval says, by what it is for."""
-
-    folder: Path
-    config: dict[str, Any]
-    classes: tuple[str, ...]
-    step: int
-    predictor: tuple[Method, Any, Any]  # with params and model_state
-    kind: str  # of the network's output, see `tta.output_kind`
-    threshold: float  # the fixed one
-    gallery: int  # images in the report
-    metric: dict[str, Any]  # settings of `make_metric`
-    tta: dict[str, Any]  # settings of `tta.predict`
-    walk: dict[str, Any]  # `WalkSettings`
-
-    @property
-    def has_background(self) -> bool:
-        """Whether class 0 is what the others leave; of activation maps it always is."""
-        return self.kind == "scores" or self.classes[0] == BACKGROUND
-
-
-def load_run(path: str | Path, *, threshold: float | None = None) -> Run:
-    """Restores the newest checkpoint of a run, or the one named.
-
-    Args:
-        path: RUN, RUN/checkpoints or RUN/checkpoints/STEP.
-        threshold: replaces config.eval.threshold.
-
-    Raises:
-        UserError: there is no checkpoint, its config has an unknown field, or it has a
-            threshold and the classes no background.
-    """
-    restored = checkpoint.restore(path)
-    config, classes = restored.meta["config"], tuple(restored.meta["classes"])
-    metric, predictor = _keyword_only(make_metric), _keyword_only(tta.predict)
-    method = methods.make(config["method"], len(classes))
-    params, model_state = method.keep(restored.params, restored.model_state)
-    kind = tta.output_kind(method, params, model_state)
-    walk = set()
-    if kind == "affinity":
-        predictor, walk = _keyword_only(walk_predictions), set(WalkSettings._fields)
-    settings = dict(config["eval"])
-    unknown = set(settings) - {"threshold", "gallery"} - metric - predictor - walk
-    if unknown:
-        raise UserError(f"config.eval.{min(unknown)} is not a setting of evaluation")
-    # Of probabilities, 0.5 is the arg-max.
-    usual = 0.26 if kind == "scores" else 0.5
-    run = Run(
-        folder=checkpoint.run_folder(path),
-        config=config,
-        classes=classes,
-        step=restored.step,
-        predictor=(method, params, model_state),
-        kind=kind,
-        threshold=settings.get("threshold", usual) if threshold is None else threshold,
-        gallery=settings.get("gallery", 24),
-        metric={name: settings[name] for name in metric & set(settings)},
-        tta={name: settings[name] for name in predictor & set(settings)},
-        walk={name: settings[name] for name in walk & set(settings)},
-    )
-    if not run.has_background and run.threshold != usual:
+def trial(settings: Any, data: Mapping[str, Any]) -> tuple[Any, str]:
+    """Evaluation on the validation split, by which a checkpoint is chosen."""
+    split = data.get("val_split")
+    if not split or split == data.get("eval_split"):
         raise UserError(
-            f"threshold {run.threshold}: the classes of this run have no background "
-            "that a threshold could set apart; leave it out"
+            f"config.data.val_split={split!r}: evaluating while training needs a "
+            "validation split other than config.data.eval_split, whose scores are "
+            "reported; name one, or set config.eval_every=0"
         )
-    return run
+    return settings, split
 
 
-def export_run(path: str | Path, folder: str | Path) -> None:
-    """Writes a run that can only predict: no optimizer, projection or memory.
-
-    Args:
-        path: as of `load_run`.
-        folder: of the new run, which `load_run` reads; it must not hold one.
-
-    Raises:
-        UserError: there is no checkpoint at `path`, or there is one in `folder`.
-    """
-    if checkpoint.newest_step(folder) is not None:
-        raise UserError(f"{folder} holds a run already; give another folder")
-    restored = checkpoint.restore(path)
-    config = restored.meta["config"]
-    method = methods.make(config["method"], len(restored.meta["classes"]))
-    params, model_state = method.keep(restored.params, restored.model_state)
-    classes = tuple(restored.meta["classes"])
-    saver = checkpoint.Checkpoints(folder, keep=1, config=config, classes=classes)
-    step = np.int32(restored.step)
-    saver.save(TrainState(step, params, model_state, opt_state={}), restored.step)
-    saver.close()
+def check(settings: Any, data: Mapping[str, Any], classes: tuple[str, ...]) -> None:
+    """Raises UserError for names that are no class."""
+    del data
+    make_metric(classes, report_classes=settings.scoring.report_classes)
 
 
-def predict_run(run: Run, examples: Iterable[Any]) -> Iterator[tta.Prediction]:
-    """`tta.predict` with the network and the settings of a run."""
-    return tta.predict(*run.predictor, examples, **run.tta)
-
-
-def recorded_threshold(run: Run) -> dict[str, Any] | None:
-    """What an evaluation of a split of the same step chose; None before that."""
-    file = run.folder / "threshold.json"
-    found = json.loads(file.read_text()) if file.is_file() else {}
-    return found if found.get("step") == run.step else None
-
-
-def _keyword_only(function: Callable) -> set[str]:
-    parameters = inspect.signature(function).parameters
-    return {p.name for p in parameters.values() if p.kind is p.KEYWORD_ONLY}
+def _fixed(run: Run, scoring: Scoring) -> float:
+    if scoring.threshold is None:
+        return usual_threshold(run.method.gives)
+    return scoring.threshold

@@ -1,8 +1,6 @@
 """Files that predictions become: masks, scores, overlays. Each is written whole."""
 
-import contextlib
 import io
-import os
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,9 +8,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ppcjax.evaluate.masks.metric import predict_mask
-from ppcjax.predict.tta import Prediction
-from ppcjax.report.palette import class_colours, voc_palette
+from ppcjax.ops.affinity import combine_alphas
+from ppcjax.predict.prediction import Prediction, predict_mask
+from ppcjax.report.overlay import as_jpeg, draw_mask
+from ppcjax.report.palette import voc_palette
+from ppcjax.runs.files import write_file
 from ppcjax.types import UserError
 
 
@@ -29,6 +29,7 @@ def write_prediction(
     masks/ID.png: palette PNG of class ids, as large as the image.
     scores/ID.npz: see `write_scores`; left out unless `scores`.
     overlays/ID.jpg: the mask over the photo.
+    labels/ID.png, labels_low, labels_high: where the prediction has labels.
 
     Args:
         prediction: scores and their image.
@@ -43,10 +44,13 @@ def write_prediction(
     if scores:
         path = folder / "scores" / f"{name}.npz"
         write_scores(path, prediction.scores, prediction.tags)
-    picture = io.BytesIO()
-    overlay = draw_mask(image, mask, background=background)
-    Image.fromarray(overlay).save(picture, "JPEG", quality=88)
-    write_file(folder / "overlays" / f"{name}.jpg", picture.getvalue())
+    overlay = as_jpeg(draw_mask(image, mask, background=background))
+    write_file(folder / "overlays" / f"{name}.jpg", overlay)
+    if prediction.labels is not None:
+        low, high = prediction.labels
+        write_mask(folder / "labels_low" / f"{name}.png", low)
+        write_mask(folder / "labels_high" / f"{name}.png", high)
+        write_mask(folder / "labels" / f"{name}.png", combine_alphas(low, high))
 
 
 def write_mask(path: Path, mask: np.ndarray) -> None:
@@ -104,44 +108,6 @@ def read_scores(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
         raise UserError(f"{file} is damaged ({error}); export it again") from error
 
 
-def draw_mask(
-    image: np.ndarray,
-    mask: np.ndarray,
-    *,
-    background: bool = True,
-    opacity: float = 0.55,
-) -> np.ndarray:
-    """The photo [H, W, 3] with its mask's colours over it; a background stays clear."""
-    colours = class_colours(background=background)[mask].astype(np.float32)
-    blend = image * (1 - opacity) + colours * opacity
-    drawn = (mask > 0) | (not background)
-    return np.where(drawn[..., None], blend, image).round().astype(np.uint8)
-
-
-def write_classes(path: Path, classes: Sequence[str]) -> None:
-    """Writes class names, one per line; the first line is class 0."""
-    write_file(path, "".join(f"{name}\n" for name in classes).encode())
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Writes a file so that it is there whole or not at all.
-
-    Args:
-        path: the file; missing folders are made.
-        content: its bytes.
-
-    Raises:
-        UserError: the folder cannot be written to.
-    """
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise UserError(
-            f"cannot write {path} ({error.strerror}); free space there or choose "
-            "another folder with --export"
-        ) from error
+def class_list(classes: Sequence[str]) -> bytes:
+    """Content of classes.txt: class names, one per line; the first line is class 0."""
+    return "".join(f"{name}\n" for name in classes).encode()

@@ -1,23 +1,18 @@
-"""report.html: one page that holds all of an evaluation and loads nothing."""
+"""The gallery of a report on masks, and the page around it."""
 
 import base64
 import io
-import json
-import re
 import zlib
 from collections.abc import Mapping, Sequence
-from html import escape
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from ppcjax.evaluate.masks import page
-from ppcjax.evaluate.masks.files import write_file
-from ppcjax.evaluate.masks.metric import score_levels
+from ppcjax.evaluate.masks import page as sections
 from ppcjax.evaluate.masks.summary import nearest, threshold_text
-from ppcjax.predict.tta import Prediction
+from ppcjax.predict.prediction import Prediction, score_levels
+from ppcjax.report.page import Page, as_script_data, template
 from ppcjax.report.palette import class_colours
 from ppcjax.types import IGNORE
 
@@ -84,102 +79,27 @@ def make_tile(
     )
 
 
-def read_losses(path: Path) -> dict[str, tuple[list[int], list[float]]]:
-    """Steps and values of every loss term in a metrics.jsonl; empty without one.
-
-    Where a run was resumed and wrote a step twice, the later line counts.
-    """
-    if not path.is_file():
-        return {}
-    terms: dict[str, dict[int, float]] = {}
-    for line in path.read_text("utf-8").splitlines():
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue  # the last line of a run that was killed while writing
-        for name, value in row.items():
-            if name.startswith("train/loss/") and value is not None:
-                term = terms.setdefault(name.removeprefix("train/loss/"), {})
-                term[row["step"]] = value
-    ordered = sorted(terms, key=lambda name: (name != "total", name))
-    return {
-        name: tuple(map(list, zip(*sorted(terms[name].items()), strict=True)))
-        for name in ordered
-    }
-
-
-def write_report(
-    path: Path,
-    summary: Mapping[str, Any],
-    *,
-    thresholds: Sequence[float],
-    tiles: Sequence[Tile] = (),
-    losses: Mapping[str, tuple[list[int], list[float]]] | None = None,
-) -> None:
-    """Writes the page.
+def page(
+    summary: Mapping[str, Any], tiles: Sequence[Tile], thresholds: Sequence[float]
+) -> Page:
+    """What the report shows.
 
     Args:
-        path: the .html file.
         summary: what metrics.json holds.
-        thresholds: as given to `make_tile`.
         tiles: the gallery.
-        losses: as read by `read_losses`.
+        thresholds: those given to `make_tile`.
     """
-    sections = [
-        page.headline(summary),
-        page.curve(summary),
-        page.gallery(summary, tiles, thresholds),
-        page.class_table(summary),
-        page.losses(losses or {}),
-        page.skipped(summary["skipped"]),
-    ]
-    write_page(
-        path,
+    return Page(
         title=f"{summary['config']} on {summary['split']}",
-        lead=page.lead(summary),
-        sections=sections,
-        script=_template("report.js"),
+        lead=sections.lead(summary),
+        sections=[
+            sections.headline(summary),
+            sections.curve(summary),
+            sections.gallery(summary, tiles, thresholds),
+            sections.class_table(summary),
+        ],
+        script=template("report.js"),
         data=_data(summary, tiles, thresholds),
-    )
-
-
-def write_page(
-    path: Path,
-    *,
-    title: str,
-    lead: str,
-    sections: Sequence[str],
-    script: str = "",
-    data: str = "null",
-) -> None:
-    """Writes a page in the style of the reports that loads nothing.
-
-    Args:
-        path: the .html file.
-        title: plain text.
-        lead: plain text under the title.
-        sections: HTML; empty ones are left out.
-        script: JavaScript at the end of the page.
-        data: JSON that may stand inside a <script>, for the script to read.
-    """
-    parts = {
-        "title": escape(title),
-        "lead": escape(lead),
-        "sections": "\n".join(filter(None, sections)),
-        "style": _template("report.css"),
-        "script": script,
-        "data": data,
-    }
-    # One pass, so that nothing inside the parts is taken for a placeholder.
-    text = re.sub(
-        r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _template("report.html")
-    )
-    write_file(path, text.encode())
-
-
-def _template(name: str) -> str:
-    return (Path(__file__).parents[2] / "report" / "templates" / name).read_text(
-        "utf-8"
     )
 
 
@@ -205,4 +125,4 @@ def _data(summary, tiles, thresholds) -> str:
             for tile in tiles
         ],
     }
-    return json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
+    return as_script_data(content)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ppcjax.predict.prediction import score_levels
 from ppcjax.types import IGNORE, Metric, UserError
 
 # The sweep of the published systems: 0.00, 0.01, ..., 0.59.
@@ -90,38 +91,41 @@ def mean_iou_sweep(
     return Metric(count, summarize)
 
 
-def score_levels(
-    scores: np.ndarray, thresholds: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """How many thresholds each pixel's best foreground score exceeds, and its class.
-
-    The pixel is foreground at `thresholds[k]` exactly where level > k.
-
-    Args:
-        scores: [..., C] float32; channel 0, the background, is not read.
-        thresholds: [K] float32, ascending.
-
-    Returns:
-        level [...] int64 in 0..K and class [...] int64 in 1..C-1; ties go to the
-        lower class.
-    """
-    best = scores[..., 1:].argmax(-1) + 1
-    score = np.take_along_axis(scores, best[..., None], -1)[..., 0]
-    return np.searchsorted(thresholds, score, side="left"), best
+def sweep_with(threshold: float) -> tuple[float, ...]:
+    """The thresholds of the published sweep and a fixed one, ascending."""
+    if not 0 <= threshold < 1:
+        raise UserError(f"threshold {threshold}: give a score in [0, 1), such as 0.26")
+    return tuple(sorted({*SWEEP, threshold}))
 
 
-def predict_mask(scores: np.ndarray, threshold: float) -> np.ndarray:
-    """Class of each pixel: argmax([threshold, scores]), ties to background.
+def make_metric(
+    classes: Sequence[str],
+    thresholds: Sequence[float] = SWEEP,
+    *,
+    report_classes: Sequence[str] = (),
+    absent: str = "skip",
+) -> Metric:
+    """Mean IoU over classes that are given by name.
 
     Args:
-        scores: [..., C] float32; channel 0 is not read.
-        threshold: in score units.
+        classes: names, background first.
+        thresholds: ascending.
+        report_classes: names that the mean is taken over; empty for all.
+        absent: see `mean_iou_sweep`.
 
-    Returns:
-        [...] uint8 class ids.
+    Raises:
+        UserError: a name is no class.
     """
-    level, best = score_levels(scores, np.asarray([threshold], np.float32))
-    return np.where(level > 0, best, 0).astype(np.uint8)
+    unknown = [name for name in report_classes if name not in classes]
+    if unknown:
+        raise UserError(
+            f"eval.report_classes: there is no class {unknown[0]!r}; the classes are "
+            + ", ".join(classes)
+        )
+    reported = [classes.index(name) for name in report_classes] or None
+    return mean_iou_sweep(
+        len(classes), thresholds=thresholds, report_classes=reported, absent=absent
+    )
 
 
 def confusion_matrices(pixels: np.ndarray) -> np.ndarray:
@@ -137,13 +141,6 @@ def confusion_matrices(pixels: np.ndarray) -> np.ndarray:
     matrices = pixels.sum(0) - below
     matrices[:, :, 0] += below.sum(-1)
     return matrices
-
-
-def add_counts(
-    a: dict[str, np.ndarray] | None, b: dict[str, np.ndarray]
-) -> dict[str, np.ndarray]:
-    """Counts of the union of two disjoint sets of examples; None is empty."""
-    return b if a is None else {name: a[name] + b[name] for name in b}
 
 
 def _mean_defined(values: np.ndarray) -> np.ndarray:

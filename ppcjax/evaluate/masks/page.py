@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ppcjax.evaluate.masks.summary import explain, nearest, percent, threshold_text
+from ppcjax.evaluate.masks.summary import explain, nearest, threshold_text
+from ppcjax.report.page import section
 from ppcjax.report.palette import class_colours
 from ppcjax.report.plots import line_plot, marker
+from ppcjax.report.text import percent
 from ppcjax.types import IGNORE
 
 _TITLES = {"fixed": "Fixed", "chosen": "Chosen", "oracle": "Oracle"}
@@ -248,49 +250,6 @@ def _tile(index: int, tile, summary: Mapping[str, Any]) -> str:
     )
 
 
-def losses(terms: Mapping[str, tuple[Sequence[int], Sequence[float]]]) -> str:
-    """A small plot of every loss term over the steps."""
-    if not terms:
-        return ""
-    figures = []
-    for name, (steps, values) in terms.items():
-        lines = [("main", values)]
-        if len(values) > 30:
-            lines = [("raw", values), ("smooth", _smooth(values))]
-        plot = line_plot(
-            steps, lines, title=f"Loss {name} over the steps", size=(320, 180)
-        )
-        title = f"{escape(name)}: {values[-1]:.4g} at step {steps[-1]}"
-        figures.append(f"<figure><figcaption>{title}</figcaption>{plot}</figure>")
-    return section(
-        "Loss terms while training",
-        f"<p class='note'>Over optimizer steps; where two lines, the dark one is "
-        f"smoothed.</p><div class='losses'>{''.join(figures)}</div>",
-    )
-
-
-def _smooth(values: Sequence[float]) -> list[float]:
-    """Centred mean over a tenth of the curve, less towards its ends."""
-    reach = max(len(values) // 20, 1)
-    return [
-        float(np.mean(values[max(i - reach, 0) : i + reach + 1]))
-        for i in range(len(values))
-    ]
-
-
-def skipped(reasons: Mapping[str, str]) -> str:
-    """The images that were left out, and why."""
-    if not reasons:
-        return ""
-    items = "".join(f"<li>{escape(reason)}</li>" for reason in reasons.values())
-    return section("Skipped images", f"<ul>{items}</ul>")
-
-
 def _chip(colour: Sequence[int]) -> str:
     red, green, blue = colour
     return f"<span class='chip' style='background:rgb({red},{green},{blue})'></span>"
-
-
-def section(title: str, content: str) -> str:
-    """A titled box; `content` is HTML."""
-    return f"<section><h2>{title}</h2>{content}</section>"

@@ -1,182 +1,97 @@
-"""What happens to predictions after the network: walk, labels, CRF, in this order."""
+"""Evaluations whose scores come from elsewhere: an earlier export, masked examples."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from ppcjax.evaluate.masks import files as export
-from ppcjax.evaluate.masks.evaluation import Run, predict_run
-from ppcjax.ops.affinity import combine_alphas
-from ppcjax.predict.tta import Prediction
-from ppcjax.refine.crf import preset
-from ppcjax.refine.stream import (
-    Background,
-    refine_predictions,
-    with_affinity_labels,
-)
-from ppcjax.refine.walk import WalkSettings, walk_predictions
-from ppcjax.runs import provenance
+import numpy as np
+from scipy.special import softmax
+
+from ppcjax.data_pipelines.supports import read_supports
+from ppcjax.evaluate.masks import files
+from ppcjax.evaluate.masks.evaluation import Photos, probabilities_plan
+from ppcjax.evaluate.masks.settings import AffinitySettings, SupportSettings
+from ppcjax.evaluate.protocol import Plan, Request
+from ppcjax.predict import supports as few_shot
+from ppcjax.predict.prediction import Prediction
+from ppcjax.refine.walk import walk_predictions
+from ppcjax.runs import Run, provenance
 from ppcjax.types import UserError
 
 
-class Stages(NamedTuple):
-    """The stages of an evaluation.
-
-    maps: whether the network gives activation maps, which need a threshold.
-    crf: name of a preset, or "".
-    alpha: see `Background`.
-    cams: folder of an earlier export, whose scores walk; None without a walk.
-    affinity_labels: low and high alpha of the labels to write; None for none.
-    workers: processes of the CRF.
-    """
-
-    maps: bool
-    crf: str = ""
-    alpha: float | None = None
-    cams: Path | None = None
-    affinity_labels: tuple[float, float] | None = None
-    workers: int = 0
-
-    @property
-    def arg_max(self) -> bool:
-        """Whether masks are the arg-max of probabilities, not of a threshold."""
-        return not self.maps or bool(self.crf)
-
-    @classmethod
-    def of(
-        cls,
-        run: Run,
-        *,
-        crf: str,
-        alpha: float | None,
-        cams: str | None,
-        affinity_labels: Sequence[str] | None,
-        workers: int,
-    ) -> "Stages":
-        """Checked stages from what the command line says.
-
-        Raises:
-            UserError: a stage does not fit the run or the others, or its input is not
-                there.
-        """
-        if crf:
-            preset(crf)
-        if alpha is not None and not (alpha > 0 and crf and run.kind == "scores"):
-            raise UserError(
-                f"--alpha={alpha}: give a number above 0, beside --crf, for a run "
-                "whose network gives activation maps"
-            )
-        if affinity_labels is not None and run.kind != "scores":
-            raise UserError(
-                "--affinity_labels are made from activation maps, but "
-                f"{run.folder} holds the method {run.config['method']['name']!r}"
-            )
-        return cls(
-            maps=run.kind == "scores",
-            crf=crf,
-            alpha=alpha,
-            cams=_check_cams(run, cams),
-            affinity_labels=_check_alphas(affinity_labels),
-            workers=workers,
-        )
-
-    def predictions(
-        self, run: Run, examples: Iterable[Any], *, background: float, out: Path
-    ) -> Iterator[Prediction]:
-        """Predictions of examples after all stages.
-
-        Args:
-            run: the network.
-            examples: of the data side.
-            background: score below which the background is likelier.
-            out: where affinity labels are written.
-        """
-        if self.cams is None:
-            found = predict_run(run, examples)
-        else:
-            found = walk_predictions(
-                *run.predictor,
-                examples,
-                lambda name: export.read_scores(self.cams, name),
-                WalkSettings(**run.walk),
-                num_classes=len(run.classes),
-                **run.tta,
-            )
-        settings = preset(self.crf) if self.crf else None
-        if self.affinity_labels is not None:
-            labelled = with_affinity_labels(
-                found, self.affinity_labels, settings, workers=self.workers
-            )
-            found = _writing_labels(labelled, out)
-        if settings is None:
-            return found
-        return refine_predictions(
-            found,
-            settings,
-            Background(background, self.alpha),
-            workers=self.workers,
-        )
-
-    def describe(self, background: float) -> str:
-        """The stages in a few words; "" without one."""
-        parts = []
-        if self.cams is not None:
-            parts.append(f"random walk of the scores in {self.cams}")
-        if self.crf:
-            part = f"dense CRF {self.crf}"
-            if self.alpha is not None:
-                part += f", background (1 - best)^{self.alpha:g}"
-            elif self.maps:
-                part += f", background as likely as a score of {background:g}"
-            parts.append(part)
-        return "; ".join(parts)
-
-    def record(
-        self, run: Run, split: str, images: int, exported, background: float
-    ) -> dict[str, Any]:
-        """What provenance.json says of an export."""
-        return {
-            "config": run.config["name"],
-            "checkpoint": {"run": str(run.folder), "step": run.step},
-            "classes": list(run.classes),
-            "split": split,
-            "images": images,
-            "threshold": exported["threshold"],
-            "background": background,
-            "crf": self.crf or None,
-            "alpha": self.alpha,
-            "affinity_labels": self.affinity_labels,
-            "masks": run.config["data"].get("masks") or None,
-            "cams": provenance.read(self.cams) if self.cams else None,
-        }
+def affinity(
+    run: Run, settings: AffinitySettings, request: Request, given: frozenset[str]
+) -> Plan:
+    """Affinity networks: the scores of an earlier export walk along the affinities."""
+    del given
+    cams = _checked_cams(run, settings.cams)
+    of = Photos.of(run, request)
+    found = walk_predictions(
+        run.method,
+        run.params,
+        run.model_state,
+        of.examples(),
+        lambda name: files.read_scores(cams, name),
+        settings.walk,
+        num_classes=len(run.classes),
+    )
+    return probabilities_plan(
+        run,
+        of,
+        found,
+        settings.scoring,
+        settings.output,
+        stages=f"random walk of the scores in {cams}",
+        record={"cams": provenance.read(cams)},
+    )
 
 
-def _check_alphas(words: Sequence[str] | None) -> tuple[float, float] | None:
-    if words is None:
-        return None
-    try:
-        low, high = (float(word) for word in words)
-    except ValueError:
-        low = high = 0.0
-    if not 0 < low < high:
+def supports(
+    run: Run, settings: SupportSettings, request: Request, given: frozenset[str]
+) -> Plan:
+    """Photos segmented by masked examples, without training."""
+    del given
+    if not settings.support or not request.images:
         raise UserError(
-            f"--affinity_labels={','.join(words)}: give a low and a high alpha, such "
-            "as 4,24"
+            "a few-shot run segments photos with both --support=EXAMPLES and "
+            "--images=PHOTOS, and is evaluated on episodes with neither"
         )
-    return low, high
+    examples = read_supports(settings.support)
+    fitted = few_shot.fit(
+        examples.images,
+        examples.masks,
+        run=run,
+        names=examples.names,
+        size=settings.size,
+    )
+    named = run._replace(classes=("background", *fitted.names))
+    of = Photos.of(named, request)
+    plan = probabilities_plan(
+        named,
+        of,
+        _by_examples(fitted, of.examples()),
+        settings.scoring,
+        settings.output,
+        stages=f"classes learnt from {len(examples.ids)} examples in "
+        f"{settings.support}",
+    )
+    return plan._replace(files={**plan.files, "prototypes.npz": fitted.as_file()})
 
 
-def _check_cams(run: Run, cams: str | None) -> Path | None:
-    if (cams is None) == (run.kind == "affinity"):
+def _by_examples(
+    fitted: few_shot.Prototypes, examples: Iterator[Any]
+) -> Iterator[Prediction]:
+    for example in examples:
+        probabilities = softmax(fitted.logits(example.image), axis=-1)
+        yield Prediction.of_probabilities(example, probabilities.astype(np.float32))
+
+
+def _checked_cams(run: Run, cams: str) -> Path:
+    if not cams:
         raise UserError(
             f"{run.folder} holds an affinity network: give the scores that are to "
             "walk, --cams=EXPORT of an earlier eval.py"
-            if cams is None
-            else f"--cams is for runs of the method 'affinity', which {run.folder} "
-            "does not hold"
         )
-    if cams is None:
-        return None
     folder = Path(cams).expanduser()
     if not (folder / "scores").is_dir():
         raise UserError(
@@ -190,12 +105,3 @@ def _check_cams(run: Run, cams: str | None) -> Path | None:
             f"{', '.join(made['classes'])}, but the run has {', '.join(run.classes)}"
         )
     return folder
-
-
-def _writing_labels(labelled, out: Path) -> Iterator[Prediction]:
-    for prediction, low, high in labelled:
-        name = f"{prediction.example.id}.png"
-        export.write_mask(out / "labels_low" / name, low)
-        export.write_mask(out / "labels_high" / name, high)
-        export.write_mask(out / "labels" / name, combine_alphas(low, high))
-        yield prediction

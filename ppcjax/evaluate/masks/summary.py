@@ -2,70 +2,101 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ppcjax.evaluate.masks.evaluation import Evaluation, Run, sweep_with
+from ppcjax.evaluate.masks.metric import make_metric, sweep_with
+from ppcjax.report.text import percent
+from ppcjax.types import Metric
 
 
-def summarize(
-    run: Run,
-    found: Evaluation,
-    *,
-    split: str,
-    exported: Mapping[str, Any],
-    chosen: Mapping[str, Any] | None = None,
-    skipped: Mapping[str, str] | None = None,
-    stages: str = "",
-    arg_max: bool = False,
-) -> dict[str, Any]:
-    """What metrics.json holds; class IoU is in the order of "classes".
+class Scored(NamedTuple):
+    """What the scores of an evaluation are of.
+
+    classes: names by class id.
+    background: whether class 0 is what the other classes leave.
+    threshold: the fixed one, set before any mask was looked at.
+    chosen: threshold that a validation split chose, see `compare_thresholds`.
+    exported: "name" and "threshold" of the masks that are written.
+    report_classes: names that the mean is taken over; empty: all.
+    absent: how the mean counts classes that never occur, see `mean_iou_sweep`.
+    stages: what followed the network, in words.
+    arg_max: whether scores come from probabilities, so that 0.5 is the arg-max.
+    """
+
+    classes: tuple[str, ...]
+    background: bool
+    threshold: float
+    chosen: dict[str, Any] | None
+    exported: dict[str, Any]
+    report_classes: tuple[str, ...] = ()
+    absent: str = "skip"
+    stages: str = ""
+    arg_max: bool = False
+
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        """Those that are scored, ascending."""
+        return sweep_with(self.threshold)
+
+    def metric(self) -> Metric:
+        """The mean IoU at all thresholds."""
+        return make_metric(
+            self.classes,
+            self.thresholds,
+            report_classes=self.report_classes,
+            absent=self.absent,
+        )
+
+
+def summarize(counts: Mapping[str, Any], scored: Scored) -> dict[str, Any]:
+    """What metrics.json holds behind its head; class IoU is in the order of "classes".
 
     Where a data set has no background, "background" is false, and there is the fixed
     threshold alone: the arg-max over all classes.
 
     Args:
-        run: what was evaluated.
-        found: with what result.
-        split: on what.
-        exported: "name" and "threshold" of the masks that were written.
-        chosen: see `compare_thresholds`.
-        skipped: id -> reason of images that were left out.
-        stages: what followed the network, in words.
-        arg_max: whether scores are of probabilities, so that 0.5 is the arg-max.
+        counts: sums over the photos: "predicted", and of `Scored.metric` where photos
+            have masks.
+        scored: what the scores are of.
     """
-    result = found.result
+    masked = int(counts.get("images", 0))
+    result = scored.metric().summarize(counts) if masked else None
     table = compare_thresholds(
-        result, threshold=run.threshold, chosen=chosen, arg_max=arg_max
+        result,
+        threshold=scored.threshold,
+        chosen=scored.chosen,
+        arg_max=scored.arg_max,
     )
-    if not run.has_background:  # no threshold sets any class apart
+    if not scored.background:  # no threshold sets any class apart
         table |= {"chosen": None, "oracle": None}
     curve = None
-    if result is not None and run.has_background:
+    if result is not None and scored.background:
         curve = {
-            "threshold": list(sweep_with(run.threshold)),
+            "threshold": list(scored.thresholds),
             "mean_iou": result["mean_iou"],
         }
-    return as_json(
-        {
-            "config": run.config["name"],
-            "method": run.config["method"]["name"],
-            "step": run.step,
-            "split": split,
-            "stages": stages,
-            "arg_max": arg_max,
-            "background": run.has_background,
-            "images": found.images,
-            "images_with_masks": found.masked,
-            "skipped": dict(skipped or {}),
-            "classes": list(run.classes),
-            "report_classes": list(run.metric.get("report_classes", ())),
-            "exported": dict(exported),
-            "thresholds": table,
-            "curve": curve,
-        }
-    )
+    return {
+        "stages": scored.stages,
+        "arg_max": scored.arg_max,
+        "background": scored.background,
+        "images": int(counts.get("predicted", 0)),
+        "images_with_masks": masked,
+        "classes": list(scored.classes),
+        "report_classes": list(scored.report_classes),
+        "exported": dict(scored.exported),
+        "thresholds": table,
+        "curve": curve,
+    }
+
+
+def scores(results: Mapping[str, Any]) -> dict[str, float]:
+    """Mean IoU at the best threshold where one is to be chosen, else of the arg-max."""
+    table = results["thresholds"]
+    by_threshold = results["background"] and not results["arg_max"]
+    row = table["oracle" if by_threshold else "fixed"] or {}
+    return {"mean_iou": row.get("mean_iou", math.nan)}
 
 
 def compare_thresholds(
@@ -164,22 +195,6 @@ def format_summary(summary: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def percent(share: float | None) -> str:
-    """A share in 0..1 as text; "-" where it is undefined."""
-    return "-" if share is None or math.isnan(share) else f"{100 * share:.1f} %"
-
-
 def threshold_text(threshold: float) -> str:
     """A threshold as text: two decimals, or as many as it needs up to four."""
     return max(f"{threshold:.2f}", f"{round(threshold, 4):g}", key=len)
-
-
-def as_json(value: Any) -> Any:
-    """Arrays as lists, NumPy numbers as Python's, NaN as None; keys as text."""
-    if isinstance(value, dict):
-        return {str(key): as_json(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray | np.generic):
-        value = value.tolist()
-    if isinstance(value, list | tuple):
-        return [as_json(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,67 +1,83 @@
 """The threshold that a validation split chooses, and its record in the run."""
 
-import json
 from typing import Any
 
 from ppcjax import data_pipelines
 from ppcjax.data_pipelines.sources.photos import part
-from ppcjax.evaluate.masks.evaluation import (
-    Run,
-    evaluate,
-    make_metric,
-    predict_run,
-    sweep_with,
-)
-from ppcjax.evaluate.masks.files import write_file
+from ppcjax.evaluate.masks.metric import make_metric, sweep_with
+from ppcjax.evaluate.masks.settings import MapSettings
+from ppcjax.evaluate.protocol import added
+from ppcjax.predict.photos import predict_photos
+from ppcjax.report.progress import show_progress
+from ppcjax.runs import Run
+from ppcjax.runs.files import write_json
 from ppcjax.types import UserError
 
 
 def choose_threshold(
-    run: Run, data: dict[str, Any], split: str, *, limit: int | None = None
+    run: Run,
+    settings: MapSettings,
+    fixed: float,
+    data: dict[str, Any],
+    split: str,
+    *,
+    limit: int | None = None,
 ) -> dict[str, Any] | None:
     """The threshold that is best on the validation split, which is scored for it.
 
     It is recorded in RUN/threshold.json.
 
     Args:
-        run: whose network gives activation maps; others need no threshold.
+        run: network that gives activation maps.
+        settings: how photos are predicted and scored.
+        fixed: threshold that is compared beside the usual ones.
         data: config.data.
-        split: that is to be evaluated.
-        limit: only so many images; then nothing is recorded.
+        split: name of what is to be evaluated.
+        limit: largest number of photos; then nothing is recorded. None: all.
 
     Returns:
         "threshold", "split" and "images"; None, with the reason printed, where there
         is no validation split, it has no masks, or it is the split to evaluate.
     """
-    if run.kind != "scores":
-        return None
     name = data.get("val_split")
     if not name or name == split:
         reason = (
             "it is the split evaluated" if name else "config.data.val_split is none"
         )
-        print(f"no threshold is chosen on a validation split: {reason}")
-        return None
+        return _none(reason)
     try:
         source = data_pipelines.make_source(
             data, name, classes=run.classes, evaluation=True
         )
     except UserError as error:
-        print(f"no threshold is chosen on a validation split: {error}")
-        return None
+        return _none(str(error))
     source = part(source, limit)
-    found = evaluate(
-        predict_run(run, data_pipelines.make_eval(data, source)),
-        metric=make_metric(run.classes, sweep_with(run.threshold), **run.metric),
-        total=len(source),
-        name=name,
+    metric = make_metric(
+        run.classes,
+        sweep_with(fixed),
+        report_classes=settings.scoring.report_classes,
+        absent=settings.scoring.absent,
     )
-    if found.result is None:
-        print(f"no threshold is chosen on a validation split: {name} has no masks")
-        return None
-    best = float(found.result["thresholds"][found.result["best"]])
-    chosen = {"threshold": round(best, 6), "split": name, "images": found.masked}
+    examples = data_pipelines.make_eval(data, source)
+    found = predict_photos(
+        run,
+        examples,
+        {"scaling": settings.scaling, "convention": settings.convention},
+    )
+    counts: dict[str, Any] = {}
+    for prediction in show_progress(found, len(source), name, unit="photos"):
+        if prediction.example.mask is not None:
+            counted = metric.count({"scores": prediction.scores}, prediction.example)
+            counts = added(counts, counted)
+    if not counts:
+        return _none(f"{name} has no masks")
+    result = metric.summarize(counts)
+    best = float(result["thresholds"][result["best"]])
+    chosen = {"threshold": round(best, 6), "split": name, "images": result["images"]}
     if limit is None:
-        record = json.dumps(chosen | {"step": run.step})
-        write_file(run.folder / "threshold.json", record.encode())
+        write_json(run.folder / "threshold.json", chosen | {"step": run.step})
     return chosen
+
+
+def _none(reason: str) -> None:
+    print(f"no threshold is chosen on a validation split: {reason}")

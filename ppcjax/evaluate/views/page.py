@@ -1,6 +1,5 @@
 """What an evaluation of views shows: drawn correspondences, sections of its page."""
 
-import base64
 import colorsys
 import io
 from collections.abc import Mapping, Sequence
@@ -12,9 +11,9 @@ from PIL import Image, ImageDraw
 
 from ppcjax.data_pipelines.sources.photos import evenly_spaced
 from ppcjax.data_pipelines.views import PairExample
-from ppcjax.evaluate.masks import page
-from ppcjax.evaluate.masks.summary import percent
 from ppcjax.evaluate.views.metric import Matches
+from ppcjax.report.page import Page, image, section
+from ppcjax.report.text import percent
 
 RIGHT, WRONG = (46, 204, 113), (231, 76, 60)
 _GAP = 24  # pixels between the two views
@@ -93,6 +92,20 @@ def _colour_of(cell: tuple[int, int], grid: tuple[int, int]) -> tuple[int, int, 
     return tuple(round(255 * shade) for shade in shades)
 
 
+def page(summary: Mapping[str, Any], drawn: Sequence[Drawn]) -> Page:
+    """What the report shows.
+
+    Args:
+        summary: what metrics.json holds.
+        drawn: the gallery.
+    """
+    return Page(
+        title=f"{summary['config']} on {summary['split']}",
+        lead=lead(summary),
+        sections=[headline(summary), gallery(drawn, summary), monitors(summary)],
+    )
+
+
 def lead(summary: Mapping[str, Any]) -> str:
     """What was evaluated, in a line of plain text."""
     return (
@@ -115,7 +128,7 @@ def headline(summary: Mapping[str, Any]) -> str:
             f"{percent(found['accuracy'])}</div><p>{escape(MAP_TITLES.get(name, ''))}; "
             f"{note}</p></div>"
         )
-    return page.section(
+    return section(
         "Correspondence between two views",
         "<p>For each cell of one view that the other view shows, too: how often the "
         "most similar cell there is within one row and column of the true place.</p>"
@@ -146,7 +159,7 @@ def monitors(summary: Mapping[str, Any]) -> str:
         + "</tr>"
         for key, title, form in _ROWS
     )
-    return page.section(
+    return section(
         "Agreement, and signs of collapse",
         f"<table><thead><tr><th scope='col'></th>{head}</tr></thead>"
         f"<tbody>{body}</tbody></table>",
@@ -165,11 +178,11 @@ def gallery(drawn: Sequence[Drawn], summary: Mapping[str, Any]) -> str:
     compared = next(iter(summary["maps"]))
     items = "".join(
         f"<article class='tile'><h3>{escape(tile.id)} <span>{_share(tile)}</span></h3>"
-        f"<img class='pair' alt='Two views of {escape(tile.id)} and correspondences' "
-        f"src='data:image/jpeg;base64,{base64.b64encode(tile.jpeg).decode()}'></article>"
+        + image(tile.jpeg, f"Two views of {tile.id} and correspondences", "pair")
+        + "</article>"
         for tile in drawn
     )
-    return page.section(
+    return section(
         "What the network takes for the same",
         f"<p class='note'>{len(drawn)} of {summary['photos']} photos, evenly spaced "
         f"over the split; cells compared by {compared}. A dot of the left view has "

@@ -1,0 +1,240 @@
+"""The command line of evaluation: a run first, then the options that fit it."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+from ppcjax import cli, fields
+from ppcjax.evaluate import EVALUATIONS
+from ppcjax.evaluate.driver import evaluate
+from ppcjax.evaluate.protocol import Request
+from ppcjax.evaluate.training import settings_of
+from ppcjax.fields import OneOf
+from ppcjax.runs import Run, open_run
+from ppcjax.types import UserError
+from ppcjax.weights.writers import NAMES, write_backbone
+
+USAGE = "eval.py --ckpt RUN [--OPTION=VALUE ...]"
+
+
+def main(argv: Sequence[str]) -> None:
+    """Evaluates what the arguments name; writes files and the report.
+
+    Args:
+        argv: arguments behind the program's name.
+
+    Raises:
+        UserError: an option is foreign or holds a wrong value.
+    """
+    argv = cli.underscored(argv)
+    path = _value_of("ckpt", argv)
+    if path is None:
+        if "--help" in argv or "-h" in argv:
+            print(general_help())
+            return
+        raise UserError(f"--ckpt=RUN is missing; usage: {USAGE}")
+    cli.keep_compiled_programs()
+    if _is_given("export_backbone", argv):
+        export_backbone(path, argv)
+        return
+    run = open_run(path)
+    name = choose(run, argv)
+    options = options_of(name, run)
+    if "--help" in argv or "-h" in argv:
+        print(help_text(name, run, options))
+        return
+    given = parse(argv, options, f"the evaluation {name!r}")
+    evaluation = EVALUATIONS[name]
+    values = {
+        **defaults(name, run),
+        **_part(given, fields.fields_of(evaluation.settings)),
+    }
+    settings = settings_of(evaluation, values, f"the evaluation {name!r}")
+    shared = _part(given, evaluation.takes)
+    request = fields.build(Request, shared, where="options", what="evaluation")
+    evaluation.check(settings, request.data(run), run.classes)
+    plan = evaluation.plan(run, settings, request, frozenset(given))
+    out = request.export or plan.run.folder / f"eval-{plan.split}"
+    evaluate(name, plan, settings, Path(out).expanduser())
+
+
+def choose(run: Run, argv: Sequence[str]) -> str:
+    """Name of the evaluation: the one asked for, else the first with all options.
+
+    The default of the run comes first. Where another is taken, a line says so.
+    """
+    fitting = fitting_names(run)
+    asked = _value_of("evaluation", argv)
+    if asked is not None:
+        if asked not in fitting:
+            raise UserError(
+                f"--evaluation={asked}: {run.name} can be evaluated as "
+                + " or ".join(fitting)
+            )
+        return asked
+    given = {name for name, _ in _options(argv)}
+    for name in fitting:
+        if given <= _spellings(options_of(name, run)):
+            if name != fitting[0]:
+                print(f"evaluation {name!r}: {EVALUATIONS[name].text}")
+            return name
+    return fitting[0]
+
+
+def fitting_names(run: Run) -> list[str]:
+    """Evaluations of a run, its default first."""
+    names = [name for name, entry in EVALUATIONS.items() if entry.fits(run.method)]
+    return sorted(names, key=lambda name: name != run.method.gives)
+
+
+def options_of(name: str, run: Run) -> dict[str, fields.Field]:
+    """The options of an evaluation of a run; their defaults are the run's values."""
+    evaluation = EVALUATIONS[name]
+    shared = fields.fields_of(Request)
+    known = {field: shared[field] for field in evaluation.takes}
+    values = defaults(name, run)
+    for field in fields.fields_of(evaluation.settings).values():
+        value = values.get(field.name, field.default)
+        known[field.name] = field._replace(default=value)
+    return known
+
+
+def defaults(name: str, run: Run) -> dict[str, Any]:
+    """Settings of config.eval, which are those of the default evaluation."""
+    return run.evaluation if name == run.method.gives else {}
+
+
+def parse(
+    argv: Sequence[str], options: dict[str, fields.Field], what: str
+) -> dict[str, Any]:
+    """Values of the options that were given, by name.
+
+    Raises:
+        UserError: an option is not among `options`, or its value is not allowed.
+    """
+    parser = _Parser(add_help=False, allow_abbrev=False, usage=USAGE)
+    parser.add_argument("--ckpt")
+    parser.add_argument("--evaluation")
+    for name, field in options.items():
+        if _is_switch(field):
+            parser.add_argument(f"--{name}", dest=name, nargs="?", const="true")
+            parser.add_argument(
+                f"--no{name}", dest=name, action="store_const", const="false"
+            )
+        else:
+            parser.add_argument(f"--{name}", dest=name)
+    found, foreign = parser.parse_known_args(list(argv))
+    for word in foreign:
+        if word.startswith("--"):
+            known = ", ".join(f"--{name}" for name in options)
+            raise UserError(
+                f"{word.partition('=')[0]} is no option of {what}; its options are "
+                f"{known}"
+            )
+        raise UserError(
+            f"unexpected argument {word!r}; options begin with --, and a pattern such "
+            "as 'photos/*.jpg' needs quotes"
+        )
+    return {
+        name: fields.parse(options[name].hint, text, f"--{name}")
+        for name, text in vars(found).items()
+        if name in options and text is not None
+    }
+
+
+def export_backbone(path: str, argv: Sequence[str]) -> None:
+    """Writes the backbone of a run as --export_backbone and --names say."""
+    given = parse(argv, fields.fields_of(_export), "--export_backbone")
+    _export(path, **given)
+
+
+def _export(
+    path: str,
+    *,
+    export_backbone: str,
+    names: Annotated[str, OneOf(tuple(NAMES))] = "torchvision",
+) -> None:
+    """Writes a backbone.
+
+    Args:
+        path: run or checkpoint.
+        export_backbone: .safetensors file that is written.
+        names: whose names the arrays get.
+    """
+    run = open_run(path)
+    count = write_backbone(
+        export_backbone,
+        run.params,
+        run.model_state,
+        naming=names,
+        note={"run": run.config["name"], "step": str(run.step)},
+    )
+    print(
+        f"{count} arrays of {path}, step {run.step}, under the names of {names}: "
+        f"{export_backbone}"
+    )
+
+
+def general_help() -> str:
+    """What --help says without a run."""
+    lines = [f"usage: {USAGE}", "", "What a run gives decides how it is evaluated:"]
+    lines += [f"  {name:<10} {entry.text}" for name, entry in EVALUATIONS.items()]
+    lines += [
+        "",
+        "--ckpt=RUN --help lists the options of a run with its own values.",
+        "--export_backbone=FILE.safetensors writes the backbone instead; --names says "
+        f"whose names it gets: {', '.join(NAMES)}.",
+    ]
+    return "\n".join(lines)
+
+
+def help_text(name: str, run: Run, options: dict[str, fields.Field]) -> str:
+    """What --help says of a run: its options with their values."""
+    lines = [f"usage: {USAGE}", "", f"{run.name}, step {run.step}"]
+    for other in fitting_names(run):
+        mark = "*" if other == name else " "
+        lines.append(f"{mark} --evaluation={other}: {EVALUATIONS[other].text}")
+    for option, field in options.items():
+        shown = field.default
+        shown = ",".join(map(str, shown)) if isinstance(shown, list | tuple) else shown
+        lines.append(f"  --{option}={shown}")
+        lines.append(f"      {field.text} Give {fields.describe(field.hint)}.")
+    return "\n".join(lines)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; usage: {USAGE}")
+
+
+def _is_switch(field: fields.Field) -> bool:
+    return field.hint is bool
+
+
+def _spellings(options: dict[str, fields.Field]) -> set[str]:
+    switches = {f"no{name}" for name, field in options.items() if _is_switch(field)}
+    return {*options, *switches, "ckpt", "help", "evaluation"}
+
+
+def _options(argv: Sequence[str]) -> list[tuple[str, str | None]]:
+    """Options and their values where they are joined by "="."""
+    words = [word.partition("=") for word in argv if word.startswith("--")]
+    return [(name[2:], value if equals else None) for name, equals, value in words]
+
+
+def _value_of(name: str, argv: Sequence[str]) -> str | None:
+    for place, word in enumerate(argv):
+        if word == f"--{name}" and place + 1 < len(argv):
+            return argv[place + 1]
+        if word.startswith(f"--{name}="):
+            return word.partition("=")[2]
+    return None
+
+
+def _is_given(name: str, argv: Sequence[str]) -> bool:
+    return any(option == name for option, _ in _options(argv))
+
+
+def _part(values: dict[str, Any], names: Any) -> dict[str, Any]:
+    return {name: values[name] for name in names if name in values}

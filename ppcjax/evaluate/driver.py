@@ -1,0 +1,90 @@
+"""Runs any plan: predictions, counts, files, metrics.json, provenance, report."""
+
+from pathlib import Path
+from typing import Any
+
+from ppcjax import fields
+from ppcjax.evaluate.protocol import Plan, count_all
+from ppcjax.report import page as pages
+from ppcjax.report.progress import show_progress
+from ppcjax.report.text import as_json
+from ppcjax.runs import provenance
+from ppcjax.runs.files import write_file, write_json
+
+
+def evaluate(name: str, plan: Plan, settings: Any, out: Path) -> dict[str, Any]:
+    """Predicts, counts, writes and draws what a plan says; prints the result.
+
+    Args:
+        name: key of the evaluation in EVALUATIONS.
+        plan: what is evaluated.
+        settings: what the plan was made with, for the record.
+        out: folder of the results: metrics.json, provenance.json, report.html and what
+            the plan writes.
+
+    Returns:
+        What metrics.json holds.
+    """
+    tiles = []
+
+    def draw(prediction):
+        tile = plan.tile(prediction)
+        if tile is not None:
+            tiles.append(tile)
+
+    shown = show_progress(plan.predictions, plan.total, plan.split, unit=plan.unit)
+    counts = count_all(
+        plan._replace(predictions=shown),
+        uses=[lambda prediction: plan.write(prediction, out), draw],
+    )
+    metrics = as_json(head(name, plan) | plan.summarize(counts))
+    metrics["skipped"] = dict(plan.skipped)
+    for file, content in plan.files.items():
+        write_file(out / file, content)
+    write_json(out / "metrics.json", metrics)
+    provenance.write(out, _record(name, plan, settings))
+    write_report(out / "report.html", plan, metrics, tiles)
+    print(f"{plan.text(metrics)}\n\nreport: {out / 'report.html'}")
+    return metrics
+
+
+def head(name: str, plan: Plan) -> dict[str, Any]:
+    """What every metrics.json begins with: what was evaluated, on what."""
+    run = plan.run
+    return {
+        "config": run.config["name"],
+        "method": run.config["method"]["name"],
+        "evaluation": name,
+        "run": str(run.folder),
+        "step": run.step,
+        "split": plan.split,
+        "skipped": {},
+    }
+
+
+def _record(name: str, plan: Plan, settings: Any) -> dict[str, Any]:
+    run = plan.run
+    return as_json(
+        {
+            "config": run.config["name"],
+            "checkpoint": {"run": str(run.folder), "step": run.step},
+            "evaluation": name,
+            "classes": list(run.classes),
+            "split": plan.split,
+            plan.unit: plan.total,
+            "settings": fields.flat(settings),
+            **plan.record,
+        }
+    )
+
+
+def write_report(path: Path, plan: Plan, metrics: dict[str, Any], tiles: list) -> None:
+    """Writes report.html: what the plan shows, curves of training, what was skipped."""
+    page = plan.page(metrics, tiles)
+    curves = plan.run.folder / "metrics.jsonl"
+    more = [
+        pages.scores(pages.read_curves(curves, "val/")),
+        pages.losses(pages.read_curves(curves, "train/loss/")),
+        pages.skipped(metrics["skipped"]),
+    ]
+    pages.write_page(path, page._replace(sections=[*page.sections, *more]))

@@ -1,0 +1,113 @@
+"""What config.eval may say of evaluations that end in masks."""
+
+import dataclasses
+from typing import Annotated, Literal
+
+from ppcjax.fields import OneOf, Range
+from ppcjax.predict.tta import Convention, Scaling
+from ppcjax.predict.windows import WindowSettings
+from ppcjax.refine.crf import PRESETS
+from ppcjax.refine.walk import WalkSettings
+from ppcjax.types import UserError
+
+_Alpha = Annotated[float, Range(above=0, most=1000)]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Scoring:
+    """How masks are made and scored.
+
+    threshold: score above which a pixel is foreground; None: 0.26 for activation maps,
+        0.5, the arg-max, for probabilities. Given to eval.py it counts for the masks,
+        too, in place of the one that a validation split chooses.
+    report_classes: names of the classes that the mean is taken over; empty: all.
+    absent: whether a class that is neither in the masks nor predicted is left out of
+        the mean ("skip") or counts as 0 ("zero").
+    """
+
+    threshold: Annotated[float, Range(0, below=1)] | None = None
+    report_classes: tuple[str, ...] = ()
+    absent: Literal["skip", "zero"] = "skip"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Output:
+    """What follows the network, and what is written.
+
+    crf: preset of the dense CRF on the masks; empty: none.
+    workers: processes for the CRF; 0: none but this one.
+    scores: whether score arrays are written, by far the largest files.
+    gallery: photos in the report, evenly spaced over the split.
+    """
+
+    crf: Annotated[str, OneOf(("", *PRESETS))] = ""
+    workers: Annotated[int, Range(0, 1024), "processes"] = 0
+    scores: bool = True
+    gallery: Annotated[int, Range(0), "photos"] = 24
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MapSettings:
+    """Settings of the evaluation of activation maps.
+
+    convention: how maps are resized and normalised, as PPC or as EPS does.
+    alpha: for the CRF, the background scores (1 - best)^alpha; None: the alpha that
+        makes it win below the threshold.
+    affinity_labels: low and high alpha of the labels that are written for an affinity
+        network, such as 4,24; None: no labels.
+    """
+
+    scoring: Scoring = Scoring()
+    scaling: Scaling = Scaling()
+    output: Output = Output()
+    convention: Convention = "ppc"
+    alpha: _Alpha | None = None
+    affinity_labels: tuple[_Alpha, _Alpha] | None = None
+
+    def __post_init__(self):
+        """Raises UserError where settings do not go together."""
+        if self.alpha is not None and not self.output.crf:
+            raise UserError(f"eval.alpha={self.alpha}: give crf, too, which it is for")
+        labels = self.affinity_labels
+        if labels is not None and not labels[0] < labels[1]:
+            raise UserError(
+                f"eval.affinity_labels={labels}: give a low and a high alpha, such as "
+                "4,24"
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LogitSettings:
+    """Settings of the evaluation of segmenters."""
+
+    scoring: Scoring = Scoring()
+    scaling: Scaling = Scaling()
+    windows: WindowSettings = WindowSettings()
+    output: Output = Output()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AffinitySettings:
+    """Settings of the evaluation of affinity networks.
+
+    cams: folder of an earlier export, whose scores walk.
+    """
+
+    cams: str = ""
+    walk: WalkSettings = WalkSettings()
+    scoring: Scoring = Scoring()
+    output: Output = Output()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SupportSettings:
+    """Settings of the segmentation of photos by masked examples.
+
+    support: folder of masked example photos, see docs/data.md.
+    size: longer side of photos in the network; 0: config.data.crop.
+    """
+
+    support: str = ""
+    size: Annotated[int, Range(0), "pixels"] = 0
+    scoring: Scoring = Scoring()
+    output: Output = Output()

@@ -1,0 +1,143 @@
+"""An evaluation is a value, like a method.
+
+`Evaluation` describes one: its settings, the runs that it fits, and how it becomes a
+`Plan`, which is ready to run. `ppcjax.evaluate.driver` runs any plan. Counts are nested
+dicts of numbers and arrays that add up, so that photos, episodes and views need one
+loop.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+from ppcjax.fields import Range
+from ppcjax.report.page import Page
+from ppcjax.runs import Run
+from ppcjax.types import Method
+
+Counts = Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is evaluated and where to: the options that all evaluations share.
+
+    split: part of the data; empty: config.data.eval_split.
+    root: folder where the data lies now; empty: config.data.root.
+    images: folder of photos, or a quoted pattern, instead of a split.
+    export: folder of the results; empty: RUN/eval-SPLIT.
+    limit: largest number of photos, evenly spaced; None: all.
+    on_bad_image: what happens at a photo that cannot be used; empty: the config's.
+    trial: whether it only chooses a checkpoint, so that nothing else is chosen by it.
+    """
+
+    split: str = ""
+    root: str = ""
+    images: str = ""
+    export: str = ""
+    limit: Annotated[int, Range(1), "photos"] | None = None
+    on_bad_image: Literal["", "stop", "skip"] = ""
+    trial: bool = False
+
+    def data(self, run: Run) -> dict[str, Any]:
+        """The config.data of a run with what this request replaces."""
+        data = dict(run.config["data"])
+        data["on_bad_image"] = self.on_bad_image or data.get("on_bad_image", "stop")
+        if self.root:
+            data["root"] = self.root
+        return data
+
+    def split_of(self, data: Mapping[str, Any]) -> str:
+        """Name of what is evaluated."""
+        return "images" if self.images else self.split or data["eval_split"]
+
+
+class Plan(NamedTuple):
+    """An evaluation that is ready to run.
+
+    run: network that is evaluated.
+    split: name of what it is evaluated on.
+    predictions: stream of what the network says.
+    total: length of that stream, for the progress bar.
+    unit: what is counted there, such as "photos".
+    count: prediction -> counts, nested dicts of what adds up; {} for nothing.
+    summarize: summed counts -> results, a dict.
+    score: results -> scores by name, the first of which steers the training; NaN where
+        they are undefined.
+    write: (prediction, folder) -> files of one prediction are written.
+    tile: prediction -> its entry in the gallery, or None.
+    files: name -> content of files that stand beside all predictions.
+    record: what provenance.json says beside its head.
+    skipped: id -> reason of examples that were left out, filled while predicting.
+    text: metrics -> lines for a terminal.
+    page: (metrics, tiles) -> what the report shows.
+    """
+
+    run: Run
+    split: str
+    predictions: Iterable[Any]
+    total: int
+    unit: str
+    count: Callable[[Any], Counts]
+    summarize: Callable[[Counts], dict[str, Any]]
+    score: Callable[[Mapping[str, Any]], dict[str, float]]
+    write: Callable[[Any, Path], None]
+    tile: Callable[[Any], Any | None]
+    text: Callable[[Mapping[str, Any]], str]
+    page: Callable[[Mapping[str, Any], Sequence[Any]], Page]
+    files: Mapping[str, bytes] = {}
+    record: Mapping[str, Any] = {}
+    skipped: Mapping[str, str] = {}
+
+
+class Evaluation(NamedTuple):
+    """A kind of evaluation.
+
+    settings: frozen dataclass of config.eval, from which the options of eval.py are
+        made, too.
+    plan: (run, settings, request, given) -> Plan; `given` names the settings that were
+        given for this evaluation, in place of the config's.
+    check: (settings, config.data, classes) -> None; UserError where they do not go
+        together, before anything is trained or predicted.
+    trial: (settings, data) -> settings and split of the evaluation by which training
+        chooses a checkpoint; None where training cannot be steered by it.
+    fits: method -> whether its runs can be evaluated so.
+    takes: fields of Request that count.
+    text: what it is, in a line for --help.
+    """
+
+    settings: type
+    plan: Callable[..., Plan]
+    check: Callable[[Any, Mapping[str, Any], tuple[str, ...]], None]
+    trial: Callable[[Any, Mapping[str, Any]], tuple[Any, str]] | None
+    fits: Callable[[Method], bool]
+    takes: tuple[str, ...]
+    text: str
+
+
+def nothing(*_: Any) -> None:
+    """The check of an evaluation whose settings go with any data."""
+
+
+def added(total: Counts, more: Counts) -> dict[str, Any]:
+    """Sum of two counts; a missing key counts as 0."""
+    result = dict(total)
+    for name, value in more.items():
+        if name not in result:
+            result[name] = value
+        elif isinstance(value, Mapping):
+            result[name] = added(result[name], value)
+        else:
+            result[name] = result[name] + value
+    return result
+
+
+def count_all(plan: Plan, uses: Sequence[Callable[[Any], Any]] = ()) -> Counts:
+    """Counts of all predictions of a plan, each of which is handed to `uses`."""
+    total: Counts = {}
+    for prediction in plan.predictions:
+        total = added(total, plan.count(prediction))
+        for use in uses:
+            use(prediction)
+    return total

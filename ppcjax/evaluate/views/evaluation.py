@@ -1,0 +1,180 @@
+"""What a network takes for the same in two views of a photo, without any label."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import jax
+import numpy as np
+
+from ppcjax import data_pipelines
+from ppcjax.data_pipelines import views
+from ppcjax.data_pipelines.sources.photos import evenly_spaced, part, photos
+from ppcjax.evaluate.protocol import Plan, Request
+from ppcjax.evaluate.views import page
+from ppcjax.evaluate.views.metric import alignment, match, unit
+from ppcjax.fields import Range
+from ppcjax.predict import devices
+from ppcjax.runs import Run
+from ppcjax.runs.files import write_file
+from ppcjax.types import UserError
+
+TRAINED, RANDOM = "maps", "random"  # in the results
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ViewSettings:
+    """Settings of the evaluation of methods on views.
+
+    photos: largest number of photos of the split, evenly spaced; 0: all.
+    seed: seed of the views.
+    batch_size: photos predicted at a time.
+    gallery: photos whose correspondences are drawn.
+    random: whether the network is evaluated with random weights, too.
+    """
+
+    photos: Annotated[int, Range(0), "photos"] = 500
+    seed: Annotated[int, Range(0)] = 0
+    batch_size: Annotated[int, Range(1), "photos"] = 16
+    gallery: Annotated[int, Range(0), "photos"] = 12
+    random: bool = True
+
+
+class Described(NamedTuple):
+    """A photo with a network's maps of its two views.
+
+    weights: whether the network is TRAINED or RANDOM.
+    example: the photo and its views.
+    maps: [2, h, w, D] by name.
+    """
+
+    weights: str
+    example: views.PairExample
+    maps: dict[str, np.ndarray]
+
+
+def features(
+    run: Run, settings: ViewSettings, request: Request, given: frozenset[str]
+) -> Plan:
+    """Correspondences between two views, by trained and by random weights."""
+    del given
+    data = request.data(run)
+    data.setdefault("root", "")
+    split = request.split_of(data)
+    if request.images:
+        source = photos(request.images, run.classes)
+    else:
+        source = data_pipelines.make_source(
+            data, split, classes=run.classes, evaluation=True
+        )
+    source = part(source, request.limit or settings.photos or None)
+    shown = frozenset(evenly_spaced(source.ids, settings.gallery))
+    network = jax.jit(run.method.predict)
+
+    def described(weights, params, model_state):
+        params, model_state = devices.replicate((params, model_state))
+        return describe(
+            weights,
+            partial(network, params, model_state),
+            views.make_eval(data, source, seed=settings.seed),
+            settings.batch_size,
+        )
+
+    def predictions():
+        yield from described(TRAINED, run.params, run.model_state)
+        if settings.random and not request.trial:
+            yield from described(RANDOM, *_random_state(run))
+
+    def count(one: Described):
+        found = {n: alignment(n).count(one.maps, one.example) for n in one.maps}
+        return {one.weights: found}
+
+    def results(counts):
+        if not counts:
+            raise UserError(f"{source.name}: none of its photos can be used")
+        found = {
+            weights: {n: alignment(n).summarize(c) for n, c in maps.items()}
+            for weights, maps in counts.items()
+        }
+        pairs = next(iter(found[TRAINED].values()))["pairs"]
+        return {"photos": pairs, "crop": data["crop"], RANDOM: {}} | found
+
+    def tile(one: Described):
+        if one.weights != TRAINED or one.example.id not in shown:
+            return None
+        first = next(iter(one.maps.values()))
+        return page.draw(one.example, match(*unit(first), *one.example.pair.box))
+
+    def write(one: Described, folder: Path):
+        drawn = tile(one)
+        if drawn is not None:
+            write_file(folder / "correspondences" / f"{drawn.id}.jpg", drawn.jpeg)
+
+    return Plan(
+        run=run,
+        split=split,
+        predictions=predictions(),
+        total=len(source) * (1 + settings.random),
+        unit="photos",
+        count=count,
+        summarize=results,
+        score=scores,
+        write=write,
+        tile=tile,
+        text=page.format_summary,
+        page=page.page,
+        skipped=source.skipped,
+    )
+
+
+def scores(results: Mapping[str, Any]) -> dict[str, float]:
+    """Correspondence accuracy of each map."""
+    maps = results[TRAINED]
+    return {f"{name}_accuracy": found["accuracy"] for name, found in maps.items()}
+
+
+def trial(settings: ViewSettings, data: Mapping[str, Any]) -> tuple[ViewSettings, str]:
+    """Evaluation by which a checkpoint is chosen; it needs no labels."""
+    return settings, data.get("val_split") or data["eval_split"]
+
+
+def describe(
+    weights: str,
+    predict: Callable[[dict[str, np.ndarray]], dict[str, Any]],
+    examples: Iterable[views.PairExample],
+    batch_size: int,
+) -> Iterator[Described]:
+    """Each example with the network's maps of its views.
+
+    Args:
+        weights: TRAINED or RANDOM.
+        predict: from "image" [B, H, W, 3] and "valid" [B, 4] to maps [B, h, w, D].
+        examples: photos with views of one size.
+        batch_size: examples predicted at a time.
+    """
+    examples = iter(examples)
+    size = devices.filled(batch_size, batch_size)
+    while group := list(islice(examples, batch_size)):
+        # The last one fills the batch, so that one program serves all.
+        rows = group + group[-1:] * (size - len(group))
+        image = np.concatenate([example.pair.image for example in rows])
+        valid = np.tile(np.int32([0, 0, *image.shape[1:3]]), (len(image), 1))
+        batch = devices.shard({"image": image, "valid": valid})
+        maps = jax.device_get(predict(batch))
+        for i, example in enumerate(group):
+            own = {k: v[2 * i : 2 * i + 2] for k, v in maps.items()}
+            yield Described(weights, example, own)
+
+
+def _random_state(run: Run) -> tuple[Any, Any]:
+    """Parameters and state of the run's network as drawn, before any file."""
+    key, _ = jax.random.split(jax.random.key(run.config["seed"]))
+    crop = run.config["data"]["crop"]
+    spec = {
+        "image": jax.ShapeDtypeStruct((1, 2, crop, crop, 3), np.uint8),
+        "box": jax.ShapeDtypeStruct((1, 2, 4), np.float32),
+    }
+    return run.method.keep(*run.method.init(key, spec))

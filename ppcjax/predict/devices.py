@@ -1,0 +1,41 @@
+"""All devices of this process under one prediction: batches sharded, weights copied."""
+
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+
+def shard(tree: Any) -> Any:
+    """Arrays on the devices of this process, split along their first axis.
+
+    Args:
+        tree: arrays whose first axis is a multiple of `device_count`.
+    """
+    return jax.device_put(tree, NamedSharding(_mesh(), PartitionSpec("data")))
+
+
+def replicate(tree: Any) -> Any:
+    """Arrays copied to every device of this process."""
+    return jax.device_put(tree, NamedSharding(_mesh(), PartitionSpec()))
+
+
+def filled(count: int, most: int) -> int:
+    """Rows of the batch that holds `count` examples, of at most `most`.
+
+    The smallest power of two, so that one photo costs one photo and few programs are
+    compiled, rounded up to a multiple of the devices.
+    """
+    rows = min(1 << (count - 1).bit_length(), most)
+    devices = device_count()
+    return -(-rows // devices) * devices
+
+
+def device_count() -> int:
+    """Devices of this process."""
+    return jax.local_device_count()
+
+
+def _mesh() -> Mesh:
+    return Mesh(np.array(jax.local_devices()), ("data",))

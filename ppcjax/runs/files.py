@@ -1,0 +1,38 @@
+"""Files that are there whole or not at all."""
+
+import contextlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from ppcjax.types import UserError
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Writes a file so that it is there whole or not at all.
+
+    Args:
+        path: the file; missing folders are made.
+        content: its bytes.
+
+    Raises:
+        UserError: the folder cannot be written to.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise UserError(
+            f"cannot write {path} ({error.strerror}); free space there or choose "
+            "another folder with --export"
+        ) from error
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes JSON types as text; see `write_file`."""
+    write_file(path, json.dumps(content, indent=1).encode())
