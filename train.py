@@ -11,6 +11,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from ppcjax import cli
+from ppcjax.evaluate import training
 from ppcjax.train import loop, mesh
 
 CONFIG = config_flags.DEFINE_config_file(
@@ -27,7 +28,8 @@ def main(_) -> None:
     cli.keep_compiled_programs()
     mesh.maybe_distributed()
     config = CONFIG.value
-    loop.train(config, WORKDIR.value or Path("runs") / config.name)
+    workdir = WORKDIR.value or Path("runs") / config.name
+    loop.train(config, workdir, scorer=training.scorer)
 
 
 if __name__ == "__main__":

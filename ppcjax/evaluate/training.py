@@ -45,7 +45,9 @@ def scorer(
     """
     name = method.gives
     evaluation = EVALUATIONS[name]
-    settings = settings_of(evaluation, config.get("eval", {}), f"the evaluation {name!r}")
+    settings = settings_of(
+        evaluation, config.get("eval", {}), f"the evaluation {name!r}"
+    )
     evaluation.check(settings, config["data"], tuple(classes))
     if not config.get("eval_every"):
         return None

@@ -83,8 +83,13 @@ class Checkpoints:
         self._newest = self._manager.latest_step()  # known to be complete
         self._empty_trash()
 
-    def save(self, state: TrainState, step: int) -> None:
+    def save(self, state: TrainState, step: int, **more: Any) -> None:
         """Starts writing `state`; returns once the arrays may be changed.
+
+        Args:
+            state: what is written.
+            step: its number of updates.
+            **more: further entries of its meta; JSON types only.
 
         Raises: UserError where this or the previous checkpoint found no space.
         """
@@ -96,7 +101,7 @@ class Checkpoints:
                 step,
                 args=ocp.args.Composite(
                     state=ocp.args.StandardSave(state),
-                    meta=ocp.args.JsonSave({"step": step, **self._meta}),
+                    meta=ocp.args.JsonSave({"step": step, **self._meta, **more}),
                 ),
             )
         except Exception as error:

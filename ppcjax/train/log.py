@@ -4,6 +4,7 @@ On a terminal a progress bar; elsewhere plain lines. Only process 0 writes.
 """
 
 import json
+import math
 import os
 import sys
 import time
@@ -87,6 +88,24 @@ class Log:
         speed = _speed(rate, seconds_left)
         self.line(f"step {step}/{self._steps}  {losses}  {speed}".rstrip())
 
+    def scores(self, step: int, values: dict[str, float], *, note: str) -> None:
+        """Records scores that were taken after `step` updates.
+
+        Args:
+            step: number of updates made.
+            values: name -> score, without the prefix "val/".
+            note: what the line on the console ends with.
+        """
+        if not self._writes:
+            return
+        named = {f"val/{name}": value for name, value in values.items()}
+        finite = {name: x for name, x in named.items() if math.isfinite(x)}
+        print(json.dumps({"step": step, **finite}), file=self._metrics, flush=True)
+        for name, value in finite.items():
+            self._board.add_scalar(name, value, step)
+        shown = "  ".join(f"{name} {value:.4g}" for name, value in named.items())
+        self.line(f"step {step}/{self._steps}  {shown}  ({note})")
+
     def progress(self, step: int, rate: float, seconds_left: float) -> None:
         """Moves the bar; costs nothing where there is none."""
         if self._bar is not None:
@@ -138,6 +157,10 @@ class Meter:
     def seconds_left(self, steps: int) -> float:
         """Time that `steps` more steps take; 0 while the speed is not known."""
         return steps * self._images / self.rate if self.rate else 0.0
+
+    def pause(self) -> None:
+        """Starts the clock anew: the time since the last step was no training."""
+        self._clock = None
 
     def means(self) -> dict[str, float]:
         """Means since the last call, from which on they start anew."""

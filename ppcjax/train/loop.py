@@ -17,10 +17,16 @@ import numpy as np
 import optax
 
 from ppcjax.runs import checkpoint
-from ppcjax.train import feed, guard, log
+from ppcjax.train import ends, feed, guard, log
 from ppcjax.train import mesh as meshes
 from ppcjax.train.step import create_state, make_step
 from ppcjax.train.stop import Stopper
+from ppcjax.train.watch import (
+    Watch,
+    Watcher,
+    as_meta,
+    from_meta,
+)
 from ppcjax.types import Method, TrainState, UserError
 
 Batches = Iterator[dict[str, np.ndarray]]
@@ -40,6 +46,7 @@ def fit(
     checkpoint_every: int = 500,
     keep_checkpoints: int = 2,
     adapt: Callable[[Any, Any], tuple[Any, Any]] | None = None,
+    watch: Watch | None = None,
 ) -> int:
     """Trains until `steps` updates are made or the process is told to stop.
 
@@ -51,7 +58,7 @@ def fit(
         batches_from: step t -> this process's rows of the global batches t, t+1, ...
         steps: updates of the whole run.
         workdir: folder of the run; made if it does not exist.
-        seed: of the initial parameters and of every step.
+        seed: seed of the initial parameters and of every step.
         classes: names kept in the checkpoints, background first.
         config: JSON types; kept in the checkpoints and compared when resuming.
         log_every: updates between two log lines.
@@ -59,6 +66,7 @@ def fit(
         keep_checkpoints: how many stay.
         adapt: changes the initial parameters and model state of a new run, such as by
             loading weights.
+        watch: how the run is scored while it trains; None: not at all.
 
     Returns:
         The number of updates made.
@@ -66,12 +74,8 @@ def fit(
     Raises: UserError where the loss is not finite, the disk is full, or `workdir`
         holds another run. The last good checkpoint stays.
     """
-    workdir = Path(workdir).expanduser()
+    workdir = ends.made(workdir)
     config = json.loads(json.dumps(config or {}))
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot make the run folder {workdir}: {error}") from error
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(guard.full_disk(workdir))
@@ -81,34 +85,39 @@ def fit(
         init_key, root_key = jax.random.split(jax.random.key(seed))
 
         found = checkpoint.newest_step(workdir) or 0
-        guard.check_same_run(checkpoint.newest_meta(workdir), config, workdir)
-        if found >= steps and checkpoint.restore(workdir).step >= steps:
-            logger.line(f"{workdir} is finished: {found} of {steps} steps are made")
+        meta = checkpoint.newest_meta(workdir)
+        guard.check_same_run(meta, config, workdir)
+        if ends.is_finished(workdir, found, meta, steps, watch, logger):
             return found
         batches = batches_from(found)
         first = next(batches, None)
         if first is None:
             raise UserError("the training data has no batch; is the split empty?")
-        state = create_state(
-            method, optimizer, init_key, _global_spec(first), mesh, adapt=adapt
-        )
+        spec = _global_spec(first)
+        state = create_state(method, optimizer, init_key, spec, mesh, adapt=adapt)
         restored = checkpoint.restore_state(workdir, state, log=logger.line)
         if restored is not None:
-            state = restored[0]
+            state, meta = restored
         start = int(state.step)
         if start == found:
             batches = itertools.chain([first], batches)
         else:
             batches = batches_from(start)
-        _announce(logger, state, mesh, start, steps, workdir)
-        _write_config(workdir, config)
+        ends.announce(logger, state, mesh, start, steps, workdir)
+        ends.write_config(workdir, config)
 
-        saver = checkpoint.Checkpoints(
-            workdir, keep=keep_checkpoints, config=config, classes=classes
-        )
+        kept = {"config": config, "classes": classes}
+        saver = checkpoint.Checkpoints(workdir, keep=keep_checkpoints, **kept)
         stack.enter_context(contextlib.closing(saver))
+        best = None
+        if watch is not None and watch.keep_best:
+            best = checkpoint.Checkpoints(
+                workdir, keep=1, place=checkpoint.BEST, **kept
+            )
+        scores = from_meta(meta if restored is not None else None)
+        watcher = Watcher(watch, scores, logger, best)
+        stack.enter_context(contextlib.closing(watcher))
         logger.start(start, steps)
-        images = jax.process_count() * _count_images(first)
         device_batches = feed.to_devices(batches, mesh)
         stack.enter_context(contextlib.closing(device_batches))
         return _run(
@@ -121,8 +130,9 @@ def fit(
             checkpoint_every=checkpoint_every,
             saver=saver,
             logger=logger,
-            meter=log.Meter(images),
+            meter=log.Meter(jax.process_count() * _count_images(first)),
             stopper=stopper,
+            watcher=watcher,
         )
 
 
@@ -139,6 +149,7 @@ def _run(
     logger: log.Log,
     meter: log.Meter,
     stopper: Stopper,
+    watcher: Watcher,
 ) -> int:
     def report(known) -> None:
         for step, values in known:
@@ -151,10 +162,10 @@ def _run(
     def save() -> None:
         if done > start:
             report(meter.fetch())  # a state after a non-finite step is not saved
-            saver.save(state, done)
+            saver.save(state, done, scores=as_meta(watcher.scores))
 
     done = start
-    while done < steps and not stopper.stop(saver, done):
+    while done < steps and not watcher.stops and not stopper.stop(saver, done):
         try:
             batch = next(batches)
         except Exception:
@@ -167,22 +178,29 @@ def _run(
         state, scalars = step_function(state, batch)
         done += 1
         report(meter.push(done, scalars))
+        if watcher.due(done):
+            report(meter.fetch())  # nor is it scored
+            watcher.look(state, done)
+            meter.pause()
         if done % checkpoint_every == 0 and done < steps:
             save()
     save()
     saver.wait()
-    if done < steps:
-        logger.line(
-            f"stopped by {stopper.reason} after step {done} of {steps}; the same "
-            "command goes on from there"
-        )
-    else:
-        logger.line(f"finished: {steps} steps")
+    logger.line(ends.last_line(done, steps, watcher, stopper))
     return done
 
 
-def train(config: Any, workdir: str | Path) -> int:
+def train(
+    config: Any, workdir: str | Path, *, scorer: Callable[..., Any] | None = None
+) -> int:
     """Builds data, method and optimizer from `config` (a ConfigDict) and fits them.
+
+    Args:
+        config: what is trained, and how.
+        workdir: folder of the run.
+        scorer: (config, workdir, method, classes) -> `Watch.score`, or None where the
+            config asks for none; raises UserError for a wrong config.eval. See
+            `ppcjax.evaluate.training.scorer`.
 
     Returns and raises as `fit`.
     """
@@ -197,6 +215,11 @@ def train(config: Any, workdir: str | Path) -> int:
             f"split config.data.train_split={config.data.train_split!r} of "
             f"{config.data.source!r} has no images"
         )
+    method = methods.make(config.method, len(source.classes))
+    workdir = Path(workdir).expanduser()
+    score = None
+    if scorer is not None:
+        score = scorer(config.to_dict(), workdir, method, source.classes)
 
     def batches_from(step: int) -> Batches:
         return data_pipelines.make_train(
@@ -209,7 +232,7 @@ def train(config: Any, workdir: str | Path) -> int:
         )
 
     return fit(
-        methods.make(config.method, len(source.classes)),
+        method,
         optim.make(steps=config.steps, **config.optim),
         batches_from,
         steps=config.steps,
@@ -221,6 +244,8 @@ def train(config: Any, workdir: str | Path) -> int:
         checkpoint_every=config.checkpoint_every,
         keep_checkpoints=config.keep_checkpoints,
         adapt=_loader(config.init_from) if config.init_from else None,
+        watch=score
+        and Watch(score, config.eval_every, config.patience, config.keep_best),
     )
 
 
@@ -246,18 +271,3 @@ def _count_images(rows: dict[str, np.ndarray]) -> int:
     return sum(
         math.prod(x.shape[:-3]) for name, x in rows.items() if name.endswith("image")
     )
-
-
-def _announce(logger, state: TrainState, mesh, start: int, steps: int, workdir) -> None:
-    count = sum(x.size for x in jax.tree.leaves(state.params))
-    device = mesh.devices.flat[0].device_kind
-    logger.line(
-        f"{workdir}: {count:,} parameters on {mesh.size} x {device}, "
-        + (f"resuming after step {start}" if start else "starting")
-        + f" of {steps}"
-    )
-
-
-def _write_config(workdir: Path, config: dict[str, Any]) -> None:
-    if jax.process_index() == 0:
-        (workdir / "config.json").write_text(json.dumps(config, indent=2) + "\n")

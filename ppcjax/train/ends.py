@@ -1,0 +1,77 @@
+"""How a run begins and ends: its folder, and what is said of it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+from jax.sharding import Mesh
+
+from ppcjax.runs import checkpoint
+from ppcjax.train.log import Log
+from ppcjax.train.stop import Stopper
+from ppcjax.train.watch import Watch, Watcher, best_step, from_meta, stops
+from ppcjax.types import TrainState, UserError
+
+
+def last_line(done: int, steps: int, watcher: Watcher, stopper: Stopper) -> str:
+    """Why training ended after `done` updates."""
+    if done == steps:
+        return f"finished: {steps} steps"
+    if watcher.stops:
+        return (
+            f"finished early after step {done} of {steps}: the score was best at step "
+            f"{best_step(watcher.scores)}, longer ago than config.patience allows"
+        )
+    return (
+        f"stopped by {stopper.reason} after step {done} of {steps}; the same command "
+        "goes on from there"
+    )
+
+
+def made(workdir: str | Path) -> Path:
+    """The run folder, which is there now."""
+    workdir = Path(workdir).expanduser()
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make the run folder {workdir}: {error}") from error
+    return workdir
+
+
+def is_finished(
+    workdir: Path,
+    found: int,
+    meta: dict[str, Any] | None,
+    steps: int,
+    watch: Watch | None,
+    logger: Log,
+) -> bool:
+    """Whether nothing is left to train; it says so."""
+    early = watch is not None and stops(from_meta(meta), watch.patience)
+    if found < steps and not early:
+        return False
+    if checkpoint.restore(workdir).step < found:
+        return False  # the newest cannot be read
+    why = " and the score has not become better since" if found < steps else ""
+    logger.line(f"{workdir} is finished: {found} of {steps} steps are made{why}")
+    return True
+
+
+def announce(
+    logger: Log, state: TrainState, mesh: Mesh, start: int, steps: int, workdir: Path
+) -> None:
+    """Says what is trained, on what, and from which step on."""
+    count = sum(x.size for x in jax.tree.leaves(state.params))
+    device = mesh.devices.flat[0].device_kind
+    logger.line(
+        f"{workdir}: {count:,} parameters on {mesh.size} x {device}, "
+        + (f"resuming after step {start}" if start else "starting")
+        + f" of {steps}"
+    )
+
+
+def write_config(workdir: Path, config: dict[str, Any]) -> None:
+    """Writes RUN/config.json."""
+    if jax.process_index() == 0:
+        (workdir / "config.json").write_text(json.dumps(config, indent=2) + "\n")
