@@ -1,16 +1,23 @@
-"""Segmentation with few masks or none, in JAX."""
+"""Segmentation with few masks or none, in JAX.
+
+load      a trained run, to segment photos
+fewshot   new classes from one to five masked examples
+"""
+
+import importlib
+from typing import Any
 
 from ppcjax.checkout import find_packages
 
-__all__ = ["load"]
+__all__ = ["fewshot", "load"]
 
 find_packages()
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     # Restoring takes seconds to import, which training does not need.
     if name == "load":
-        from ppcjax.predict.photos import load
-
-        return load
+        return importlib.import_module("ppcjax.predict.photos").load
+    if name == "fewshot":
+        return importlib.import_module("ppcjax.predict.supports")
     raise AttributeError(f"module 'ppcjax' has no attribute {name!r}")

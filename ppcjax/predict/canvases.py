@@ -26,8 +26,8 @@ class Group(NamedTuple):
 
     examples: at most `size`.
     sizes: (rows, columns) of each at scale 1 of the network.
-    canvas: of the scores.
-    network_canvas: of the network's input at scale 1.
+    canvas: rows and columns of the scores' canvas.
+    network_canvas: the same for the network's input at scale 1.
     size: rows of the batch, a multiple of the devices; what is left is filled.
     """
 
@@ -91,7 +91,7 @@ def scaled_images(
     Args:
         group: B examples.
         scale: factor of their sides.
-        sides: of the canvases.
+        sides: rows and columns of the canvases.
         flip: whether all images follow once more, mirrored.
 
     Returns:

@@ -132,7 +132,8 @@ def normalize_scores(
         total: [B, H, W, C], any real values.
         tags: [B, C] in {0, 1}; classes without a tag score 0, background too.
         extent: [B, 2] true rows and columns; pixels beyond score 0.
-        from_least: as above; False: score = x / (max x + 1e-5), as in EPS.
+        from_least: whether the minimum is subtracted, as above; False: score =
+            x / (max x + 1e-5), as in EPS.
 
     Returns:
         [B, H, W, C] float32 below 1. Pixels at the minimum are negative, as released:

@@ -1,7 +1,8 @@
 """Queries of few-shot networks: how they are predicted, logits at the photo's size."""
 
 import dataclasses
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 import jax
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from ppcjax import fields
 from ppcjax.fields import Range
 from ppcjax.ops.resize import bilinear_matrix
+from ppcjax.predict import devices
 from ppcjax.runs import Run
 
 
@@ -75,3 +77,68 @@ def to_photo(
     part = logits[:rows, :columns]
     wide = np.tensordot(x, part, axes=(1, 1))  # [W, h, J]
     return np.tensordot(y, wide, axes=(1, 1))  # [H, W, J]
+
+
+def predict_queries(
+    run: Run, examples: Iterator[Any], settings: QueryPrediction
+) -> Iterator[tuple[Any, int, np.ndarray]]:
+    """Queries of episodes, predicted in batches of equal canvases.
+
+    Args:
+        run: few-shot network.
+        examples: episodes with `arrays`, an EpisodeBatch without its batch axis, and
+            `truths`, a mask for each query at the size that is scored.
+        settings: how queries are predicted.
+
+    Yields:
+        For each query its episode, its place there, and its mask [H, W] in 0..N.
+    """
+    network = jax.jit(run.method.predict)
+    params, model_state = devices.replicate((run.params, run.model_state))
+    stride = query_stride(run)
+
+    def finish(group, logits):
+        logits = np.asarray(logits["logits"])
+        for example, of_example in zip(group, logits, strict=False):
+            for q, truth in enumerate(example.truths):
+                valid = example.arrays["query_valid"][q]
+                found = to_photo(
+                    of_example[q],
+                    valid[2:],
+                    truth.shape,
+                    stride=stride,
+                    align_corners=settings.align_corners,
+                )
+                yield example, q, found.argmax(-1)
+
+    previous = None
+    size = devices.filled(settings.batch_size, settings.batch_size)
+    for group in _groups(examples, size):
+        filled = group + [group[-1]] * (size - len(group))
+        batch = {
+            key: np.stack([example.arrays[key] for example in filled])
+            for key in group[0].arrays
+            if key not in ("query_mask", "class_id")
+        }
+        # The device works on this group while the host counts the one before.
+        current = group, network(params, model_state, devices.shard(batch))
+        if previous is not None:
+            yield from finish(*previous)
+        previous = current
+    if previous is not None:
+        yield from finish(*previous)
+
+
+def _groups(examples: Iterator[Any], size: int) -> Iterator[list[Any]]:
+    """Consecutive examples on canvases of one size, at most `size` of them."""
+    group: list[Any] = []
+    for example in examples:
+        side = example.arrays["query_image"].shape
+        if group and (
+            len(group) == size or side != group[0].arrays["query_image"].shape
+        ):
+            yield group
+            group = []
+        group.append(example)
+    if group:
+        yield group

@@ -88,7 +88,7 @@ def mean_of_windows(
         scaled: [N, 2] their true rows and columns.
         network: (images, valid) -> "logits" [N, h, w, C] and maybe "extent" [N, 2].
         windows: how they are cut; windows larger than the canvas are cut to it.
-        stride: of the network, for those that give no "extent".
+        stride: pixels per cell, for networks that give no "extent".
         num_classes: C.
 
     Returns:

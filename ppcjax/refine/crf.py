@@ -30,7 +30,7 @@ class CrfSettings(NamedTuple):
 
     gaussian: kernel of positions.
     bilateral: kernel of positions and colours.
-    iterations: of mean field; 0 returns the normalised unary.
+    iterations: steps of mean field; 0 returns the normalised unary.
     unary: "probabilities", or "labels" to trust only the argmax.
     clip: probabilities below count as this, in (0, 1].
     confidence: probability that an argmax is right, in (0, 1).
@@ -197,7 +197,7 @@ def refine_many(
         [H, W, C] float32 of each job.
 
     Raises:
-        UserError: as `refine` and `ordered_map`.
+        UserError: where `refine` or `ordered_map` raises one.
     """
     check_settings(settings)
     return ordered_map(partial(_refine_job, settings), jobs, workers)

@@ -49,7 +49,7 @@ def refine_batch(
         [B, H, W, C] float32 on the default device, the numbers of `crf.refine`.
 
     Raises:
-        UserError: as `crf.refine`.
+        UserError: where `crf.refine` raises one.
     """
     images, probabilities = np.asarray(images), np.asarray(probabilities)
     chex.assert_rank([images, probabilities], 4)

@@ -16,7 +16,7 @@ def ordered_map(
     """Results of a function on jobs, in the order of the jobs.
 
     Args:
-        function: of a module, or a partial of one, so that it can be pickled.
+        function: defined in a module, or a partial of one, so that it can be pickled.
         jobs: read as they are needed: at most 2 workers + 1 are held at a time.
         workers: processes; 0: none but this one. They are spawned, so a script that
             calls this needs the usual `if __name__ == "__main__":`.

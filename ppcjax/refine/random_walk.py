@@ -38,7 +38,7 @@ def random_walk(
         extent: [B, 2] true rows and columns; None: all.
         power: exponent >= 1 of the affinity; the higher, the fewer ways remain.
         steps: number of steps >= 0. The release squares T: 6 times in PPC, 8 in PSA.
-        radius: of the pairs.
+        radius: largest distance of a pair, cells.
 
     Returns:
         [B, h, w, C] float32, each a mean of the scores around; 0 beyond the extent.
@@ -123,10 +123,10 @@ def walk_images(
         background: its constant score; 0.27 in PPC.
         alpha: where given, the background's score is (1 - max of the others)^alpha
             instead; 6 in SEAM, 16 in PSA.
-        power: see `random_walk`.
-        steps: see `random_walk`.
+        power: exponent of the affinity, see `random_walk`.
+        steps: steps of the walk, see `random_walk`.
         stride: side of a cell, pixels.
-        radius: of the pairs.
+        radius: largest distance of a pair, cells.
 
     Returns:
         [B, H, W, C] float32, 0 beyond the extent.

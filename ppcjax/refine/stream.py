@@ -39,7 +39,7 @@ def class_distribution(
     """What a prediction says of each pixel, over the classes that it can show.
 
     Args:
-        prediction: of activation maps or of probabilities.
+        prediction: activation maps or probabilities.
         background: used for activation maps.
 
     Returns:
@@ -63,7 +63,7 @@ def refine_predictions(
 
     Args:
         predictions: read as they are needed.
-        settings: of the CRF.
+        settings: kernels and steps of the CRF.
         background: used for activation maps.
         workers: processes, see `ordered_map`.
 
@@ -95,10 +95,10 @@ def with_affinity_labels(
     """Predictions with the two masks that an affinity network learns from.
 
     Args:
-        predictions: of activation maps.
+        predictions: activation maps.
         alphas: low, with more background, and high, with less; see
             `crf.with_background`.
-        settings: of a CRF on both; None: without.
+        settings: CRF on both masks; None: without one.
         workers: processes, see `ordered_map`.
 
     Yields:

@@ -17,7 +17,7 @@ from ppcjax.runs.files import write_file
 class Page(NamedTuple):
     """What an evaluation shows.
 
-    title: of the page.
+    title: heading, in plain text.
     lead: what was evaluated, in a line of plain text.
     sections: HTML text of each; empty ones are left out.
     script: JavaScript that draws.

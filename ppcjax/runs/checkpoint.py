@@ -6,11 +6,8 @@ only when it is complete, and disappears by one rename, so a process that is kil
 at any moment leaves nothing half written or half deleted under a number.
 """
 
-import errno
-import importlib.metadata
 import json
 import logging
-import platform
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +18,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
+from ppcjax.runs import messages
 from ppcjax.types import TrainState, UserError
 
 _LOGGER = logging.getLogger(__name__)
@@ -64,13 +62,13 @@ class Checkpoints:
             classes: class names, background first.
             place: folder of the run that holds them, FOLDER or BEST.
         """
-        _quieten_orbax()
+        messages.quieten_orbax()
         self.workdir = Path(workdir).expanduser().resolve()
         self._directory = self.workdir / place
         self._meta = {
             "config": config,
             "classes": list(classes),
-            "versions": _versions(),
+            "versions": messages.versions(),
         }
         self._manager = ocp.CheckpointManager(
             self._directory,
@@ -134,7 +132,7 @@ class Checkpoints:
 
     def _explained(self, error: Exception) -> Exception:
         """`error`, or a UserError where the user can mend it."""
-        if not is_disk_full(error):
+        if not messages.is_disk_full(error):
             return error
         kept = (
             "no checkpoint was saved before"
@@ -145,15 +143,6 @@ class Checkpoints:
             f"disk full while saving to {self._directory}: {kept}; free some space "
             "and run the same command again to resume"
         )
-
-
-def is_disk_full(error: Exception) -> bool:
-    """Whether `error` says that the disk or the user's share of it is full."""
-    codes = (errno.ENOSPC, errno.EDQUOT)
-    # The native writer of arrays tells the number in its text only.
-    return getattr(error, "errno", None) in codes or any(
-        f"os_error_code='{code}'" in str(error) for code in codes
-    )
 
 
 def saved_steps(workdir: str | Path, place: str = FOLDER) -> list[int]:
@@ -202,7 +191,7 @@ def restore_state(
         log: takes one line.
     Raises: UserError where there are checkpoints and none can be read.
     """
-    _quieten_orbax()
+    messages.quieten_orbax()
     directory = Path(workdir).expanduser().resolve() / FOLDER
     spec = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), template
@@ -212,7 +201,9 @@ def restore_state(
         try:
             items = _read(directory, step, ocp.args.StandardRestore(spec))
         except Exception as error:  # whatever Orbax meets in a damaged folder
-            log(f"checkpoint {directory / str(step)} skipped: {_first_line(error)}")
+            log(
+                f"checkpoint {directory / str(step)} skipped: {messages.first_line(error)}"
+            )
             unreadable.append(step)
             continue
         _set_aside(directory, unreadable)
@@ -232,7 +223,7 @@ def restore(path: str | Path) -> Restored:
         path: a run folder, its checkpoints folder, or one step in it.
     Raises: UserError where `path` is no checkpoint or none can be read.
     """
-    _quieten_orbax()
+    messages.quieten_orbax()
     path = Path(path).expanduser().resolve()
     if not path.exists():
         raise UserError(f"no checkpoint at {path}: there is no such file or folder")
@@ -250,7 +241,7 @@ def restore(path: str | Path) -> Restored:
         try:
             items = _read(directory, step, _parameters_only(directory / str(step)))
         except Exception as error:
-            last = _first_line(error)
+            last = messages.first_line(error)
             _LOGGER.warning("checkpoint %s skipped: %s", directory / str(step), last)
             continue
         tree = items.state
@@ -292,23 +283,3 @@ def _set_aside(directory: Path, steps: list[int]) -> None:
             (directory / str(step)).rename(target / str(step))
     if steps and jax.process_count() > 1:
         multihost_utils.sync_global_devices("ppcjax_set_aside")
-
-
-def _versions() -> dict[str, str]:
-    names = ("jax", "flax", "optax", "orbax-checkpoint", "numpy")
-    found = {name: importlib.metadata.version(name) for name in names}
-    return {"python": platform.python_version(), **found}
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0]}"
-
-
-def _quieten_orbax() -> None:
-    """Drops what Orbax logs of every file; what goes wrong it also raises."""
-    logging.getLogger("absl").addFilter(_not_from_orbax)
-
-
-def _not_from_orbax(record: logging.LogRecord) -> bool:
-    return "/orbax/" not in record.pathname.replace("\\", "/")

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from ppcjax.evaluate.masks.files import write_file
+from ppcjax.runs.files import write_json
 from ppcjax.types import UserError
 
 NAME = "provenance.json"
@@ -33,8 +33,7 @@ def _git(root: Path, *words: str) -> str:
 
 def write(folder: Path, record: dict[str, Any]) -> None:
     """Writes `record` and the commit as folder/provenance.json."""
-    text = json.dumps({"commit": commit(), **record}, indent=1)
-    write_file(folder / NAME, text.encode())
+    write_json(folder / NAME, {"commit": commit(), **record})
 
 
 def read(folder: Path) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from ppcjax.runs import checkpoint
+from ppcjax.runs import checkpoint, messages
 from ppcjax.types import UserError
 
 # What a resumed run must share with its checkpoints, and what of it may differ.
@@ -22,7 +22,7 @@ def full_disk(workdir: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if not checkpoint.is_disk_full(error):
+        if not messages.is_disk_full(error):
             raise
         raise UserError(
             f"disk full while writing to {workdir}: its checkpoints are kept; free "
@@ -49,8 +49,8 @@ def check_same_run(
     """Raises UserError where the run in `workdir` was made by another config.
 
     Args:
-        meta: of a checkpoint of the run; None where there is none yet.
-        config: of this process; JSON types.
+        meta: what a checkpoint of the run holds; None where there is none yet.
+        config: what this process is to train; JSON types.
         workdir: named in the message.
     """
     saved = meta["config"] if meta else config

@@ -32,7 +32,7 @@ def create_state(
     Args:
         method: what is trained.
         optimizer: its `init` makes the optimizer's memory.
-        key: of the initial parameters.
+        key: randomness of the initial parameters.
         batch_spec: global batch, arrays or ShapeDtypeStructs.
         mesh: one axis, "data".
         adapt: maps the initial parameters and model state to others, such as

@@ -67,16 +67,17 @@ def write_backbone(
 
     Args:
         path: the .safetensors file; missing folders are made.
-        params: as there.
-        model_state: as there.
-        naming: as there.
+        params: parameter tree with the backbone under "backbone".
+        model_state: tree that may hold the backbone's statistics as "batch_stats".
+        naming: whose names the arrays get, a key of NAMES.
         note: text kept in the file's header, such as the run it is of.
 
     Returns:
         The number of arrays.
 
     Raises:
-        UserError: as there, or the file cannot be written or is named otherwise.
+        UserError: there is no backbone, or the file cannot be written or is named
+            otherwise.
     """
     path = Path(path).expanduser()
     if path.suffix != ".safetensors":

@@ -86,8 +86,8 @@ def read_scores(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
     """What `write_scores` wrote for an image of an export.
 
     Args:
-        folder: of the export.
-        name: of the image.
+        folder: export that holds scores/.
+        name: id of the image.
 
     Returns:
         Class ids [K] int64 and scores [K, H, W] float32 in [0, 1].

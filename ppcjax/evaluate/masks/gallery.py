@@ -20,7 +20,7 @@ from ppcjax.types import IGNORE
 class Tile(NamedTuple):
     """One image of the gallery.
 
-    id: of the example.
+    id: name of the photo.
     tags: ids of the classes it shows, without background.
     tags_given: whether they were given, not predicted.
     photo: JPEG.

@@ -111,7 +111,7 @@ def make_metric(
         classes: names, background first.
         thresholds: ascending.
         report_classes: names that the mean is taken over; empty for all.
-        absent: see `mean_iou_sweep`.
+        absent: how the mean counts classes that never occur, see `mean_iou_sweep`.
 
     Raises:
         UserError: a name is no class.

@@ -12,6 +12,7 @@ import numpy as np
 
 from ppcjax import data_pipelines
 from ppcjax.data_pipelines import views
+from ppcjax.data_pipelines.sources.base import Source
 from ppcjax.data_pipelines.sources.photos import evenly_spaced, part, photos
 from ppcjax.evaluate.protocol import Plan, Request
 from ppcjax.evaluate.views import page
@@ -56,78 +57,108 @@ class Described(NamedTuple):
     maps: dict[str, np.ndarray]
 
 
-def features(
-    run: Run, settings: ViewSettings, request: Request, given: frozenset[str]
-) -> Plan:
-    """Correspondences between two views, by trained and by random weights."""
-    del given
-    data = request.data(run)
-    data.setdefault("root", "")
-    split = request.split_of(data)
-    if request.images:
-        source = photos(request.images, run.classes)
-    else:
-        source = data_pipelines.make_source(
-            data, split, classes=run.classes, evaluation=True
+class Views(NamedTuple):
+    """What is evaluated.
+
+    settings: settings of the evaluation.
+    data: config.data as requested.
+    source: photos.
+    shown: ids of the photos that are drawn.
+    random: whether random weights are evaluated, too.
+    """
+
+    settings: ViewSettings
+    data: dict[str, Any]
+    source: Source
+    shown: frozenset[str]
+    random: bool
+
+    @classmethod
+    def of(cls, run: Run, settings: ViewSettings, request: Request) -> "Views":
+        """The photos of a split, or from elsewhere."""
+        data = request.data(run)
+        if request.images:
+            source = photos(request.images, run.classes)
+        else:
+            source = data_pipelines.make_source(
+                data, request.split_of(data), classes=run.classes, evaluation=True
+            )
+        source = part(source, request.limit or settings.photos or None)
+        shown = frozenset(evenly_spaced(source.ids, settings.gallery))
+        return cls(
+            data=data,
+            settings=settings,
+            source=source,
+            shown=shown,
+            random=settings.random and not request.trial,
         )
-    source = part(source, request.limit or settings.photos or None)
-    shown = frozenset(evenly_spaced(source.ids, settings.gallery))
-    network = jax.jit(run.method.predict)
 
-    def described(weights, params, model_state):
-        params, model_state = devices.replicate((params, model_state))
-        return describe(
-            weights,
-            partial(network, params, model_state),
-            views.make_eval(data, source, seed=settings.seed),
-            settings.batch_size,
-        )
+    def described(self, run: Run) -> Iterator[Described]:
+        """Maps of all photos by the trained, then by the random weights."""
+        network = jax.jit(run.method.predict)
+        weights = {TRAINED: (run.params, run.model_state)}
+        if self.random:
+            weights[RANDOM] = _random_state(run)
+        for name, (params, model_state) in weights.items():
+            yield from describe(
+                name,
+                partial(network, *devices.replicate((params, model_state))),
+                views.make_eval(self.data, self.source, seed=self.settings.seed),
+                self.settings.batch_size,
+            )
 
-    def predictions():
-        yield from described(TRAINED, run.params, run.model_state)
-        if settings.random and not request.trial:
-            yield from described(RANDOM, *_random_state(run))
-
-    def count(one: Described):
-        found = {n: alignment(n).count(one.maps, one.example) for n in one.maps}
-        return {one.weights: found}
-
-    def results(counts):
+    def results(self, counts: Mapping[str, Any]) -> dict[str, Any]:
+        """Summaries by weights and map."""
         if not counts:
-            raise UserError(f"{source.name}: none of its photos can be used")
+            raise UserError(f"{self.source.name}: none of its photos can be used")
         found = {
             weights: {n: alignment(n).summarize(c) for n, c in maps.items()}
             for weights, maps in counts.items()
         }
         pairs = next(iter(found[TRAINED].values()))["pairs"]
-        return {"photos": pairs, "crop": data["crop"], RANDOM: {}} | found
+        return {"photos": pairs, "crop": self.data["crop"], RANDOM: {}} | found
 
-    def tile(one: Described):
-        if one.weights != TRAINED or one.example.id not in shown:
+    def drawn(self, one: Described) -> page.Drawn | None:
+        """A photo of the gallery; None for one that is not drawn."""
+        if one.weights != TRAINED or one.example.id not in self.shown:
             return None
         first = next(iter(one.maps.values()))
         return page.draw(one.example, match(*unit(first), *one.example.pair.box))
 
-    def write(one: Described, folder: Path):
-        drawn = tile(one)
+    def write(self, one: Described, folder: Path) -> None:
+        """Writes the picture of a photo, where one is drawn."""
+        drawn = self.drawn(one)
         if drawn is not None:
             write_file(folder / "correspondences" / f"{drawn.id}.jpg", drawn.jpeg)
 
+
+def features(
+    run: Run, settings: ViewSettings, request: Request, given: frozenset[str]
+) -> Plan:
+    """Correspondences between two views, by trained and by random weights."""
+    del given
+    of = Views.of(run, settings, request)
     return Plan(
         run=run,
-        split=split,
-        predictions=predictions(),
-        total=len(source) * (1 + settings.random),
+        split=request.split_of(of.data),
+        predictions=of.described(run),
+        total=len(of.source) * (1 + of.random),
         unit="photos",
         count=count,
-        summarize=results,
+        summarize=of.results,
         score=scores,
-        write=write,
-        tile=tile,
+        write=of.write,
+        tile=of.drawn,
         text=page.format_summary,
         page=page.page,
-        skipped=source.skipped,
+        skipped=of.source.skipped,
     )
+
+
+def count(one: Described) -> dict[str, dict[str, Any]]:
+    """Sums over one photo, below its weights and map."""
+    found = {name: alignment(name).count(one.maps, one.example) for name in one.maps}
+    return {one.weights: found}
 
 
 def scores(results: Mapping[str, Any]) -> dict[str, float]:

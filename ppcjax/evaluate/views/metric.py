@@ -90,7 +90,7 @@ def true_places(
     Args:
         first_box: [4] (x0, y0, x1, y1) in the photo; x0 > x1 where mirrored.
         first_grid: rows and columns.
-        second_box: of the other view; a side without length shows nothing.
+        second_box: the same of the other view; a side without length shows nothing.
         second_grid: rows and columns.
 
     Returns:

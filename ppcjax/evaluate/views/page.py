@@ -44,9 +44,9 @@ def draw(
 
     Args:
         example: the photo and its views.
-        matches: of the first view in the second, of a grid of the same size.
+        matches: what the second view has for the first's cells, on equal grids.
         cells: at most so many, evenly spaced over those that both views show.
-        side: of a drawn view, pixels.
+        side: height and width of a drawn view, pixels.
     """
     scale = 2  # drawn larger, then reduced: smooth edges
     views = [
