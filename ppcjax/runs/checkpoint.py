@@ -201,9 +201,8 @@ def restore_state(
         try:
             items = _read(directory, step, ocp.args.StandardRestore(spec))
         except Exception as error:  # whatever Orbax meets in a damaged folder
-            log(
-                f"checkpoint {directory / str(step)} skipped: {messages.first_line(error)}"
-            )
+            why = messages.first_line(error)
+            log(f"checkpoint {directory / str(step)} skipped: {why}")
             unreadable.append(step)
             continue
         _set_aside(directory, unreadable)

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import jax
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from ppcjax.report.progress import make_bar, speed
 
 
 class Log:
@@ -52,12 +53,7 @@ class Log:
         )
         console = Console(stderr=True)
         if console.is_terminal:
-            self._bar = Progress(
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[speed]}"),
-                console=console,
-            )
+            self._bar = make_bar(console)
             self._task = self._bar.add_task("", total=steps, completed=step, speed="")
             self._bar.start()
 
@@ -85,8 +81,8 @@ class Log:
             for name, value in sorted(values.items())
             if name.startswith("loss/")
         )
-        speed = _speed(rate, seconds_left)
-        self.line(f"step {step}/{self._steps}  {losses}  {speed}".rstrip())
+        pace = speed(rate, "images", seconds_left)
+        self.line(f"step {step}/{self._steps}  {losses}  {pace}".rstrip())
 
     def scores(self, step: int, values: dict[str, float], *, note: str) -> None:
         """Records scores that were taken after `step` updates.
@@ -109,8 +105,8 @@ class Log:
     def progress(self, step: int, rate: float, seconds_left: float) -> None:
         """Moves the bar; costs nothing where there is none."""
         if self._bar is not None:
-            speed = _speed(rate, seconds_left)
-            self._bar.update(self._task, completed=step, speed=speed)
+            pace = speed(rate, "images", seconds_left)
+            self._bar.update(self._task, completed=step, speed=pace)
 
     def close(self) -> None:
         """Ends the bar and flushes the files."""
@@ -178,14 +174,6 @@ class Meter:
             self.rate = (step - first) * self._images / (now - then)
         if now - then > 20:
             self._clock = (step, now)  # the rate follows the last seconds
-
-
-def _speed(rate: float, seconds_left: float) -> str:
-    if not rate:
-        return ""  # not known before the second step
-    whole = int(seconds_left)
-    clock = f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
-    return f"{rate:.3g} images/s  ETA {clock}"
 
 
 def _drop_after(path: Path, step: int) -> None:
