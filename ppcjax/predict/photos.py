@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ppcjax import fields
-from ppcjax.predict import tta
+from ppcjax.predict import devices, tta
 from ppcjax.predict.images import as_image
 from ppcjax.predict.prediction import Prediction, predict_mask, usual_threshold
 from ppcjax.predict.windows import WindowSettings
@@ -58,7 +58,9 @@ class Predictor:
                 f"{run.name} does not segment photos by itself; "
                 + _INSTEAD[run.method.gives]
             )
-        self._run = run
+        # On the devices once, not at every call.
+        placed = devices.replicate((run.params, run.model_state))
+        self._run = run._replace(params=placed[0], model_state=placed[1])
         self._settings = prediction_settings(run.evaluation)
         self.classes = run.classes
         self.threshold = threshold

@@ -14,6 +14,7 @@ Sources and equations: `ppcjax.predict.merge`, the device's side of this module.
 """
 
 import dataclasses
+import functools
 import operator
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -221,8 +222,16 @@ def _collect(group, results) -> Iterator[Prediction]:
 
 def _output_spec(method, params, model_state):
     """Shapes of what the network says of one image of `_SIDE` pixels a side."""
+    leaves, structure = jax.tree.flatten((params, model_state))
+    shapes = tuple((leaf.shape, np.dtype(leaf.dtype)) for leaf in leaves)
+    return _traced_spec(method.predict, structure, shapes)
+
+
+@functools.lru_cache(maxsize=16)  # tracing takes longer than predicting a photo
+def _traced_spec(predict, structure, shapes):
+    leaves = [jax.ShapeDtypeStruct(*shape) for shape in shapes]
     batch = {
         "image": jax.ShapeDtypeStruct((1, _SIDE, _SIDE, 3), np.uint8),
         "valid": jax.ShapeDtypeStruct((1, 4), np.int32),
     }
-    return jax.eval_shape(method.predict, params, model_state, batch)
+    return jax.eval_shape(predict, *jax.tree.unflatten(structure, leaves), batch)

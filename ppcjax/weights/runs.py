@@ -41,8 +41,9 @@ def load_run(
         UserError: `path` is no run, nothing in it fits, or its backbone is another.
     """
     from ppcjax.runs import checkpoint
+    from ppcjax.runs.run import counted_checkpoint
 
-    run = checkpoint.restore(path)
+    run = checkpoint.restore(counted_checkpoint(path))
     method = run.meta["config"].get("method", {})
     saved = _by_name((run.params, run.model_state))
     ours = (params, model_state)
