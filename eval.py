@@ -18,7 +18,8 @@ from functools import partial
 from pathlib import Path
 
 from absl import flags
-from ppcjax.data_pipelines.sources.photos import evenly_spaced, part, photos
+from ppcjax.data_pipelines.sources.photos import photos
+from ppcjax.data_pipelines.sources.subset import evenly_spaced, part
 
 from ppcjax import cli, data_pipelines
 from ppcjax.evaluate.episodes import main as fewshot_main

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
-from ppcjax.data_pipelines.supports import fill_boxes, read_supports
+from ppcjax.data_pipelines.episodes.supports import fill_boxes, read_supports
 
 from ppcjax.evaluate.episodes import evaluation as evaluate_episodes
 from ppcjax.evaluate.episodes import main as fewshot_main

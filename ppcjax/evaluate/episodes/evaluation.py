@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from ppcjax.data_pipelines import episode_plans
-from ppcjax.data_pipelines.episode_arrays import Evidence
-from ppcjax.data_pipelines.episode_examples import EpisodeExample, make_eval
-from ppcjax.data_pipelines.folds import class_ids
+from ppcjax.data_pipelines.episodes import plans as episode_plans
+from ppcjax.data_pipelines.episodes.arrays import Evidence
+from ppcjax.data_pipelines.episodes.examples import EpisodeExample, make_eval
+from ppcjax.data_pipelines.episodes.folds import class_ids
 from ppcjax.data_pipelines.sources.base import Source
 from ppcjax.evaluate.episodes.metric import Counts, count_query, summarize, zero_counts
 from ppcjax.evaluate.episodes.protocols import EpisodeEvaluation

@@ -8,8 +8,8 @@ from typing import Any
 from PIL import Image
 
 from ppcjax import data_pipelines
+from ppcjax.data_pipelines.episodes.supports import read_supports
 from ppcjax.data_pipelines.sources.photos import photos as find_photos
-from ppcjax.data_pipelines.supports import read_supports
 from ppcjax.evaluate.episodes import choice as episode_choice
 from ppcjax.evaluate.episodes import page as episode_page
 from ppcjax.evaluate.episodes.evaluation import evaluate
@@ -105,7 +105,7 @@ def segment_photos(
 
     Args:
         run: of a few-shot method.
-        supports: folder of examples, see `ppcjax.data_pipelines.supports`.
+        supports: folder of examples, see `ppcjax.data_pipelines.episodes.supports`.
         photos: folder, file or pattern of the photos to segment.
         export: folder; "" for RUN/segmented.
         size: longer side of photos in the network, pixels; 0: config.data.crop.

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ppcjax.data_pipelines.episode_plans import SAMPLINGS
+from ppcjax.data_pipelines.episodes.plans import SAMPLINGS
 from ppcjax.types import UserError
 
 

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from ppcjax import data_pipelines
-from ppcjax.data_pipelines.sources.photos import part
+from ppcjax.data_pipelines.sources.subset import part
 from ppcjax.evaluate.masks.evaluation import (
     Run,
     evaluate,

@@ -12,10 +12,9 @@ import jax
 import numpy as np
 
 from ppcjax import data_pipelines, methods
-from ppcjax.data_pipelines import settings as data_settings
 from ppcjax.data_pipelines import views
-from ppcjax.data_pipelines.sources.photos import evenly_spaced, part
 from ppcjax.data_pipelines.sources.photos import photos as find_photos
+from ppcjax.data_pipelines.sources.subset import evenly_spaced, part
 from ppcjax.evaluate.masks import files as export_files
 from ppcjax.evaluate.masks import gallery as report
 from ppcjax.evaluate.masks import page
@@ -67,7 +66,7 @@ class ViewEvaluation:
 
 def is_on_views(config: dict[str, Any]) -> bool:
     """Whether a run with this config was trained on pairs of views."""
-    return data_settings.kind(config["data"]) == "views"
+    return "ratio" in config["data"]
 
 
 def main(
@@ -110,7 +109,9 @@ def main(
     source = (
         find_photos(images, classes)
         if images
-        else data_pipelines.make_source(data, split, classes=classes, evaluation=True)
+        else data_pipelines.make_source(
+            data, split, reads="views", classes=classes, evaluation=True
+        )
     )
     source = part(source, limit or settings.photos or None)
     method = methods.make(config["method"], len(classes))

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ppcjax.data_pipelines.sources.photos import evenly_spaced
+from ppcjax.data_pipelines.sources.subset import evenly_spaced
 from ppcjax.data_pipelines.views import PairExample
 from ppcjax.evaluate.masks import page
 from ppcjax.evaluate.masks.summary import percent
