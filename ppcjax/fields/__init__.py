@@ -155,7 +155,9 @@ def checked(
 
 def argument_texts(doc: str) -> dict[str, str]:
     """What a docstring says of each argument, or of each field of a dataclass."""
-    pattern = r"^( *)(\**\w[\w, ]*):[ \n](.*(?:\n\1 +\S.*)*)"
+    # The heads of sections are no arguments, and what is indented below "Args:" is.
+    heads = "Args|Attributes|Returns|Yields|Raises|Source"
+    pattern = rf"^( *)(?!(?:{heads}):)(\**\w[\w, ]*):[ \n](.*(?:\n\1 +\S.*)*)"
     found = {}
     for match in re.finditer(pattern, doc, re.MULTILINE):
         text = " ".join(match[3].split())
