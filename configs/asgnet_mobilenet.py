@@ -1,8 +1,7 @@
 """ASGNet on photos with masks, ImageNet MobileNetV2, for machines without a GPU.
 
 Point data.root at the photos and init_from at the weights; name the held-out classes
-in data.novel. For a folder of your own: --config.data.source=folder, and no
-data.tags and data.tfds_dir.
+in data.novel. For a folder of your own there is configs/asgnet_folder.py.
 Run: python train.py --config configs/asgnet_mobilenet.py
 """
 

@@ -17,7 +17,7 @@ _LOG = logging.getLogger(__name__)
 class Example(NamedTuple):
     """One image to evaluate.
 
-    id: as in source.ids.
+    id: name of the image, one of source.ids.
     image: [H, W, 3] uint8 RGB.
     tags: [C] float32 in {0, 1}, background 1; None where unknown.
     mask: [H, W] int32 in 0..C-1 or IGNORE; None where there is none.

@@ -63,7 +63,7 @@ class Pair(NamedTuple):
 class PairExample(NamedTuple):
     """A photo with two views of it, to evaluate.
 
-    id: as in source.ids.
+    id: name of the photo, one of source.ids.
     pair: its views.
     """
 

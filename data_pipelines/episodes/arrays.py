@@ -73,7 +73,7 @@ def assemble(row: Row, side: int, evidence: Evidence, shot_of) -> dict[str, np.n
     """The arrays of one episode.
 
     Args:
-        row: row of a plan.
+        row: which photos make it.
         side: pixels along a side of the canvases.
         evidence: how masks are read.
         shot_of: photo -> Shot.

@@ -19,7 +19,8 @@ def photos(pattern: str, classes: tuple[str, ...]) -> Source:
     tags or a mask.
 
     Args:
-        pattern: path of a folder, searched at any depth, or of files.
+        pattern: a folder, which is searched at any depth, a file, or a pattern of
+            files.
         classes: names that the checkpoint knows, background first.
 
     Raises:

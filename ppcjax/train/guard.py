@@ -34,8 +34,8 @@ def check_same_run(
     """Raises UserError where the run in `workdir` was made by another config.
 
     Args:
-        meta: of a checkpoint of the run; None where there is none yet.
-        config: of this process; JSON types.
+        meta: what a checkpoint of the run says of it; None where there is none yet.
+        config: what this process is told to do; JSON types.
         workdir: named in the message.
     """
     saved = meta["config"] if meta else config
