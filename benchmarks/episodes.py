@@ -14,8 +14,8 @@ from typing import Any
 import jax
 import ml_collections
 import numpy as np
-from ppcjax.data_pipelines.episode_arrays import layout
-from ppcjax.data_pipelines.episode_plans import Shape
+from ppcjax.data_pipelines.episodes.arrays import layout
+from ppcjax.data_pipelines.episodes.plans import Shape
 
 from benchmarks import config as configs
 from ppcjax import cli, data_pipelines, methods
@@ -80,7 +80,7 @@ def main(argv: list[str] | None = None) -> None:
     config = ml_collections.ConfigDict(configs.load(arguments.config))
     data, count = config.data, arguments.batches
     source = data_pipelines.make_source(data, data.train_split)
-    stream = data_pipelines.make_train(data, source, seed=0)
+    stream = data_pipelines.make_train(data, source, reads="episodes", seed=0)
     rows = data.batch_size
     rate = per_second(stream, count=count, each=rows, warm_up=3)
     print(f"input            {rate:7.1f} episodes/s")

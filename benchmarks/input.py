@@ -15,18 +15,20 @@ import ml_collections
 
 from benchmarks import config as configs
 from ppcjax import cli, data_pipelines
+from ppcjax.train.settings import reads_of
 
 
-def measure(data: Any, *, batches: int, warm_up: int = 3) -> float:
+def measure(data: Any, *, reads: str, batches: int, warm_up: int = 3) -> float:
     """Images per second of the training batches of config.data.
 
     Args:
         data: config.data.
+        reads: what the method reads.
         batches: number of timed batches.
         warm_up: batches before, which fill the queues.
     """
-    source = data_pipelines.make_source(data, data.train_split)
-    stream = data_pipelines.make_train(data, source, seed=0)
+    source = data_pipelines.make_source(data, data.train_split, reads=reads)
+    stream = data_pipelines.make_train(data, source, reads=reads, seed=0)
     for _ in itertools.islice(stream, warm_up):
         pass
     start = time.perf_counter()
@@ -42,7 +44,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--step-ms", type=float, help="time of a training step")
     arguments = parser.parse_args(argv)
     settings = ml_collections.ConfigDict(configs.load(arguments.config))
-    rate = measure(settings.data, batches=arguments.batches)
+    reads = reads_of(settings.method)
+    rate = measure(settings.data, reads=reads, batches=arguments.batches)
     print(f"pipeline      {rate:.1f} images/s")
     if arguments.step_ms:
         needed = settings.data.batch_size / arguments.step_ms * 1e3

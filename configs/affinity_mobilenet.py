@@ -4,7 +4,7 @@ Point data.root at the photos, data.masks at the labels and init_from at the wei
 Run: python train.py --config configs/affinity_mobilenet.py
 """
 
-from ppcjax.configs import base
+from ppcjax.configs import base, voc
 
 
 def get_config():
@@ -23,20 +23,13 @@ def get_config():
         radius=5,  # cells of 8 pixels
     )
     c.data = dict(
-        source="voc",
-        root="~/data/VOC2012",
-        tags="auto",  # tags.csv, else XML, else from the masks
-        tfds_dir="",  # records prepared with ppcjax.data_pipelines.voc_builder
+        voc.DATA,
         masks="",  # folder of ID.png with 255 where unsure; empty: the true masks
         with_masks=True,
         batch_size=8,
         crop=224,  # pixels
         long_side=(384, 384),  # pixels, of the scale at which affinities are used
-        train_split="train_aug",
-        val_split="",
         eval_split="train",
-        on_bad_image="stop",
-        workers=0,
     )
     # In a few hundred steps Adam gets far lower than the published SGD.
     c.optim = dict(

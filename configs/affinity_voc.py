@@ -5,7 +5,7 @@ the ImageNet weights, not from the network that made the masks.
 Run: python train.py --config configs/affinity_voc.py --config.data.masks=LABELS
 """
 
-from ppcjax.configs import base
+from ppcjax.configs import base, voc
 
 
 def get_config():
@@ -22,20 +22,14 @@ def get_config():
         radius=5,  # cells of 8 pixels
     )
     c.data = dict(
-        source="voc",
-        root="~/data/VOC2012",
-        tags="auto",  # tags.csv, else XML, else from the masks
-        tfds_dir="",  # records prepared with ppcjax.data_pipelines.voc_builder
+        voc.DATA,
         masks="",  # folder of ID.png with 255 where unsure; empty: the true masks
         with_masks=True,
         batch_size=8,
         crop=448,  # pixels
         long_side=(500, 500),  # pixels: the size photos have, so none is resized
-        train_split="train_aug",
         val_split="val",
         eval_split="train",
-        on_bad_image="stop",
-        workers=0,
     )
     c.optim = dict(
         name="sgd",

@@ -1,12 +1,11 @@
 """ASGNet on photos with masks, ImageNet MobileNetV2, for machines without a GPU.
 
 Point data.root at the photos and init_from at the weights; name the held-out classes
-in data.novel. For a folder of your own: --config.data.source=folder, and no
-data.tags and data.tfds_dir.
+in data.novel. For a folder of your own there is configs/asgnet_folder.py.
 Run: python train.py --config configs/asgnet_mobilenet.py
 """
 
-from ppcjax.configs import base
+from ppcjax.configs import base, voc
 
 
 def get_config():
@@ -34,10 +33,7 @@ def get_config():
         auxiliary=1.0,
     )
     c.data = dict(
-        source="voc",
-        root="~/data/VOC2012",
-        tags="auto",
-        tfds_dir="",
+        voc.DATA,
         way=1,
         shot=1,
         query=1,
@@ -52,11 +48,7 @@ def get_config():
         crop=224,  # pixels
         fit="crop",
         long_side=(224, 320),  # pixels
-        train_split="train_aug",
-        val_split="",
         eval_split="train_aug",  # held-out classes are new, the list need not be
-        on_bad_image="stop",
-        workers=0,
     )
     c.optim = dict(
         name="adamw", lr=1e-3, weight_decay=1e-4, power=0.9, frozen=(r"^backbone/",)

@@ -11,9 +11,7 @@ VARIANTS = {"": {}, "released": {"prior": "sum", "seed_count": "released"}}
 
 
 def get_config(variant=""):
-    if variant not in VARIANTS:
-        known = ", ".join(name for name in VARIANTS if name)
-        raise ValueError(f"no variant {variant!r}; there are {known}")
+    changes = base.choose(variant, VARIANTS)
     c = base.get_config()
     c.name = f"asgnet_shapes_{variant}" if variant else "asgnet_shapes"
     c.steps = 900
@@ -36,7 +34,7 @@ def get_config(variant=""):
         seed_count="placed",
         auxiliary=1.0,
     )
-    c.method.update(VARIANTS[variant])
+    c.method.update(changes)
     c.data = dict(
         source="shapes",
         size=96,

@@ -17,7 +17,7 @@ Run: python train.py --config configs/asgnet_voc.py[:VARIANT]
     residual                links around the stem and each stage, which train
 """
 
-from ppcjax.configs import base, pascal5i
+from ppcjax.configs import base, pascal5i, voc
 
 VARIANTS = (
     "",
@@ -27,9 +27,7 @@ VARIANTS = (
 
 
 def get_config(variant=""):
-    if variant not in VARIANTS:
-        known = ", ".join(filter(None, VARIANTS))
-        raise ValueError(f"no variant {variant!r}; there are {known}")
+    base.choose(variant, VARIANTS)
     c = base.get_config()
     c.name = f"asgnet_voc_{variant}" if variant else "asgnet_voc"
     c.seed = 321
@@ -60,10 +58,8 @@ def get_config(variant=""):
         blur=0.5,
     )
     c.data = dict(
-        source="voc",
-        root="~/data/VOC2012",
+        voc.DATA,
         tags="masks",
-        tfds_dir="",  # records prepared with ppcjax.data_pipelines.voc_builder
         way=1,
         shot=1,
         query=1,
@@ -77,11 +73,7 @@ def get_config(variant=""):
         crop=473,  # pixels
         fit="crop",
         scale=(0.9, 1.1),
-        train_split="train_aug",
-        val_split="",
         eval_split="val",
-        on_bad_image="stop",
-        workers=0,
     )
     c.optim = dict(
         name="sgd",

@@ -2,17 +2,40 @@
 
 import ml_collections
 
+from ppcjax import fields
+from ppcjax.train.settings import RunSettings
+
 
 def get_config():
-    c = ml_collections.ConfigDict()
-    c.name = "run"  # results go to runs/NAME
-    c.seed = 0
-    c.steps = 1000  # optimizer updates
-    c.log_every = 50  # steps between log lines
-    c.checkpoint_every = 500  # steps between checkpoints
-    c.keep_checkpoints = 2
-    c.eval_every = 0  # steps between two evaluations while training; 0: none
-    c.patience = 0  # evaluations without a better score until it stops; 0: never
-    c.keep_best = False  # whether the best checkpoint is kept, and is what counts
-    c.init_from = ""  # weight file or run whose matching weights start this one
-    return c
+    """The fields of RunSettings, which says what each means, at their defaults.
+
+    name               results go to runs/NAME
+    seed               decides the initial parameters and all that is drawn
+    steps              updates of the run
+    log_every          updates between log lines
+    checkpoint_every   updates between checkpoints
+    keep_checkpoints   how many stay
+    init_from          weight file or run whose matching weights start this one
+    eval_every         updates between evaluations while training; 0: none
+    patience           evaluations without a better score that end it; 0: never
+    keep_best          whether the checkpoint that evaluates best stays, too
+    """
+    return ml_collections.ConfigDict(
+        {name: field.default for name, field in fields.fields_of(RunSettings).items()}
+    )
+
+
+def choose(variant, variants):
+    """What a table says of a variant; of a collection of names, the name itself.
+
+    Args:
+        variant: name on the command line, after the colon; "" where there is none.
+        variants: names that there are, or a table of them.
+
+    Raises:
+        ValueError: there is no such variant.
+    """
+    if variant not in variants:
+        known = ", ".join(name for name in variants if name)
+        raise ValueError(f"no variant {variant!r}; there are {known}")
+    return variants[variant] if isinstance(variants, dict) else variant

@@ -53,7 +53,7 @@ VARIANTS = contrastive_cityscapes.variants(NETWORKS, MODES)
 
 
 def get_config(variant=""):
-    network, mode = contrastive_cityscapes.choose(variant, VARIANTS)
+    network, mode = base.choose(variant, VARIANTS)
     c = base.get_config()
     c.name = f"contrastive_camvid_{variant}" if variant else "contrastive_camvid"
     c.steps = 30_000

@@ -79,19 +79,11 @@ def variants(networks, modes):
     }
 
 
-def choose(variant, known):
-    """(network, mode) of a variant; ValueError for one that is not known."""
-    if variant not in known:
-        names = ", ".join(name for name in known if name)
-        raise ValueError(f"no variant {variant!r}; there are {names}")
-    return known[variant]
-
-
 VARIANTS = variants(NETWORKS, MODES)
 
 
 def get_config(variant=""):
-    network, mode = choose(variant, VARIANTS)
+    network, mode = base.choose(variant, VARIANTS)
     c = base.get_config()
     c.name = (
         f"contrastive_cityscapes_{variant}" if variant else "contrastive_cityscapes"

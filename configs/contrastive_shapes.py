@@ -30,9 +30,7 @@ VARIANTS = {
 
 
 def get_config(variant=""):
-    if variant not in VARIANTS:
-        known = ", ".join(name for name in VARIANTS if name)
-        raise ValueError(f"no variant {variant!r}; there are {known}")
+    changes = base.choose(variant, VARIANTS)
     c = base.get_config()
     c.name = f"contrastive_shapes_{variant}" if variant else "contrastive_shapes"
     c.steps = 600
@@ -54,7 +52,7 @@ def get_config(variant=""):
         brightness_shift=10,  # 8-bit grey levels
         class_weights=(),
     )
-    c.method.update(VARIANTS[variant])
+    c.method.update(changes)
     c.data = dict(
         source="shapes",
         size=96,

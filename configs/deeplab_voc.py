@@ -8,7 +8,7 @@ Data: VOC2012 with the list train_aug, and masks/ID.png of its images in data.ma
 Run: python train.py --config configs/deeplab_voc.py:v2 --config.data.masks=MASKS
 """
 
-from ppcjax.configs import base
+from ppcjax.configs import base, voc
 
 _RESNET = dict(output_stride=8, momentum=0.1)
 
@@ -32,18 +32,17 @@ VARIANTS = {
 
 
 def get_config(variant=""):
+    head = variant or "v1"
+    network = base.choose(head, VARIANTS)
     c = base.get_config()
     c.name = f"deeplab_voc_{variant}" if variant else "deeplab_voc"
-    head = variant or "v1"
-    if head not in VARIANTS:
-        raise ValueError(f"no variant {variant!r}; there are {', '.join(VARIANTS)}")
-    c.init_from = VARIANTS[head]["init_from"]
+    c.init_from = network["init_from"]
     c.steps = 20_000
     c.checkpoint_every = 1_000
     c.method = dict(
         name="segment",
-        backbone=VARIANTS[head]["backbone"],
-        backbone_settings=VARIANTS[head]["backbone_settings"],
+        backbone=network["backbone"],
+        backbone_settings=network["backbone_settings"],
         head=head,
         head_settings=dict(momentum=3e-4),  # PyTorch's; statistics change slowly
         dtype="float32",
@@ -51,20 +50,13 @@ def get_config(variant=""):
         class_weights=(),
     )
     c.data = dict(
-        source="voc",
-        root="~/data/VOC2012",
+        voc.DATA,
         masks="",  # folder of exported masks; empty: the true ones, an upper bound
-        tags="auto",  # tags.csv, else XML, else from the masks
-        tfds_dir="",  # records prepared with ppcjax.data_pipelines.voc_builder
         with_masks=True,
         batch_size=10,
         crop=448,  # pixels
         scale=(0.5, 1.5),
-        train_split="train_aug",
-        val_split="",
         eval_split="val",
-        on_bad_image="stop",
-        workers=0,
     )
     c.optim = dict(
         name="sgd",

@@ -5,7 +5,9 @@ folder of saliency maps ID.png in data.saliency (published: of PFAN).
 Run: python train.py --config configs/eps_voc.py[:ppc]
 """
 
-from ppcjax.configs import ppc_voc
+from ppcjax.configs import base, ppc_voc
+
+VARIANTS = ("", "ppc")
 
 _ALONE = {
     "min_pooling": 0.0,
@@ -18,8 +20,7 @@ _ALONE = {
 
 
 def get_config(variant=""):
-    if variant not in ("", "ppc"):
-        raise ValueError(f"no variant {variant!r}; there are ppc")
+    base.choose(variant, VARIANTS)
     c = ppc_voc.get_config()
     c.name = "eps_voc_ppc" if variant else "eps_voc"
     c.steps = 19_830 if variant else 20_000  # PPC's makes two updates an iteration

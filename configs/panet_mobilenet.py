@@ -1,12 +1,11 @@
 """PANet on photos with masks, ImageNet MobileNetV2, for machines without a GPU.
 
 Point data.root at the photos and init_from at the weights; name the held-out classes
-in data.novel. For a folder of your own: --config.data.source=folder, and no
-data.tags and data.tfds_dir.
+in data.novel. For a folder of your own there is configs/panet_folder.py.
 Run: python train.py --config configs/panet_mobilenet.py
 """
 
-from ppcjax.configs import base
+from ppcjax.configs import base, voc
 
 
 def get_config():
@@ -29,10 +28,7 @@ def get_config():
         alignment_masks="predicted",
     )
     c.data = dict(
-        source="voc",
-        root="~/data/VOC2012",
-        tags="auto",
-        tfds_dir="",
+        voc.DATA,
         way=1,
         shot=2,
         least_shot=1,  # 1 or 2 supports, drawn for each episode
@@ -48,11 +44,7 @@ def get_config():
         crop=224,  # pixels
         fit="crop",
         long_side=(224, 320),  # pixels
-        train_split="train_aug",
-        val_split="",
         eval_split="train_aug",  # held-out classes are new, the list need not be
-        on_bad_image="stop",
-        workers=0,
     )
     c.optim = dict(
         name="sgd",

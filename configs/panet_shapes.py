@@ -11,9 +11,7 @@ VARIANTS = {"": {}, "no_alignment": {"alignment": 0.0}}
 
 
 def get_config(variant=""):
-    if variant not in VARIANTS:
-        known = ", ".join(name for name in VARIANTS if name)
-        raise ValueError(f"no variant {variant!r}; there are {known}")
+    changes = base.choose(variant, VARIANTS)
     c = base.get_config()
     c.name = f"panet_shapes_{variant}" if variant else "panet_shapes"
     c.steps = 900
@@ -29,7 +27,7 @@ def get_config(variant=""):
         alignment=1.0,
         alignment_masks="predicted",
     )
-    c.method.update(VARIANTS[variant])
+    c.method.update(changes)
     c.data = dict(
         source="shapes",
         size=96,

@@ -11,15 +11,13 @@ Run: python train.py --config configs/panet_voc.py[:VARIANT]
                             init_from is a deep-stem file (PSPNet's, PFENet's)
 """
 
-from ppcjax.configs import base, pascal5i
+from ppcjax.configs import base, pascal5i, voc
 
 VARIANTS = ("", "fold1", "fold2", "fold3", "shot5", "resnet50", "resnet101")
 
 
 def get_config(variant=""):
-    if variant not in VARIANTS:
-        known = ", ".join(filter(None, VARIANTS))
-        raise ValueError(f"no variant {variant!r}; there are {known}")
+    base.choose(variant, VARIANTS)
     c = base.get_config()
     c.name = f"panet_voc_{variant}" if variant else "panet_voc"
     c.seed = 1234
@@ -38,10 +36,8 @@ def get_config(variant=""):
         alignment_masks="predicted",
     )
     c.data = dict(
-        source="voc",
-        root="~/data/VOC2012",
+        voc.DATA,
         tags="masks",
-        tfds_dir="",  # records prepared with ppcjax.data_pipelines.voc_builder
         way=1,
         shot=1,
         query=1,
@@ -53,11 +49,7 @@ def get_config(variant=""):
         batch_size=1,  # episodes
         crop=417,  # pixels
         fit="squash",
-        train_split="train_aug",
-        val_split="",
         eval_split="train_aug",  # as released: tested on photos of the training list
-        on_bad_image="stop",
-        workers=0,
     )
     c.optim = dict(
         name="sgd",

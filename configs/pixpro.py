@@ -10,6 +10,8 @@
 Each is a variant of the configs that use it: --config configs/pixpro_shapes.py:byol
 """
 
+from ppcjax.configs import base
+
 METHOD = dict(
     name="pixpro",
     loss="pixpro",
@@ -44,10 +46,8 @@ def vary(c, variant, **own):
         variant: a key of VARIANTS.
         **own: changes to c.method of its own, in place of VARIANTS, by variant.
     """
-    if variant not in VARIANTS:
-        known = ", ".join(name for name in VARIANTS if name)
-        raise ValueError(f"no variant {variant!r}; there are {known}")
+    changes = base.choose(variant, VARIANTS)
     if variant:
         c.name = f"{c.name}_{variant}"
-    c.method.update(own.get(variant, VARIANTS[variant]))
+    c.method.update(own.get(variant, changes))
     return c

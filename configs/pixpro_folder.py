@@ -1,7 +1,7 @@
 """PixPro on your own photos: any folder of images, at any depth, without labels.
 
-With a weak machine give it a smaller crop and batch; with a strong one
-configs/pixpro_imagenet.py and --config.data.source=photos.
+On a weak machine give it a smaller crop and batch. On a strong one put the photos below
+ROOT/train and train configs/pixpro_imagenet.py with --config.data.root=ROOT.
 
 Run: python train.py --config configs/pixpro_folder.py --config.data.root=PHOTOS
 """

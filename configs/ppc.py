@@ -7,6 +7,8 @@
 Each is a variant of the configs that use it: --config configs/ppc_voc.py:seam
 """
 
+from ppcjax.configs import base
+
 _NO_CONTRAST = {"cross_prototype": 0.0, "cross_cam": 0.0, "intra": 0.0}
 _NO_SEAM = {"min_pooling": 0.0, "equivariance": 0.0, "cross_equivariance": 0.0}
 
@@ -22,10 +24,7 @@ VARIANTS = {
 
 def vary(c, variant):
     """The config `c` with a variant applied and named."""
-    if variant not in VARIANTS:
-        known = ", ".join(name for name in VARIANTS if name)
-        raise ValueError(f"no variant {variant!r}; there are {known}")
-    c.method.update(VARIANTS[variant])
+    c.method.update(base.choose(variant, VARIANTS))
     if variant:
         c.name = f"{c.name}_{variant}"
     return c

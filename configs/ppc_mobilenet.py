@@ -4,7 +4,7 @@ Point data.root at the photos and init_from at the weights.
 Run: python train.py --config configs/ppc_mobilenet.py[:VARIANT]   (configs/ppc.py)
 """
 
-from ppcjax.configs import base, ppc
+from ppcjax.configs import base, ppc, voc
 
 
 def get_config(variant=""):
@@ -31,18 +31,11 @@ def get_config(variant=""):
         maps="refined",
     )
     c.data = dict(
-        source="voc",
-        root="~/data/VOC2012",
-        tags="auto",  # tags.csv, else XML, else from the masks
-        tfds_dir="",  # records prepared with ppcjax.data_pipelines.voc_builder
+        voc.DATA,
         batch_size=8,
         crop=224,  # pixels
         long_side=(224, 384),  # pixels
-        train_split="train_aug",
-        val_split="",
         eval_split="train",
-        on_bad_image="stop",
-        workers=0,
     )
     c.optim = dict(
         name="sgd",

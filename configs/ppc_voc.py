@@ -5,7 +5,7 @@ with SBD's masks in data.root, and in init_from the ImageNet weights of Wu et al
 Run: python train.py --config configs/ppc_voc.py[:VARIANT]   (configs/ppc.py)
 """
 
-from ppcjax.configs import base, ppc
+from ppcjax.configs import base, ppc, voc
 
 
 def get_config(variant=""):
@@ -30,18 +30,12 @@ def get_config(variant=""):
         maps="refined",
     )
     c.data = dict(
-        source="voc",
-        root="~/data/VOC2012",
-        tags="auto",  # tags.csv, else XML, else from the masks
-        tfds_dir="",  # records prepared with ppcjax.data_pipelines.voc_builder
+        voc.DATA,
         batch_size=8,
         crop=448,  # pixels
         long_side=(448, 768),  # pixels
-        train_split="train_aug",
         val_split="val",  # where the background threshold is chosen
         eval_split="train",
-        on_bad_image="stop",
-        workers=0,
     )
     c.optim = dict(
         name="sgd",

@@ -4,17 +4,10 @@ Run: python train.py --config configs/segment_folder.py --config.data.root=PHOTO
          --config.data.masks=MASKS
 """
 
-from ppcjax.configs import segment_mobilenet
+from ppcjax.configs import segment_mobilenet, voc
 
 
 def get_config():
-    c = segment_mobilenet.get_config()
+    c = voc.to_folder(segment_mobilenet.get_config())
     c.name = "segment_folder"
-    del c.data.tags, c.data.tfds_dir
-    c.data.source = "folder"
-    c.data.root = ""  # the folder of photos
-    c.data.void = ()  # mask ids that mean "unknown", besides 255
-    c.data.val_share = 0.1  # of the photos with masks of their own
-    c.data.train_split = "all"
-    c.data.eval_split = "all"
     return c

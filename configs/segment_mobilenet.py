@@ -4,7 +4,7 @@ Point data.root at the photos, data.masks at exported masks, init_from at the we
 Run: python train.py --config configs/segment_mobilenet.py --config.data.masks=MASKS
 """
 
-from ppcjax.configs import base
+from ppcjax.configs import base, voc
 
 
 def get_config():
@@ -24,20 +24,13 @@ def get_config():
         class_weights=(),
     )
     c.data = dict(
-        source="voc",
-        root="~/data/VOC2012",
+        voc.DATA,
         masks="",  # folder of exported masks; empty: the true ones, an upper bound
-        tags="auto",  # tags.csv, else XML, else from the masks
-        tfds_dir="",  # records prepared with ppcjax.data_pipelines.voc_builder
         with_masks=True,
         batch_size=8,
         crop=224,  # pixels
         long_side=(224, 384),  # pixels, as the first stage had them
-        train_split="train_aug",
-        val_split="",
         eval_split="val",
-        on_bad_image="stop",
-        workers=0,
     )
     # SGD at the published rates needs thousands of steps; this, hundreds.
     c.optim = dict(

@@ -15,9 +15,7 @@ VARIANTS = ("", "linear")
 
 def vary(c, variant, *, probe_lr):
     """The config `c` with a variant applied and named; probe_lr: rate of the probe."""
-    if variant not in VARIANTS:
-        known = ", ".join(name for name in VARIANTS if name)
-        raise ValueError(f"no variant {variant!r}; there are {known}")
+    base.choose(variant, VARIANTS)
     if variant == "linear":
         c.name = f"{c.name}_linear"
         c.method.update(head="linear", frozen_backbone=True)

@@ -44,7 +44,7 @@ def draw_crop(
     Args:
         height: rows of the photo.
         width: its columns.
-        draws: random numbers of this photo; as many are taken as there are tries.
+        draws: random numbers of this photo; more are taken where more tries are.
         scale: range of the share of the area, in (0, 1].
         ratio: range of columns / rows.
     """
@@ -76,7 +76,7 @@ def crop_box(crop: Crop, height: int, width: int) -> np.ndarray:
     is 0 / 0, spans 0 to 1.
 
     Args:
-        crop: of a photo.
+        crop: rectangle of the photo.
         height: H, rows of the photo.
         width: W, its columns.
 

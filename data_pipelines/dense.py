@@ -7,20 +7,25 @@ How rows become a stream is in `stream`.
 
 import dataclasses
 import math
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from ppcjax.data_pipelines import settings
-from ppcjax.data_pipelines import stream as streams
 from ppcjax.data_pipelines.geometry import crop_size, cut_image, cut_mask, draw_window
 from ppcjax.data_pipelines.images import Photo, read_grey
 from ppcjax.data_pipelines.order import Draws
+from ppcjax.data_pipelines.settings import (
+    Count,
+    Factors,
+    OnBadImage,
+    Side,
+    Sides,
+    Workers,
+)
 from ppcjax.data_pipelines.sources.base import Record, Source, read_checked, read_tags
+from ppcjax.data_pipelines.stream import InTurn, Layout, Reader, Rows
 
-from ppcjax.types import DenseBatch, UserError
+from ppcjax.types import UserError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,97 +33,55 @@ class StreamSettings:
     """The settings of training batches in config.data.
 
     batch_size: images in a global batch, over all processes.
-    crop: side of the square canvas, or its (rows, columns), pixels; images may be
-        smaller.
-    long_side: range of the longer side after resizing, pixels, both included.
-    scale: instead of it, range of the factor by which images are resized.
+    crop: side of the square canvas, or its (rows, columns); images may be smaller.
+    long_side: range of the longer side after resizing, both ends included.
+    scale: range of the factor by which images are resized, in place of `long_side`.
     aspect: range of a; columns are resized by sqrt(a) more and rows by sqrt(a) less.
         None: the shape stays.
     on_bad_image: "stop" raises; "skip" takes the next image of the epoch's order
         and notes the reason in source.skipped.
     with_masks: whether batches hold "mask"; every image must then have one.
     saliency: folder of grey maps ID.png; where given, batches hold "saliency",
-        [B, rows, columns] uint8, cut as the image is.
+        [B, rows, columns] uint8, cut as the image is. "" for none.
     workers: images prepared at a time; 0 lets tf.data choose.
     """
 
-    batch_size: int
-    crop: int | tuple[int, int]
-    long_side: tuple[int, int] | None = None
-    scale: tuple[float, float] | None = None
-    aspect: tuple[float, float] | None = None
-    on_bad_image: str = "stop"
+    batch_size: Count
+    crop: Side | tuple[Side, Side]
+    long_side: Sides | None = None
+    scale: Factors | None = None
+    aspect: Factors | None = None
+    on_bad_image: OnBadImage = "stop"
     with_masks: bool = False
     saliency: str = ""
-    workers: int = 0
+    workers: Workers = 0
 
     def __post_init__(self):
-        """Raises UserError naming the setting that is wrong."""
-        settings.whole_number("batch_size", self.batch_size, least=1)
-        settings.canvas("crop", self.crop)
-        settings.whole_number("workers", self.workers, least=0)
-        settings.one_of("on_bad_image", self.on_bad_image, ("stop", "skip"))
+        """Raises UserError where images have no size, or two."""
         if (self.long_side is None) == (self.scale is None):
             raise UserError(
                 "config.data.long_side and config.data.scale: give one of them, the "
                 "range of the longer side in pixels or of the factor of resizing"
             )
-        if self.scale is None:
-            settings.number_range("long_side", self.long_side, "number of pixels")
-            for side in self.long_side:
-                settings.whole_number("long_side", side, least=1)
-        else:
-            settings.number_range("scale", self.scale, "factor, above 0")
-        if self.aspect is not None:
-            settings.number_range("aspect", self.aspect, "aspect, above 0")
 
 
-def make_train(
-    data: Any,
-    source: Source,
-    *,
-    seed: int,
-    batch_size: int | None = None,
-    start_step: int = 0,
-    process_index: int = 0,
-    process_count: int = 1,
-) -> Iterator[DenseBatch]:
-    """Endless training batches from config.data.
-
-    Args:
-        data: config.data; of its fields, those of StreamSettings are read.
-        source: what make_source made.
-        seed: of the run.
-        batch_size: images in a global batch; None = config.data.batch_size.
-        start_step: number of the first batch.
-        process_index: which share of the rows of every global batch to yield.
-        process_count: number of equal shares.
-
-    Returns:
-        An iterator over batches of NumPy arrays with this process's rows.
+def rows(stream: StreamSettings, source: Source, seed: int) -> Rows:
+    """Rows of DenseBatches: one augmented image each.
 
     Raises:
-        UserError: a setting is wrong, or an image is (possibly while iterating).
+        UserError: an image has no tag, and such images are not to be skipped.
     """
-    chosen = {k: v for k, v in settings.fields(data).items() if k in settings.STREAM}
-    if batch_size is not None:
-        chosen["batch_size"] = batch_size
-    stream = settings.call(StreamSettings, chosen, where="training")
     if source.untagged and stream.on_bad_image == "stop":
         raise UserError(source.untagged[min(source.untagged)])
     augment = partial(_augment, source, stream)
-    return streams.batches(
-        streams.Loader(source, seed, augment, on_bad_image=stream.on_bad_image),
-        _layout(stream, len(source.classes)),
-        batch_size=stream.batch_size,
-        start_step=start_step,
-        process_index=process_index,
-        process_count=process_count,
-        workers=stream.workers,
-    )
+    photos = InTurn(source, seed, augment, on_bad_image=stream.on_bad_image)
+    return Rows(photos, _layout(stream, len(source.classes)))
 
 
-def _layout(stream: StreamSettings, classes: int) -> dict:
+READER = Reader(StreamSettings, rows, "photos")
+
+
+def _layout(stream: StreamSettings, classes: int) -> Layout:
     crop = crop_size(stream.crop)
     layout = {
         "image": ((*crop, 3), np.uint8),

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from ppcjax.data_pipelines import settings
+from ppcjax.data_pipelines.settings import OnBadImage
 from ppcjax.data_pipelines.sources.base import Source, read_checked
 
 from ppcjax.types import UserError
@@ -16,7 +17,7 @@ _LOG = logging.getLogger(__name__)
 class Example(NamedTuple):
     """One image to evaluate.
 
-    id: as in source.ids.
+    id: name of the image, one of source.ids.
     image: [H, W, 3] uint8 RGB.
     tags: [C] float32 in {0, 1}, background 1; None where unknown.
     mask: [H, W] int32 in 0..C-1 or IGNORE; None where there is none.
@@ -39,14 +40,19 @@ def make_eval(data: Any, source: Source) -> Iterator[Example]:
     Raises:
         UserError: an image, its mask or its tags are unusable (while iterating).
     """
-    fields = settings.fields(data)
-    stream = {k: fields[k] for k in ("on_bad_image",) if k in fields}
-    return settings.call(eval_stream, stream, where="evaluation", source=source)
+    return settings.make(eval_stream, data, what="evaluation", source=source)
 
 
-def eval_stream(*, source: Source, on_bad_image: str = "stop") -> Iterator[Example]:
-    """All images of a source once; see make_eval."""
-    settings.one_of("on_bad_image", on_bad_image, ("stop", "skip"))
+def eval_stream(
+    source: Source, *, on_bad_image: OnBadImage = "stop"
+) -> Iterator[Example]:
+    """All images of a source once; see make_eval.
+
+    Args:
+        source: where the images are.
+        on_bad_image: "stop" raises; "skip" leaves unusable images out and notes the
+            reason in source.skipped.
+    """
     return _examples(source, skip=on_bad_image == "skip")
 
 

@@ -20,7 +20,7 @@ def image_at(seed: int, position: int, size: int, attempt: int = 0) -> int:
     """Index of the image at a position of the endless stream.
 
     Args:
-        seed: of the run.
+        seed: seed of the run.
         position: step * batch_size + row.
         size: images in the source.
         attempt: how many neighbours in the order were found unusable.

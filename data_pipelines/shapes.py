@@ -87,7 +87,7 @@ def scene(seed: int, split: str, index: int, size: int) -> Scene:
     """Draws image `index` of a split.
 
     Args:
-        seed: of the whole set.
+        seed: seed of the whole set.
         split: "train", "val" or "test".
         index: number of the image.
         size: side of the square image, pixels.

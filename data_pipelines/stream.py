@@ -9,13 +9,15 @@ import contextlib
 import logging
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from ppcjax.data_pipelines.order import Draws, image_at
 from ppcjax.data_pipelines.sources.base import Source
 
 from ppcjax.types import UserError
+
+Layout = dict[str, tuple[tuple[int, ...], Any]]
 
 _LOG = logging.getLogger(__name__)
 _FOREVER = np.iinfo(np.int64).max
@@ -31,8 +33,34 @@ def _close_all():
             stream.close()
 
 
-class Loader:
-    """position -> the arrays of one augmented photo; keeps what stopped it."""
+class Rows(NamedTuple):
+    """What makes the rows of a stream.
+
+    make: position of a row -> its arrays, in the order of `layout`; raises UserError
+        where the stream must stop.
+    layout: name -> shape and type of the arrays of one row.
+    """
+
+    make: Callable[[int], tuple[np.ndarray, ...]]
+    layout: Layout
+
+
+class Reader(NamedTuple):
+    """A kind of training batch.
+
+    settings: dataclass that declares its fields of config.data, `batch_size` and
+        `workers` among them.
+    rows: (settings, source, seed) -> Rows.
+    what: what its batches hold, for messages.
+    """
+
+    settings: type
+    rows: Callable[[Any, Source, int], Rows]
+    what: str
+
+
+class InTurn:
+    """position -> the arrays of one augmented photo, in the order of the epoch."""
 
     def __init__(
         self,
@@ -45,8 +73,8 @@ class Loader:
         """Starts without any photo found unusable.
 
         Args:
-            source: of the photos.
-            seed: of the run.
+            source: where the photos are.
+            seed: seed of the run.
             augment: (index of a photo, random numbers) -> arrays; raises UserError
                 where the photo cannot be used.
             on_bad_image: "stop" raises; "skip" takes the next photo of the epoch's
@@ -56,18 +84,10 @@ class Loader:
         self.seed = seed
         self.augment = augment
         self.on_bad_image = on_bad_image
-        self.error: UserError | None = None
         self.unusable: set[int] = set()
 
     def __call__(self, position: int):
         """The arrays at a position of the stream."""
-        try:
-            return self._load(int(position))
-        except UserError as error:
-            self.error = error
-            raise
-
-    def _load(self, position: int):
         for attempt in range(len(self.source)):
             index = image_at(self.seed, position, len(self.source), attempt)
             if index in self.unusable:
@@ -90,8 +110,8 @@ class Loader:
 
 
 def batches(
-    loader: Any,
-    layout: dict[str, tuple[tuple[int, ...], Any]],
+    make: Callable[[int], tuple[np.ndarray, ...]],
+    layout: Layout,
     *,
     batch_size: int,
     start_step: int,
@@ -99,10 +119,10 @@ def batches(
     process_count: int,
     workers: int,
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Endless batches of what a loader makes, as tf.data.
+    """Endless batches of rows, as tf.data.
 
     Args:
-        loader: position -> arrays in the order of `layout`; `error` is what stopped it.
+        make: position -> arrays of a row, see `Rows`.
         layout: name -> shape and type of one row.
         batch_size: rows of a global batch.
         start_step: number of the first batch.
@@ -111,8 +131,8 @@ def batches(
         workers: rows prepared at a time; 0 lets tf.data choose.
 
     Raises:
-        UserError: the processes cannot share a batch, or, while iterating, what
-            stopped the loader.
+        UserError: the processes cannot share a batch, or, while iterating, what `make`
+            raised.
     """
     if batch_size % process_count:
         raise UserError(
@@ -121,20 +141,29 @@ def batches(
         )
     rows = batch_size // process_count
     first = process_index * rows
-    stream = _iterate(loader, layout, batch_size, rows, first, start_step, workers)
+    stream = _iterate(make, layout, batch_size, rows, first, start_step, workers)
     _OPEN.add(stream)
     return stream
 
 
-def _iterate(loader, layout, batch_size, rows, first, start_step, workers):
+def _iterate(make, layout, batch_size, rows, first, start_step, workers):
     import tensorflow as tf  # takes seconds, and only training needs it
 
     tf.config.set_visible_devices([], "GPU")  # the accelerator belongs to JAX
 
+    stopped: list[UserError] = []
+
+    def row(position):
+        try:
+            return make(int(position))
+        except UserError as error:
+            stopped.append(error)
+            raise
+
     def load(count):
         position = count // rows * batch_size + first + count % rows
         types = [tf.as_dtype(dtype) for _, dtype in layout.values()]
-        arrays = tf.numpy_function(loader, [position], types, stateful=False)
+        arrays = tf.numpy_function(row, [position], types, stateful=False)
         for array, (shape, _) in zip(arrays, layout.values(), strict=True):
             array.set_shape(shape)
         return dict(zip(layout, arrays, strict=True))
@@ -148,6 +177,6 @@ def _iterate(loader, layout, batch_size, rows, first, start_step, workers):
     try:
         yield from dataset.as_numpy_iterator()
     except tf.errors.OpError:
-        if loader.error is None:
+        if not stopped:
             raise
-        raise loader.error from None
+        raise stopped[-1] from None

@@ -7,16 +7,20 @@ where they lie in it. Colour belongs to the device. Randomness is that of `strea
 import dataclasses
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from ppcjax.data_pipelines import settings
-from ppcjax.data_pipelines import stream as streams
 from ppcjax.data_pipelines.crops import crop_box, cut_crop, draw_crop, pixels_needed
 from ppcjax.data_pipelines.order import Draws
+from ppcjax.data_pipelines.settings import Count, Factors, OnBadImage, Side, Workers
 from ppcjax.data_pipelines.sources.base import Source
+from ppcjax.data_pipelines.stream import InTurn, Reader, Rows
 
-from ppcjax.types import UserError, ViewBatch
+from ppcjax.fields import Ordered, Range
+from ppcjax.types import UserError
+
+_AreaShare = Annotated[float, Range(above=0, most=1)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,41 +28,25 @@ class ViewSettings:
     """The settings of pairs of views in config.data.
 
     batch_size: photos in a global batch, over all processes; each gives two views.
-    crop: side of the square views, pixels.
-    scale: range of a crop's share of its photo's area, in (0, 1].
+    crop: side of the square views.
+    scale: range of a crop's share of its photo's area.
     ratio: range of a crop's width over its height.
     on_bad_image: "stop" raises; "skip" takes the next photo of the epoch's order
         and notes the reason in source.skipped.
     workers: photos prepared at a time; 0 lets tf.data choose.
     """
 
-    batch_size: int
-    crop: int
-    scale: tuple[float, float] = (0.08, 1.0)
-    ratio: tuple[float, float] = (3 / 4, 4 / 3)
-    on_bad_image: str = "stop"
-    workers: int = 0
-
-    def __post_init__(self):
-        """Raises UserError naming the setting that is wrong."""
-        settings.whole_number("batch_size", self.batch_size, least=1)
-        settings.whole_number("crop", self.crop, least=1)
-        settings.whole_number("workers", self.workers, least=0)
-        settings.one_of("on_bad_image", self.on_bad_image, ("stop", "skip"))
-        settings.number_range("ratio", self.ratio, "width over height, above 0")
-        settings.number_range("scale", self.scale, "share of the area, above 0")
-        if self.scale[1] > 1:
-            raise UserError(
-                f"config.data.scale is {self.scale!r}; of views it is the share of "
-                "the photo's area, at most 1"
-            )
+    batch_size: Count
+    crop: Side
+    scale: Annotated[tuple[_AreaShare, _AreaShare], Ordered()] = (0.08, 1.0)
+    ratio: Factors = (3 / 4, 4 / 3)
+    on_bad_image: OnBadImage = "stop"
+    workers: Workers = 0
 
     @classmethod
-    def of(cls, data: Any, **replaced: Any) -> "ViewSettings":
-        """From config.data, of which fields that are not settings of views are left."""
-        known = (*settings.STREAM, *settings.VIEWS)
-        chosen = {k: v for k, v in settings.fields(data).items() if k in known}
-        return settings.call(cls, chosen | replaced, where="training on views")
+    def of(cls, data: Any) -> "ViewSettings":
+        """From config.data; its other fields are passed over."""
+        return settings.make(cls, data, what="training on views")
 
 
 class Pair(NamedTuple):
@@ -75,7 +63,7 @@ class Pair(NamedTuple):
 class PairExample(NamedTuple):
     """A photo with two views of it, to evaluate.
 
-    id: as in source.ids.
+    id: name of the photo, one of source.ids.
     pair: its views.
     """
 
@@ -83,48 +71,27 @@ class PairExample(NamedTuple):
     pair: Pair
 
 
-def make_train(
-    data: Any,
-    source: Source,
-    *,
-    seed: int,
-    batch_size: int | None = None,
-    start_step: int = 0,
-    process_index: int = 0,
-    process_count: int = 1,
-) -> Iterator[ViewBatch]:
-    """Endless batches of views; arguments as of dense.make_train.
-
-    Returns:
-        An iterator over ViewBatches of NumPy arrays with this process's rows: image
-        [B, 2, crop, crop, 3] uint8 and box [B, 2, 4] float32.
-    """
-    replaced = {} if batch_size is None else {"batch_size": batch_size}
-    stream = ViewSettings.of(data, **replaced)
+def rows(stream: ViewSettings, source: Source, seed: int) -> Rows:
+    """Rows of ViewBatches: two views of one photo each."""
+    views = partial(_views, source, stream)
     crop = stream.crop
-    return streams.batches(
-        streams.Loader(
-            source,
-            seed,
-            partial(_views, source, stream),
-            on_bad_image=stream.on_bad_image,
-        ),
+    return Rows(
+        InTurn(source, seed, views, on_bad_image=stream.on_bad_image),
         {"image": ((2, crop, crop, 3), np.uint8), "box": ((2, 4), np.float32)},
-        batch_size=stream.batch_size,
-        start_step=start_step,
-        process_index=process_index,
-        process_count=process_count,
-        workers=stream.workers,
     )
+
+
+READER = Reader(ViewSettings, rows, "views")
 
 
 def make_eval(data: Any, source: Source, *, seed: int) -> Iterator[PairExample]:
     """A pair of views of every photo once, in order, without TensorFlow.
 
     Args:
-        data: config.data; on_bad_image as there.
+        data: config.data; the fields of ViewSettings are read.
         source: what make_source made.
-        seed: the views of photo i are a function of (seed, i).
+        seed: number that decides the views: those of photo i are a function of
+            (seed, i).
 
     Raises:
         UserError: a setting is wrong, or a photo cannot be read (while iterating).

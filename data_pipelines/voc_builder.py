@@ -24,6 +24,7 @@ class PascalVocMasks(tfds.core.GeneratorBasedBuilder):
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "Images, class ids, tags; ids of the splits as metadata."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = ADVICE
+    pkg_dir_path = Path(__file__).parent  # TFDS would look below the package
 
     def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(

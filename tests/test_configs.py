@@ -24,13 +24,11 @@ from ppcjax.configs import (
     ppc,
     segment_shapes,
 )
-from ppcjax.data_pipelines import settings
-from ppcjax.data_pipelines.episode_arrays import layout
-from ppcjax.data_pipelines.episode_plans import Shape
-from ppcjax.data_pipelines.episodes import EpisodeSettings
+from ppcjax.data_pipelines.episodes.arrays import layout
+from ppcjax.data_pipelines.episodes.plans import Shape
 from ppcjax.data_pipelines.geometry import crop_size
 
-from ppcjax import methods
+from ppcjax import data_pipelines, methods
 from ppcjax.evaluate.episodes.protocols import EpisodeEvaluation
 from ppcjax.methods import affinity as method_affinity
 from ppcjax.methods import asgnet as method_asgnet
@@ -227,9 +225,7 @@ def test_misspelt_field(name):
 )
 def test_settings_of_episodes(name, variant):
     config = _config(name, variant)
-    known = (*settings.STREAM, *settings.EPISODES)
-    data = {k: v for k, v in config.data.to_dict().items() if k in known}
-    assert EpisodeSettings(**data).shape.columns > 2
+    data_pipelines.check(config.data, "episodes")
     evaluation = EpisodeEvaluation.of(config.eval.to_dict())
     # Logits are resized to the photo in the convention they were trained in.
     assert evaluation.align_corners == config.method.get("align_corners", True)

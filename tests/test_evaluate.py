@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
-from ppcjax.data_pipelines.sources.photos import evenly_spaced, part, photos
+from ppcjax.data_pipelines.sources.photos import photos
+from ppcjax.data_pipelines.sources.subset import evenly_spaced, part
 
 from ppcjax import methods
 from ppcjax.evaluate.masks import evaluation as evaluate

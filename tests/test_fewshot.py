@@ -6,7 +6,8 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
-from ppcjax.data_pipelines.supports import fill_boxes, read_supports
+from ppcjax.data_pipelines.episodes.supports import fill_boxes, read_supports
+from ppcjax.predict.fewshot_model import load_model, to_photo
 
 from ppcjax.evaluate.episodes import evaluation as evaluate_episodes
 from ppcjax.evaluate.episodes import main as fewshot_main
@@ -19,7 +20,6 @@ from ppcjax.evaluate.episodes.metric import (
 )
 from ppcjax.evaluate.episodes.protocols import PROTOCOLS, EpisodeEvaluation
 from ppcjax.predict import supports as fewshot
-from ppcjax.predict.fewshot_model import load_model, to_photo
 from ppcjax.train import loop
 from ppcjax.types import IGNORE, UserError
 from tests.data import fake_data

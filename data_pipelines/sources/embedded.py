@@ -1,37 +1,41 @@
 """The embedded set `shapes` as a source."""
 
 from functools import partial
+from typing import Annotated
 
 import numpy as np
-from ppcjax.data_pipelines import settings
 from ppcjax.data_pipelines import shapes as generator
 from ppcjax.data_pipelines.images import Photo, check_ids
+from ppcjax.data_pipelines.settings import MaskIds
 from ppcjax.data_pipelines.sources.base import Record, Source, tags_of_mask
 
+from ppcjax.fields import Range
 from ppcjax.types import UserError
+
+Images = Annotated[int, Range(1), "images"]
 
 
 def shapes(
     split: str,
     *,
-    size: int = 96,
-    train_size: int = 2000,
-    val_size: int = 200,
-    test_size: int = 400,
-    scene_seed: int = 0,
+    size: Annotated[int, Range(16), "pixels"] = 96,
+    train_size: Images = 2000,
+    val_size: Images = 200,
+    test_size: Images = 400,
+    scene_seed: Annotated[int, Range(0)] = 0,
     root: str = "",
-    void: tuple[int, ...] = (),
+    void: MaskIds = (),
 ) -> Source:
     """A split of the procedural set; images are kept once they have been drawn.
 
     Args:
         split: "train", "val" or "test".
-        size: side of the square images, pixels.
+        size: side of the square images.
         train_size: images in split train.
         val_size: images in split val.
         test_size: images in split test.
-        scene_seed: of the set; apart from the seed of the run, so that runs with
-            several seeds see the same images.
+        scene_seed: seed of the set; apart from the seed of the run, so that runs
+            with several seeds see the same images.
         root: must be empty; the set needs no files.
         void: mask ids that mean IGNORE.
     """
@@ -43,10 +47,7 @@ def shapes(
             f"config.data.root={root}, but the source shapes reads no files; set "
             "config.data.source to folder or voc"
         )
-    count = settings.whole_number(f"{split}_size", sizes[split], least=1)
-    settings.whole_number("size", size, least=16)
-    settings.whole_number("scene_seed", scene_seed, least=0)
-    ids = tuple(f"{split}_{index:05d}" for index in range(count))
+    ids = tuple(f"{split}_{index:05d}" for index in range(sizes[split]))
     scene = _kept(partial(generator.scene, scene_seed, split), size)
 
     def record(index):

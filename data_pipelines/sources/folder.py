@@ -17,6 +17,7 @@ import hashlib
 from functools import partial
 from pathlib import Path
 
+from ppcjax.data_pipelines.settings import MaskIds, Share
 from ppcjax.data_pipelines.sources import files, split_folders, tags
 from ppcjax.data_pipelines.sources.base import (
     BACKGROUND,
@@ -40,14 +41,14 @@ _ADVICE = (
 
 def folder(
     split: str,
+    tagged: bool = True,
     *,
     root: str,
     classes: tuple[str, ...] | str = (),
     background: bool = True,
-    label_ids: tuple[int, ...] = (),
-    val_share: float = 0.1,
-    void: tuple[int, ...] = (),
-    tagged: bool = True,
+    label_ids: MaskIds = (),
+    val_share: Share = 0.1,
+    void: MaskIds = (),
 ) -> Source:
     """A split of a folder of photographs; the layout is in the module's docstring.
 
@@ -57,6 +58,8 @@ def folder(
             share of those with masks that have the smallest SHA-256 of their id, and
             "train" is the rest. Without a list it may also be a folder, such as
             ROOT/train/images with ROOT/train/masks.
+        tagged: whether a folder without tags and class names is refused; without
+            them there is no class but the background.
         root: the folder.
         classes: class names without background, or a text file with one a line; empty
             = the lines of classes.txt, else the sorted tags. A first line "background"
@@ -65,10 +68,8 @@ def folder(
             False: the list begins with class 0, as for scenes that are all classes.
         label_ids: the id in the masks of each class, class 0 first; empty: 0..C-1.
             Ids that are neither here nor in `void` are refused.
-        val_share: of the images that have masks, in [0, 1].
+        val_share: share of the images with masks that makes the split "val".
         void: mask ids that mean IGNORE, besides 255.
-        tagged: whether a folder without tags and class names is refused; without
-            them there is no class but the background.
     """
     path = files.directory(root, _ADVICE)
     void, label_ids = tuple(void), tuple(label_ids)
@@ -190,8 +191,6 @@ def select(path: Path, split: str, photos, masks, val_share: float) -> list[str]
             f"no split {split!r}: there is no {path}/splits/{split}.txt; write that "
             "list of ids, or use train, val or all"
         )
-    if not 0 <= val_share <= 1:
-        raise UserError(f"config.data.val_share is {val_share}; give a share in [0, 1]")
     if split == "all":
         return list(photos)
     listed_ids = {i for file in files.all_lists(path) for i in files.read_list(file)}

@@ -64,7 +64,7 @@ def open_records(
     """The records of a split.
 
     Args:
-        split: of the prepared set.
+        split: name of a split of the prepared set.
         tfds_dir: folder with dataset_info.json, or one that holds the data set.
         advice: what to do where there is none.
         encoded: features that stay bytes.

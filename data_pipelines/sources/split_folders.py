@@ -71,7 +71,7 @@ def find(root: Path, split: str, layouts: tuple[Layout, ...] = LAYOUTS) -> Pairs
     Args:
         root: folder of the data set.
         split: name of the split.
-        layouts: to look for.
+        layouts: layouts to look for, in this order.
 
     Raises:
         UserError: the folder has another split but not this one, it is empty, or an

@@ -3,6 +3,7 @@
 from functools import partial
 
 from ppcjax.data_pipelines import images
+from ppcjax.data_pipelines.settings import Share
 from ppcjax.data_pipelines.sources import files, prepared
 from ppcjax.data_pipelines.sources.base import BACKGROUND, Record, Source
 from ppcjax.data_pipelines.sources.folder import NOT_IMAGES, select
@@ -18,17 +19,17 @@ IMAGENET_ADVICE = (
 )
 
 
-def photos(split: str, *, root: str, val_share: float = 0.0) -> Source:
+def photos(split: str, *, root: str, val_share: Share = 0.0) -> Source:
     """A split of all photographs below a folder; other files are passed over.
 
     Where there is images/ or JPEGImages/, the photographs are those below it; folders
     of masks beside them are none. No photograph has tags or a mask.
 
     Args:
-        split: "all", "train", "val", or a list, as of the source `folder`.
+        split: "all", "train", "val", or a list of the kind that `folder` reads.
         root: the folder.
-        val_share: of the photographs, those with the smallest SHA-256 of their id make
-            the split "val", the others "train"; in [0, 1].
+        val_share: share of the photographs that makes the split "val", those with the
+            smallest SHA-256 of their id; the others are "train".
 
     Raises:
         UserError: there is no such folder, it holds no image, or the split is empty.

@@ -7,8 +7,9 @@ or the masks.
 
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
-from ppcjax.data_pipelines.settings import one_of
+from ppcjax.data_pipelines.settings import MaskIds
 from ppcjax.data_pipelines.sources import files, prepared
 from ppcjax.data_pipelines.sources import tags as tag_readers
 from ppcjax.data_pipelines.sources.base import BACKGROUND, Files, Source
@@ -32,17 +33,17 @@ def voc(
     split: str,
     *,
     root: str = "",
-    tags: str = "auto",
+    tags: Literal["auto", "csv", "xml", "masks"] = "auto",
     tfds_dir: str = "",
-    void: tuple[int, ...] = (),
+    void: MaskIds = (),
 ) -> Source:
     """A split of VOC, from its folder or from records prepared with voc_builder.
 
     Args:
         split: name of a list in ImageSets/Segmentation, such as "train_aug".
-        root: the folder (VOCdevkit/VOC2012).
-        tags: "csv" (tags.csv), "xml" (Annotations), "masks", or "auto": the first of
-            these that is there.
+        root: the folder, such as VOCdevkit/VOC2012.
+        tags: where tags come from: "csv" (tags.csv), "xml" (Annotations), "masks", or
+            "auto", the first of these that is there.
         tfds_dir: folder of prepared records, which are read instead of `root`.
         void: mask ids that mean IGNORE, besides 255.
     """
@@ -57,7 +58,7 @@ def voc(
     for name in ("SegmentationClass", "SegmentationClassAug"):  # the second wins
         if (path / name).is_dir():
             masks |= files.find_images(path / name, suffixes=(".png",))
-    kind = _tag_kind(path, one_of("tags", tags, ("auto", "csv", "xml", "masks")))
+    kind = _tag_kind(path, tags)
     rows = tag_readers.read_table(path / "tags.csv", photos) if kind == "csv" else None
     vectors, untagged = tag_readers.encode_all(
         rows, ids, CLASSES, str(path / "tags.csv")

@@ -8,6 +8,8 @@ annotation says all that is to be known of it:
     on_bad_image: Literal["stop", "skip"]
     scales: Annotated[tuple[Annotated[float, Range(above=0)], ...], Length(1)]
     window: Annotated[int, Range(1), "pixels"] | None
+    long_side: Annotated[tuple[Side, Side], Ordered()]
+    frozen: tuple[Annotated[str, Pattern()], ...]
 
 `build` checks what a config gives and calls the function; `parse` reads a value from
 the command line; `describe` says in words what is allowed. An argument annotated with
@@ -21,16 +23,21 @@ import typing
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
-from ppcjax.fields.values import Length, OneOf, Range, check, describe, parse
+from ppcjax.fields.marks import Length, Name, OneOf, Ordered, Pattern, Range
+from ppcjax.fields.values import check, describe, parse
 from ppcjax.types import UserError
 
 __all__ = [
     "Field",
     "Length",
+    "Name",
     "OneOf",
+    "Ordered",
+    "Pattern",
     "Range",
     "build",
     "check",
+    "checked",
     "describe",
     "fields_of",
     "flat",
@@ -97,7 +104,32 @@ def build(
     Raises:
         UserError: a setting is unknown, missing, or outside its range.
     """
-    known = fields_of(declared, without=extra)
+    given = checked(declared, settings, where=where, what=what, without=extra)
+    return declared(**given, **extra)
+
+
+def checked(
+    declared: Callable,
+    settings: Mapping[str, Any],
+    *,
+    where: str,
+    what: str,
+    without: Collection[str] = (),
+) -> dict[str, Any]:
+    """The keyword arguments that `build` calls a function with; nothing is called.
+
+    Args:
+        declared: what declares the settings, see `fields_of`.
+        settings: values by name, such as a part of a config.
+        where: path of that part in the config, for messages.
+        what: what the settings belong to, for messages.
+        without: arguments that do not come from a config.
+
+    Raises:
+        UserError: a setting is unknown, missing, or outside its range.
+    """
+    settings = check(Mapping[str, Any], settings, where)
+    known = fields_of(declared, without=without)
     unknown = sorted(set(settings) - set(known))
     if unknown:
         raise UserError(
@@ -119,7 +151,7 @@ def build(
             )
     hints = typing.get_type_hints(declared)
     made = {name: hints[name](**values) for name, values in groups.items()}
-    return declared(**arguments, **made, **extra)
+    return arguments | made
 
 
 def flat(settings: Any) -> dict[str, Any]:
@@ -133,7 +165,9 @@ def flat(settings: Any) -> dict[str, Any]:
 
 def argument_texts(doc: str) -> dict[str, str]:
     """What a docstring says of each argument, or of each field of a dataclass."""
-    pattern = r"^( *)(\**\w[\w, ]*):[ \n](.*(?:\n\1 +\S.*)*)"
+    # The heads of sections are no arguments, and what is indented below "Args:" is.
+    heads = "Args|Attributes|Returns|Yields|Raises|Source"
+    pattern = rf"^( *)(?!(?:{heads}):)(\**\w[\w, ]*):[ \n](.*(?:\n\1 +\S.*)*)"
     found = {}
     for match in re.finditer(pattern, doc, re.MULTILINE):
         text = " ".join(match[3].split())

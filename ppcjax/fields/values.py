@@ -1,75 +1,18 @@
 """What a declared setting may hold: checked, read from text, and said in words."""
 
-import dataclasses
 import json
 import math
 import types
 import typing
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Union
 
+from ppcjax.fields.marks import Length, Name, OneOf, Ordered, Pattern, Range
 from ppcjax.types import UserError
 
 LARGEST_INT = 2**31 - 1  # counts are int32 on the devices
 LARGEST_FLOAT = 1e12
 LONGEST_TEXT = 4096  # characters
-
-
-@dataclasses.dataclass(frozen=True)
-class Range:
-    """Numbers that a setting may hold.
-
-    least: smallest number allowed.
-    most: largest number allowed.
-    above: bound that the number must exceed.
-    below: bound that the number must not reach.
-    """
-
-    least: float | None = None
-    most: float | None = None
-    above: float | None = None
-    below: float | None = None
-
-    def holds(self, value: float) -> bool:
-        """Whether a number lies in the range."""
-        return (
-            (self.least is None or value >= self.least)
-            and (self.most is None or value <= self.most)
-            and (self.above is None or value > self.above)
-            and (self.below is None or value < self.below)
-        )
-
-    def __str__(self) -> str:
-        bounds = (("of at least", self.least), ("above", self.above))
-        upper = (("at most", self.most), ("below", self.below))
-        words = [f"{word} {bound:g}" for word, bound in bounds if bound is not None]
-        words += [f"{word} {bound:g}" for word, bound in upper if bound is not None]
-        return " and ".join(words)
-
-
-@dataclasses.dataclass(frozen=True)
-class Length:
-    """How many items a setting may hold.
-
-    least: smallest number of items.
-    most: largest number of items; None for any.
-    """
-
-    least: int = 0
-    most: int | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class OneOf:
-    """Names that a setting may hold, for choices that stand in a table.
-
-    names: the table, or any other collection of names.
-    """
-
-    names: Collection[str]
-
-    def __hash__(self) -> int:
-        return hash(tuple(self.names))
 
 
 def check(hint: Any, value: Any, name: str) -> Any:
@@ -122,6 +65,9 @@ def describe(hint: Any) -> str:
         empty = " or None" if type(None) in typing.get_args(kind) else ""
         return " or ".join(describe(option) for option in options) + empty + unit
     if kind in _WORDS:
+        texts = [str(mark) for mark in marks if isinstance(mark, Name | Pattern)]
+        if texts:
+            return texts[0] + unit
         bounds = " ".join(str(mark) for mark in marks if isinstance(mark, Range))
         return f"{_WORDS[kind]} {bounds}".rstrip() + unit
     items = _items(kind)
@@ -170,17 +116,22 @@ def _items(kind: Any) -> tuple[Any, ...] | None:
 
 
 def _describe_items(items: tuple[Any, ...], marks: Sequence[Any]) -> str:
+    order = ", in ascending order" if _ordered(marks) else ""
     if ... not in items:
         words = [describe(item) for item in items]
         if len(set(words)) == 1:
-            return f"{len(words)} values, each {words[0]}"
-        return "(" + ", ".join(words) + ")"
+            return f"{len(words)} values, each {words[0]}{order}"
+        return "(" + ", ".join(words) + ")" + order
     length = next((m for m in marks if isinstance(m, Length)), Length())
     some = {0: "a list", 1: "a list of at least one item"}.get(
         length.least, f"a list of at least {length.least} items"
     )
     most = "" if length.most is None else f" and at most {length.most}"
-    return f"{some}{most}, each {describe(items[0])}"
+    return f"{some}{most}, each {describe(items[0])}{order}"
+
+
+def _ordered(marks: Sequence[Any]) -> Sequence[Ordered]:
+    return [mark for mark in marks if isinstance(mark, Ordered)]
 
 
 def _checked(hint: Any, value: Any) -> Any:
@@ -221,6 +172,8 @@ def _checked_scalar(kind: type, marks: Sequence[Any], value: Any) -> Any:
             raise ValueError("")
         if kind is str and (len(value) > LONGEST_TEXT or not value.isprintable()):
             raise ValueError("")
+        if not all(m.holds(value) for m in marks if isinstance(m, Name | Pattern)):
+            raise ValueError("")
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("")
@@ -242,10 +195,13 @@ def _checked_items(items: tuple[Any, ...], marks: Sequence[Any], value: Any) -> 
         most = len(value) if length.most is None else length.most
         if not length.least <= len(value) <= most:
             raise ValueError("")
-        return tuple(_checked(items[0], item) for item in value)
+        items = items[:1] * len(value)
     if len(items) != len(value):
         raise ValueError("")
-    return tuple(_checked(i, v) for i, v in zip(items, value, strict=True))
+    found = tuple(_checked(i, v) for i, v in zip(items, value, strict=True))
+    if not all(mark.holds(found) for mark in _ordered(marks)):
+        raise ValueError("")
+    return found
 
 
 def _checked_mapping(value: Any) -> dict[str, Any]:

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from ppcjax.runs import checkpoint, messages
 from ppcjax.types import UserError
 
@@ -28,19 +26,6 @@ def full_disk(workdir: Path) -> Iterator[None]:
             f"disk full while writing to {workdir}: its checkpoints are kept; free "
             "some space and run the same command again to resume"
         ) from error
-
-
-def check_settings(config: Any) -> None:
-    """Raises UserError where the numbers of `config` cannot work on these devices."""
-    for name in ("steps", "log_every", "checkpoint_every", "keep_checkpoints"):
-        if config[name] < 1:
-            raise UserError(f"config.{name}={config[name]} must be 1 or more")
-    batch, devices = config.data.batch_size, jax.device_count()
-    if batch < 1 or batch % devices:
-        raise UserError(
-            f"config.data.batch_size={batch} must be a multiple of the {devices} "
-            "devices, which share each batch"
-        )
 
 
 def check_same_run(

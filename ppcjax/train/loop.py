@@ -206,10 +206,13 @@ def train(
     """
     # TensorFlow comes with it, which the step does not need.
     from ppcjax import data_pipelines, methods
-    from ppcjax.train import optim
+    from ppcjax.train import optim, settings
 
-    guard.check_settings(config)
-    source = data_pipelines.make_source(config.data, config.data.train_split)
+    reads = settings.reads_of(config.method)
+    settings.check(config, reads)
+    source = data_pipelines.make_source(
+        config.data, config.data.train_split, reads=reads
+    )
     if not len(source):
         raise UserError(
             f"split config.data.train_split={config.data.train_split!r} of "
@@ -225,6 +228,7 @@ def train(
         return data_pipelines.make_train(
             config.data,
             source,
+            reads=reads,
             seed=config.seed,
             start_step=step,
             process_index=jax.process_index(),

@@ -4,60 +4,64 @@ A path is the keys of a parameter joined by "/", such as "backbone/conv1/kernel"
 patterns are regular expressions searched in it.
 """
 
+import dataclasses
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import jax
 import optax
 
-from ppcjax.train import schedules
+from ppcjax import fields
+from ppcjax.fields import OneOf, Pattern, Range
+from ppcjax.train.schedules import Rate
 from ppcjax.types import UserError
 
+Path = Annotated[str, Pattern()]
+Momentum = Annotated[float, Range(0, below=1)]
+Decay = Annotated[float, Range(0)]
 
-def make(
-    *,
-    name: str = "sgd",
-    steps: int,
-    batch_rule: str = "none",
-    batch_size: int = 0,
-    base_batch: int = 256,
-    **settings,
-) -> optax.GradientTransformation:
-    """Optimizer `name` of `OPTIMIZERS` for a run of `steps` updates.
 
-    The rate `lr` is that of `base_batch` images, carried over to `batch_size` of them
-    by `batch_rule`, see `schedules.for_batch`; other settings are the optimizer's.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Groups:
+    """What is special about some parameters, chosen by patterns of their paths.
+
+    lr_mults: pairs (pattern, multiplier of the rate), of which the first that matches
+        a path counts; 1 where none does.
+    no_decay: patterns of parameters without weight decay.
+    frozen: patterns of parameters that never change: no update, no decay and no
+        optimizer memory.
     """
-    if "lr" in settings:
-        settings["lr"] = schedules.for_batch(
-            settings["lr"],
-            batch_size=batch_size,
-            base_batch=base_batch,
-            rule=batch_rule,
-        )
-    if name not in OPTIMIZERS:
-        raise UserError(
-            f"config.optim.name={name!r} is unknown; known: {', '.join(OPTIMIZERS)}"
-        )
-    try:
-        return OPTIMIZERS[name](steps=steps, **settings)
-    except TypeError as error:
-        raise UserError(f"config.optim does not fit {name!r}: {error}") from error
+
+    lr_mults: tuple[tuple[Path, Annotated[float, Range(0)]], ...] = ()
+    no_decay: tuple[Path, ...] = ()
+    frozen: tuple[Path, ...] = ()
+
+
+def make(*, name: str = "sgd", steps: int, **settings) -> optax.GradientTransformation:
+    """The optimizer that config.optim describes; making it checks all settings.
+
+    Args:
+        name: a key of OPTIMIZERS.
+        steps: updates of the run.
+        **settings: those of the optimizer, of `Rate` and of `Groups`.
+
+    Raises:
+        UserError: a setting is unknown, missing or wrong; once there are parameters,
+            also that a pattern matches none of them.
+    """
+    fields.check(Annotated[str, OneOf(OPTIMIZERS)], name, "config.optim.name")
+    return fields.build(
+        OPTIMIZERS[name],
+        settings,
+        where="config.optim",
+        what=f"optimizer {name!r}",
+        steps=steps,
+    )
 
 
 def sgd(
-    *,
-    lr: float,
-    momentum: float,
-    weight_decay: float,
-    steps: int,
-    power: float | None = None,
-    drops: Sequence[int] = (),
-    schedule: Mapping[str, Any] | None = None,
-    lr_mults: Sequence[tuple[str, float]] = (),
-    no_decay: Sequence[str] = (),
-    frozen: Sequence[str] = (),
+    steps: int, *, rate: Rate, groups: Groups, momentum: Momentum, weight_decay: Decay
 ) -> optax.GradientTransformation:
     """Stochastic gradient descent with momentum and L2 decay, as in torch.
 
@@ -66,69 +70,61 @@ def sgd(
         p  -= lr_mult(path) * lr_t * v_t
 
     Args:
-        lr: highest rate; that of the first update with `power`.
-        momentum: in [0, 1). The published CAM networks (SEAM, PPC, EPS) were trained
-            with 5e-4: their code hands the decay to SGD's momentum.
-        weight_decay: of all parameters but those of `no_decay`.
         steps: updates of the run.
-        power: exponent of the schedule `schedules.poly`.
-        drops: updates from which on its rate is a tenth of what it was.
-        schedule: another one instead, see `schedules.make`.
-        lr_mults: (pattern, multiplier); the first that matches, else 1.
-        no_decay: patterns of parameters without decay.
-        frozen: patterns of parameters that never change: no update, no decay and no
-            optimizer memory.
+        rate: how the rate goes over the run.
+        groups: parameters that are treated differently.
+        momentum: share of the last step that goes on. The published CAM networks
+            (SEAM, PPC, EPS) were trained with 5e-4: their code hands the decay to
+            SGD's momentum.
+        weight_decay: strength of the decay.
     """
     return _by_path(
         [
-            optax.add_decayed_weights(weight_decay, mask=_mask(no_decay, hit=False)),
+            optax.add_decayed_weights(weight_decay, mask=_decays(groups)),
             optax.trace(momentum),
         ],
-        schedules.make(lr, steps=steps, power=power, drops=drops, schedule=schedule),
-        lr_mults=lr_mults,
-        no_decay=no_decay,
-        frozen=frozen,
+        rate.over(steps),
+        groups,
     )
 
 
 def adamw(
-    *,
-    lr: float,
-    weight_decay: float,
     steps: int,
-    power: float | None = None,
-    schedule: Mapping[str, Any] | None = None,
-    beta1: float = 0.9,
-    beta2: float = 0.999,
-    lr_mults: Sequence[tuple[str, float]] = (),
-    no_decay: Sequence[str] = (),
-    frozen: Sequence[str] = (),
+    *,
+    rate: Rate,
+    groups: Groups,
+    weight_decay: Decay,
+    beta1: Momentum = 0.9,
+    beta2: Momentum = 0.999,
 ) -> optax.GradientTransformation:
-    """Adam with decoupled weight decay; the other arguments are those of `sgd`."""
+    """Adam with decoupled weight decay.
+
+    Args:
+        steps: updates of the run.
+        rate: how the rate goes over the run.
+        groups: parameters that are treated differently.
+        weight_decay: strength of the decay, multiplied by the rate.
+        beta1: share of the mean of gradients that goes on.
+        beta2: share of the mean of their squares that goes on.
+    """
     return _by_path(
         [
             optax.scale_by_adam(beta1, beta2),
-            optax.add_decayed_weights(weight_decay, mask=_mask(no_decay, hit=False)),
+            optax.add_decayed_weights(weight_decay, mask=_decays(groups)),
         ],
-        schedules.make(lr, steps=steps, power=power, schedule=schedule),
-        lr_mults=lr_mults,
-        no_decay=no_decay,
-        frozen=frozen,
+        rate.over(steps),
+        groups,
     )
 
 
 def lars(
-    *,
-    lr: float,
-    weight_decay: float,
     steps: int,
-    momentum: float = 0.9,
-    trust: float = 1e-3,
-    power: float | None = None,
-    schedule: Mapping[str, Any] | None = None,
-    lr_mults: Sequence[tuple[str, float]] = (),
-    no_decay: Sequence[str] = (),
-    frozen: Sequence[str] = (),
+    *,
+    rate: Rate,
+    groups: Groups,
+    weight_decay: Decay,
+    momentum: Momentum = 0.9,
+    trust: Annotated[float, Range(above=0)] = 1e-3,
 ) -> optax.GradientTransformation:
     """SGD whose steps are a share of each array's norm, for large batches.
 
@@ -141,22 +137,19 @@ def lars(
     the momentum, unlike in `optax.lars`, which differs as soon as the rate changes.
 
     Args:
-        lr: as of `sgd`, like all that is not named here.
-        weight_decay: of arrays of more than one axis, within the norm.
         steps: updates of the run.
-        momentum: in [0, 1).
+        rate: how the rate goes over the run.
+        groups: parameters that are treated differently.
+        weight_decay: strength of the decay of arrays of more than one axis, within
+            the norm.
+        momentum: share of the last step that goes on.
         trust: largest step, relative to the array, at rate 1 and without momentum.
-        power: of `schedules.poly`.
-        schedule: another schedule instead.
-        lr_mults: (pattern, multiplier).
-        no_decay: patterns of further parameters without decay.
-        frozen: patterns of parameters that never change.
 
     Source: You et al. 2017, in the form of the released training program of PixPro.
     """
 
     def decays(tree):
-        named = _mask(no_decay, hit=False)(tree)
+        named = _decays(groups)(tree)
         return jax.tree.map(lambda leaf, decay: leaf.ndim > 1 and decay, tree, named)
 
     def has_axes(tree):
@@ -170,10 +163,8 @@ def lars(
             ),
             optax.trace(momentum),
         ],
-        schedules.make(lr, steps=steps, power=power, schedule=schedule),
-        lr_mults=lr_mults,
-        no_decay=no_decay,
-        frozen=frozen,
+        rate.over(steps),
+        groups,
     )
 
 
@@ -181,14 +172,14 @@ OPTIMIZERS = {"sgd": sgd, "adamw": adamw, "lars": lars}
 
 
 def _by_path(
-    parts: list, schedule: optax.Schedule, *, lr_mults, no_decay, frozen
+    parts: list, schedule: optax.Schedule, groups: Groups
 ) -> optax.GradientTransformation:
     moving = optax.chain(
         *parts,
-        _scale_by_path(lr_mults),
+        _scale_by_path(groups.lr_mults),
         optax.scale_by_learning_rate(schedule),
     )
-    is_frozen = _mask(frozen, hit=True)
+    is_frozen = _mask(groups.frozen, hit=True)
 
     def labels(params):
         return jax.tree.map(
@@ -199,9 +190,9 @@ def _by_path(
         {"moving": moving, "frozen": optax.set_to_zero()}, labels
     )
     patterns = (
-        [("lr_mults", pattern) for pattern, _ in lr_mults]
-        + [("no_decay", pattern) for pattern in no_decay]
-        + [("frozen", pattern) for pattern in frozen]
+        [("lr_mults", pattern) for pattern, _ in groups.lr_mults]
+        + [("no_decay", pattern) for pattern in groups.no_decay]
+        + [("frozen", pattern) for pattern in groups.frozen]
     )
 
     def init(params):
@@ -209,6 +200,11 @@ def _by_path(
         return rule.init(params)
 
     return optax.GradientTransformation(init, rule.update)
+
+
+def _decays(groups: Groups):
+    """Function from a tree to booleans: whether weight decay is for a parameter."""
+    return _mask(groups.no_decay, hit=False)
 
 
 def _scale_by_path(lr_mults) -> optax.GradientTransformation:

@@ -1,12 +1,67 @@
 """Learning rates over a run, and how they go with the batch."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import jax.numpy as jnp
 import optax
 
+from ppcjax import fields
+from ppcjax.fields import OneOf, Range
 from ppcjax.types import UserError
+
+# Factor of the rate for a batch `share` times the one that it was found with.
+BATCH_RULES = {
+    "none": lambda share: 1.0,
+    "linear": lambda share: share,
+    "sqrt": lambda share: share**0.5,
+}
+Updates = Annotated[int, Range(0), "updates"]
+Drops = tuple[Annotated[int, Range(1), "updates"], ...]
+Share = Annotated[float, Range(0, 1)]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Rate:
+    """How fast parameters learn: settings that all optimizers share.
+
+    lr: highest rate, that of `base_batch` images; the first one with `power`.
+    power: exponent of the schedule `poly`, where `schedule` names no other; 0 keeps
+        the rate constant.
+    drops: updates from which on the rate of `poly` is a tenth of what it was.
+    schedule: another schedule: its name, a key of SCHEDULES, and its settings.
+    batch_rule: how `lr` is carried over from `base_batch` to `batch_size` images:
+        "none" leaves it, "linear" multiplies it by their ratio, "sqrt" by its root.
+    batch_size: images of a global batch; every rule but "none" needs them.
+    base_batch: images of the batch that `lr` was found with: 256 with the linear rule
+        (lr 1 becomes 4 at 1024 images), 1024 with the square root that an author of
+        PixPro recommends for small batches.
+    """
+
+    lr: Annotated[float, Range(above=0)]
+    power: Annotated[float, Range(0)] | None = None
+    drops: Drops = ()
+    schedule: Mapping[str, Any] | None = None
+    batch_rule: Annotated[str, OneOf(BATCH_RULES)] = "none"
+    batch_size: Annotated[int, Range(0), "images"] = 0
+    base_batch: Annotated[int, Range(1), "images"] = 256
+
+    def over(self, steps: int) -> optax.Schedule:
+        """The rate of each update of a run of `steps` updates."""
+        lr = for_batch(
+            self.lr,
+            batch_size=self.batch_size,
+            base_batch=self.base_batch,
+            rule=self.batch_rule,
+        )
+        return make(
+            lr,
+            steps=steps,
+            power=self.power,
+            drops=self.drops,
+            schedule=self.schedule,
+        )
 
 
 def make(
@@ -22,38 +77,49 @@ def make(
     Args:
         lr: the highest rate.
         steps: updates of the run.
-        power: of `poly`, which is the schedule where `schedule` is None.
-        drops: of `poly`.
+        power: exponent of `poly`, which is the schedule where `schedule` is None.
+        drops: updates at which the rate of `poly` falls to a tenth.
         schedule: "name", a key of SCHEDULES, and keyword arguments of that function.
 
     Raises:
-        UserError: unknown or missing settings.
+        UserError: unknown, missing or wrong settings.
     """
     if schedule is None:
         if power is None:
             raise UserError("config.optim.power is missing; 0 keeps the rate constant")
-        return poly(lr, power=power, steps=steps, drops=drops)
+        return poly(lr, steps, power=power, drops=drops)
+    where = "config.optim.schedule"
     settings = {key: schedule[key] for key in schedule}
     name = settings.pop("name", None)
-    if name not in SCHEDULES:
-        raise UserError(
-            f"config.optim.schedule.name={name!r}: choose one of {', '.join(SCHEDULES)}"
-        )
+    fields.check(Annotated[str, OneOf(SCHEDULES)], name, f"{where}.name")
     if power is not None or drops:
-        raise UserError("config.optim.power and drops do not go with a schedule")
-    try:
-        return SCHEDULES[name](lr, steps=steps, **settings)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"config.optim.schedule does not fit: {error}") from error
+        raise UserError(
+            "config.optim.power and config.optim.drops do not go with "
+            f"config.optim.schedule; remove them, or {where}"
+        )
+    what = f"schedule {name!r}"
+    return fields.build(
+        SCHEDULES[name], settings, where=where, what=what, lr=lr, steps=steps
+    )
 
 
 def poly(
-    lr: float, *, power: float, steps: int, drops: Sequence[int] = ()
+    lr: float,
+    steps: int,
+    *,
+    power: Annotated[float, Range(0)],
+    drops: Drops = (),
 ) -> optax.Schedule:
     """Rate of update t = 0, 1, ...: lr * (1 - min(t, T - 1) / T)^power with T = steps.
 
-    It is divided by 10 for each of `drops` that t has reached. Past the last planned
-    update it stays what it was, as in the release, whose helper leaves it alone then.
+    Past the last planned update it stays what it was, as in the release, whose helper
+    leaves it alone then.
+
+    Args:
+        lr: the highest rate.
+        steps: updates of the run.
+        power: exponent; 0 keeps the rate constant.
+        drops: updates from which on the rate is a tenth of what it was.
     """
 
     def rate(count):
@@ -65,7 +131,12 @@ def poly(
 
 
 def warmup_cosine(
-    lr: float, *, steps: int, warmup: int, start: float = 0.01, end: float = 1e-6
+    lr: float,
+    steps: int,
+    *,
+    warmup: Updates,
+    start: Share = 0.01,
+    end: Annotated[float, Range(0)] = 1e-6,
 ) -> optax.Schedule:
     """Rate of update t = 0, 1, ...: a line up to `lr`, then half a cosine down.
 
@@ -82,12 +153,11 @@ def warmup_cosine(
         end: last rate.
 
     Raises:
-        ValueError: `warmup` is not in [0, steps).
+        UserError: `warmup` is not below `steps`.
 
     Source: released training program of PixPro.
     """
-    if not 0 <= warmup < steps:
-        raise ValueError(f"warmup={warmup} must be from 0 to below steps={steps}")
+    _check_warmup(warmup, steps)
 
     def rate(count):
         share = jnp.clip((count - warmup) / (steps - warmup), 0.0, 1.0)
@@ -98,7 +168,12 @@ def warmup_cosine(
 
 
 def warmup_steps(
-    lr: float, *, steps: int, warmup: int, drops: Sequence[int], start: float = 0.01
+    lr: float,
+    steps: int,
+    *,
+    warmup: Updates,
+    drops: Drops,
+    start: Share = 0.01,
 ) -> optax.Schedule:
     """Rate of update t: a line up to `lr` as above, then a tenth after each drop.
 
@@ -110,14 +185,21 @@ def warmup_steps(
         start: first rate, as a share of `lr`.
 
     Raises:
-        ValueError: `warmup` is not in [0, steps).
+        UserError: `warmup` is not below `steps`.
     """
-    if not 0 <= warmup < steps:
-        raise ValueError(f"warmup={warmup} must be from 0 to below steps={steps}")
-    later = poly(lr, power=0.0, steps=steps, drops=drops)
+    _check_warmup(warmup, steps)
+    later = poly(lr, steps, power=0.0, drops=drops)
     return lambda count: jnp.where(
         count < warmup, lr * _rising(count, warmup, start), later(count)
     )
+
+
+def _check_warmup(warmup: int, steps: int) -> None:
+    if warmup >= steps:
+        raise UserError(
+            f"config.optim.schedule.warmup={warmup}: give fewer updates than "
+            f"config.steps={steps}"
+        )
 
 
 def _rising(count, warmup, start):
@@ -127,34 +209,23 @@ def _rising(count, warmup, start):
 SCHEDULES = {"warmup_cosine": warmup_cosine, "warmup_steps": warmup_steps}
 
 
-# Factor of the rate for a batch `share` times the one that it was found with.
-BATCH_RULES = {
-    "none": lambda share: 1.0,
-    "linear": lambda share: share,
-    "sqrt": lambda share: share**0.5,
-}
-
-
 def for_batch(lr: float, *, batch_size: int, base_batch: int, rule: str) -> float:
     """The rate for another batch than the one that `lr` was found with.
 
     Args:
         lr: rate for `base_batch` images.
         batch_size: images of a global batch.
-        base_batch: 256 with the linear rule (lr 1 becomes 4 at 1024 images), 1024 with
-            the square root that an author of PixPro recommends for small batches.
+        base_batch: images of the batch that `lr` was found with.
         rule: a key of BATCH_RULES.
 
     Raises:
-        UserError: for an unknown rule or a size below 1.
+        UserError: the rule needs a batch size, and there is none.
     """
-    if rule not in BATCH_RULES:
-        raise UserError(
-            f"config.optim.batch_rule={rule!r}: choose one of {', '.join(BATCH_RULES)}"
-        )
-    if rule != "none" and min(batch_size, base_batch) < 1:
+    if rule == "none":
+        return lr
+    if batch_size < 1:
         raise UserError(
             f"config.optim.batch_rule={rule!r} needs config.optim.batch_size, the "
-            f"images of a global batch, and base_batch (now {batch_size}, {base_batch})"
+            f"images of a global batch; it is {batch_size}"
         )
-    return lr * (BATCH_RULES[rule](batch_size / base_batch) if rule != "none" else 1.0)
+    return lr * BATCH_RULES[rule](batch_size / base_batch)

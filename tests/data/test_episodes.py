@@ -2,13 +2,12 @@ import itertools
 
 import numpy as np
 import pytest
-from ppcjax.data_pipelines import episode_plans as plans
-from ppcjax.data_pipelines.episode_arrays import Evidence
-from ppcjax.data_pipelines.episode_examples import make_eval
-from ppcjax.data_pipelines.episodes import leak_report
-from ppcjax.data_pipelines.folds import class_ids, fold_ids
+from ppcjax.data_pipelines.episodes import plans
+from ppcjax.data_pipelines.episodes.arrays import Evidence
+from ppcjax.data_pipelines.episodes.examples import make_eval
+from ppcjax.data_pipelines.episodes.folds import class_ids, fold_ids
+from ppcjax.data_pipelines.episodes.training import leak_report
 from ppcjax.data_pipelines.order import Draws
-from ppcjax.data_pipelines.sources import make_source
 
 from ppcjax import data_pipelines
 from ppcjax.types import IGNORE, UserError
@@ -29,7 +28,7 @@ BOTH = Evidence(support_void="background", other_ways="background")
 
 @pytest.fixture(scope="module")
 def source():
-    return make_source(DATA, "train")
+    return data_pipelines.make_source(DATA, "train")
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +110,7 @@ class TestPlans:
         for _ in range(2):
             found = plans.count_pixels(source, str(file))
             np.testing.assert_array_equal(found, counts)
-        other = make_source(DATA | {"train_size": 5}, "train")
+        other = data_pipelines.make_source(DATA | {"train_size": 5}, "train")
         with pytest.raises(UserError, match="other photos"):
             plans.count_pixels(other, str(file))
 
@@ -152,8 +151,10 @@ class TestEvidence:
 
 class TestTraining:
     def _first(self, data, count=1, **arguments):
-        source = make_source(data, "train")
-        stream = data_pipelines.make_train(data, source, seed=3, **arguments)
+        source = data_pipelines.make_source(data, "train")
+        stream = data_pipelines.make_train(
+            data, source, reads="episodes", seed=3, **arguments
+        )
         return list(itertools.islice(stream, count))
 
     def test_batches_resume_and_split(self):
@@ -225,7 +226,7 @@ class TestExamples:
     def test_sizes(self, tmp_path, fit, score, canvas, truth):
         root = fake_data.write_folder(tmp_path, tags=("cat",) * 3)
         data = {"source": "folder", "root": str(root)}
-        source = make_source(data, "all")
+        source = data_pipelines.make_source(data, "all")
         shape = plans.Shape(1, 1, 1)
         plan = np.array([[1, 0, 2]])
         (example,) = make_eval(

@@ -224,10 +224,16 @@ def test_evaluation_leaves_bad_images_out_when_asked(tmp_path):
 def test_settings_are_checked(tmp_path):
     root = fake_data.write_folder(tmp_path)
     refuses("config.data.rooot is not a setting of source folder", root, rooot=1)
-    refuses("config.data.val_share is 2", root, val_share=2)
+    refuses(
+        "config.data.val_share=2: give a number of at least 0 and at most",
+        root,
+        val_share=2,
+    )
     with pytest.raises(UserError, match="config.data.root is missing"):
         make_source({"source": "folder"}, "all")
-    with pytest.raises(UserError, match="config.data.source is 'coco'"):
+    with pytest.raises(
+        UserError, match="config.data.source='coco': give one of cityscapes, folder"
+    ):
         make_source({"source": "coco"}, "all")
 
 

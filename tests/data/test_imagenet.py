@@ -52,7 +52,7 @@ def test_class_folders(tmp_path):
     config = {**STREAM, "root": str(tmp_path)}
     source = make_source(config, "train")
     assert source.ids == ("n01/a.JPEG", "n02/b.JPEG")
-    (batch,) = itertools.islice(make_train(config, source, seed=0), 1)
+    (batch,) = itertools.islice(make_train(config, source, reads="views", seed=0), 1)
     assert batch["image"].shape == (2, 2, 16, 16, 3)
     with pytest.raises(UserError, match="has no folder test; give the folder that"):
         make_source(config, "test")
@@ -71,7 +71,9 @@ def test_prepared_records(tmp_path):
     source = make_source(config, "train")
     assert source.ids == tuple(f"train_{i}" for i in range(5))
     assert source.record(0).photo(0).pixels.shape == (20, 30, 3)
-    batches = list(itertools.islice(make_train(config, source, seed=0), 3))
+    batches = list(
+        itertools.islice(make_train(config, source, reads="views", seed=0), 3)
+    )
     assert all(batch["image"].shape == (2, 2, 16, 16, 3) for batch in batches)
     assert len(make_source(config, "validation")) == 2
     with pytest.raises(UserError, match="no split 'val'; there are train, validation"):

@@ -30,5 +30,7 @@ def test_limit_takes_some_masked_photos(tmp_path):
     assert len(ids(limit=8, with_masks=False)) == 8
     with pytest.raises(UserError, match="limit=8: .* has only 7 images with a mask"):
         ids(limit=8)
-    with pytest.raises(UserError, match="config.data.limit is -1"):
+    with pytest.raises(
+        UserError, match="config.data.limit=-1: give a whole number of at least 0"
+    ):
         ids(limit=-1)

@@ -109,9 +109,9 @@ def test_source_has_masks_and_their_tags():
     ("split", "fields", "message"),
     [
         ("dev", {}, "no split 'dev' in shapes"),
-        ("val", {"val_size": 0}, "config.data.val_size is 0"),
+        ("val", {"val_size": 0}, "config.data.val_size=0"),
         ("val", {"root": "photos"}, "reads no files"),
-        ("val", {"size": 8.5}, "config.data.size is 8.5"),
+        ("val", {"size": 8.5}, "config.data.size=8.5"),
     ],
 )
 def test_wrong_settings(split, fields, message):

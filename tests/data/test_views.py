@@ -8,7 +8,7 @@ from PIL import Image
 from ppcjax.data_pipelines import make_source, make_train, views
 from ppcjax.data_pipelines.crops import crop_box, draw_crop
 from ppcjax.data_pipelines.order import Draws
-from ppcjax.data_pipelines.sources.photos import take
+from ppcjax.data_pipelines.sources.subset import take
 
 from ppcjax.types import UserError
 from tests.data import fake_data
@@ -29,7 +29,9 @@ SHAPES = {
 def batches(count, config=SHAPES, source=None, **arguments):
     source = source or make_source(config, config["train_split"])
     arguments = {"seed": 7, **arguments}
-    return list(itertools.islice(make_train(config, source, **arguments), count))
+    return list(
+        itertools.islice(make_train(config, source, reads="views", **arguments), count)
+    )
 
 
 def equal(left, right):
@@ -221,11 +223,10 @@ def test_tagged_sources_serve_without_tags(tmp_path):
     fake_data.write_image(tmp_path / "plain/a.jpg")
     fake_data.write_image(tmp_path / "plain/b.jpg")
     plain = of_photos(tmp_path / "plain", source="folder")
-    source = make_source(plain, "all")
+    source = make_source(plain, "all", reads="views")
     assert source.classes == ("background",) and len(batches(2, plain, source)) == 2
-    dense = {k: v for k, v in plain.items() if k != "ratio"}
     with pytest.raises(UserError, match="has neither tags nor classes.txt"):
-        make_source(dense, "all")
+        make_source(plain, "all")
     # A table that gives some photos no tag.
     table = fake_data.write_folder(tmp_path / "table", tags=("cat", "", "dog"))
     config = of_photos(table, source="folder")
@@ -251,11 +252,11 @@ def test_large_jpegs_are_decoded_smaller(tmp_path):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"crop": 0}, "config.data.crop is 0"),
-        ({"scale": (0.0, 1.0)}, "config.data.scale is"),
-        ({"scale": (0.5, 1.5)}, "share of the photo's area, at most 1"),
-        ({"ratio": (2.0, 1.0)}, "config.data.ratio is"),
-        ({"on_bad_image": "ask"}, "config.data.on_bad_image is 'ask'"),
+        ({"crop": 0}, "config.data.crop=0"),
+        ({"scale": (0.0, 1.0)}, "config.data.scale="),
+        ({"scale": (0.5, 1.5)}, "each a number above 0 and at most 1"),
+        ({"ratio": (2.0, 1.0)}, "config.data.ratio="),
+        ({"on_bad_image": "ask"}, "config.data.on_bad_image='ask'"),
         ({"long_side": (8, 9)}, "config.data.long_side is not a setting of training"),
         ({"batch_size": 3}, None),
     ],
@@ -265,7 +266,7 @@ def test_wrong_settings(fields, message):
     source = make_source(SHAPES, "train")
     if message is None:
         with pytest.raises(UserError, match="not a multiple of the 2 processes"):
-            make_train(config, source, seed=0, process_count=2)
+            make_train(config, source, reads="views", seed=0, process_count=2)
         return
     with pytest.raises(UserError, match=message):
-        make_train(config, source, seed=0)
+        make_train(config, source, reads="views", seed=0)

@@ -82,7 +82,7 @@ def test_missing_parts_say_what_to_do(tmp_path):
     refuses("train.txt is missing; there are train_aug, val", split="train")
     refuses("tags.csv: is missing", tags="csv")
     refuses("Annotations: is missing", tags="xml")
-    refuses("config.data.tags is 'text'", tags="text")
+    refuses("config.data.tags='text': give one of auto, csv", tags="text")
     refuses("holds no prepared data set; make it", tfds_dir=str(tmp_path))
     (root / "ImageSets/Segmentation/val.txt").write_text("\n")
     refuses("split val is empty", split="val")

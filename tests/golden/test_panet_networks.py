@@ -103,7 +103,7 @@ def test_two_training_steps():
     image = jax.ShapeDtypeStruct((1, 65, 65, 3), jnp.float32)
     shapes = jax.eval_shape(net.init, jax.random.key(0), image)["params"]
     params = recipe_weights(shapes, golden, name_of)
-    optimizer = optim.sgd(
+    optimizer = optim.make(
         lr=float(golden["lr"]),
         momentum=float(golden["momentum"]),
         weight_decay=float(golden["weight_decay"]),

@@ -166,7 +166,8 @@ def test_projector():
 def test_lars():
     names = [n[2:-2] for n in LARS._arrays.files if n[:2] == "p_" and n[-2:] == "_0"]
     params = {name: LARS[f"p_{name}_0"] for name in names}
-    optimizer = optim.lars(
+    optimizer = optim.make(
+        name="lars",
         lr=float(LARS["lr"]),
         weight_decay=float(LARS["wd"]),
         momentum=float(LARS["momentum"]),
@@ -200,7 +201,8 @@ def test_lars_with_a_falling_rate():
     biases = ([0.01, -0.02], [0.03, 0.01])
     params = {"w": jnp.array([[1.0, 2.0], [3.0, 4.0]]), "b": jnp.array([0.5, -0.5])}
     # Rates 4 and 2: a cosine whose half-way point is update 1.
-    optimizer = optim.lars(
+    optimizer = optim.make(
+        name="lars",
         lr=4.0,
         weight_decay=1e-5,
         steps=2,

@@ -75,7 +75,7 @@ def steps():
         "target_stats": terms.target_parts(stats),
     }
     lr, decay = float(GOLDEN["lr"]), float(GOLDEN["wd"])
-    optimizer = optim.lars(lr=lr, weight_decay=decay, steps=2, power=0.0)
+    optimizer = optim.make(name="lars", lr=lr, weight_decay=decay, steps=2, power=0.0)
     opt_state, found = optimizer.init(params), []
     for number in (1, 2):
         views = tuple(

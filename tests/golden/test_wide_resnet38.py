@@ -129,7 +129,7 @@ def test_ppc_training_step():
         total, terms = recorded_loss(outputs, golden, image.shape[1:3])
         return total, (terms, outputs)
 
-    optimizer = optim.sgd(
+    optimizer = optim.make(
         lr=float(golden["lr"]),
         momentum=float(golden["wd"]),  # as released: decay in momentum's place
         weight_decay=float(golden["wd"]),

@@ -49,7 +49,7 @@ def main(workdir: str) -> None:
     mesh.maybe_distributed()
     jax.config.update("jax_numpy_rank_promotion", "raise")
     # Slow, so that rounding is not amplified into other signs and other anchors.
-    optimizer = optim.sgd(
+    optimizer = optim.make(
         lr=0.005, momentum=0.0, weight_decay=1e-4, power=0.9, steps=STEPS
     )
     loop.fit(

@@ -26,7 +26,7 @@ def as_tree(values):
 
 def test_sgd_reproduces_the_release():
     golden = np.load(GOLDEN)
-    optimizer = optim.sgd(
+    optimizer = optim.make(
         lr=float(golden["lr"]),
         momentum=float(golden["group_momentum"][0]),
         weight_decay=float(golden["wd"]),
@@ -63,7 +63,7 @@ def test_poly_follows_the_recorded_rates_and_stays_at_the_last():
 
 
 def test_momentum_starts_as_the_gradient():
-    optimizer = optim.sgd(lr=1.0, momentum=0.5, weight_decay=0.0, power=0.0, steps=9)
+    optimizer = optim.make(lr=1.0, momentum=0.5, weight_decay=0.0, power=0.0, steps=9)
     params = {"w": jnp.zeros(2)}
     state = optimizer.init(params)
     one = {"w": jnp.array([1.0, -2.0])}
@@ -94,7 +94,31 @@ def test_unmatched_pattern_and_unknown_settings_are_user_errors():
     settings = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.0, "power": 0.9}
     with pytest.raises(UserError, match=r"lr_mults: 'claassifier' matches no param"):
         optim.make(steps=1, lr_mults=(("claassifier", 10.0),), **settings).init(params)
-    with pytest.raises(UserError, match="config.optim.name='lion'"):
+    with pytest.raises(UserError, match="config.optim.name='lion': give one of sgd,"):
         optim.make(name="lion", steps=1, lr=0.1)
-    with pytest.raises(UserError, match="adamw.*momentum"):
+    with pytest.raises(UserError, match="optim.momentum is not a .* 'adamw'"):
         optim.make(name="adamw", steps=1, **settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"lr": -0.1}, "config.optim.lr=-0.1: give a number above 0"),
+        ({"lr": 0}, "config.optim.lr=0: give a number above 0"),
+        ({"momentum": 1.0}, "momentum=1.0: give a number of at least 0 and below 1"),
+        (
+            {"drops": (0,)},
+            r"drops=\(0,\): give a list, each a whole number of at least",
+        ),
+        ({"frozen": ("head(",)}, r"frozen=\('head\(',\): give a list, each a regular"),
+        ({"frozen": "head"}, "config.optim.frozen='head': give a list"),
+        ({"frozen": ("",)}, "config.optim.frozen="),
+        ({"lr_mults": (("head", -1.0),)}, "config.optim.lr_mults="),
+        ({"lr_mults": ("head", 1.0)}, "config.optim.lr_mults="),
+    ],
+)
+def test_wrong_settings(settings, message):
+    right = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.0, "power": 0.9}
+    with pytest.raises(UserError, match=message) as caught:
+        optim.make(steps=1, **right | settings)
+    assert "\n" not in str(caught.value)

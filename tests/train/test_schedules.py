@@ -6,6 +6,8 @@ import pytest
 from ppcjax.train import optim, schedules
 from ppcjax.types import UserError
 
+COSINE = {"name": "warmup_cosine"}
+
 
 def test_the_published_run():
     rate = schedules.warmup_cosine(4.0, steps=125_100, warmup=6255)
@@ -46,14 +48,23 @@ def test_every_optimizer_takes_schedule_and_batch_rule(name):
     ("settings", "message"),
     [
         ({}, "config.optim.power is missing"),
-        ({"schedule": {"name": "cosine"}}, "name='cosine': choose one of warmup_cos"),
-        ({"schedule": {"name": "warmup_cosine", "warmup": 10}}, "warmup=10 must be"),
-        ({"schedule": {"name": "warmup_cosine", "warm": 1}}, "does not fit.*warm"),
-        ({"schedule": {"name": "warmup_cosine"}, "power": 0.9}, "power and drops do"),
-        ({"power": 0.9, "batch_rule": "cube"}, "batch_rule='cube': choose one of"),
+        ({"schedule": {"name": "cosine"}}, "name='cosine': give one of warmup_cosine,"),
+        ({"schedule": {"warmup": 1}}, "config.optim.schedule.name=None: give one of"),
+        ({"schedule": 3}, "config.optim.schedule=3: give settings by name"),
+        ({"schedule": COSINE}, "schedule.warmup is missing; .* give a whole number"),
+        (
+            {"schedule": COSINE | {"warmup": 10}},
+            "schedule.warmup=10: give fewer updates than config.steps=10",
+        ),
+        ({"schedule": COSINE | {"warmup": -1}}, "schedule.warmup=-1: give a whole num"),
+        ({"schedule": COSINE | {"warm": 1}}, "schedule.warm is not a setting of sched"),
+        ({"schedule": COSINE, "power": 0.9}, "power and config.optim.drops do not go"),
+        ({"schedule": COSINE, "drops": (3,)}, "power and config.optim.drops do not go"),
+        ({"power": 0.9, "batch_rule": "cube"}, "batch_rule='cube': give one of none,"),
         ({"power": 0.9, "batch_rule": "sqrt"}, "needs config.optim.batch_size"),
     ],
 )
 def test_user_errors(settings, message):
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError, match=message) as caught:
         optim.make(name="adamw", steps=10, lr=1.0, weight_decay=0.0, **settings)
+    assert "\n" not in str(caught.value)

@@ -77,7 +77,7 @@ def batches_from(step, *, seed=7, poison_at=None, terminate_at=None, delay=0.0):
 
 
 def optimizer(steps: int) -> optax.GradientTransformation:
-    return optim.sgd(lr=0.3, momentum=0.9, weight_decay=1e-3, power=0.9, steps=steps)
+    return optim.make(lr=0.3, momentum=0.9, weight_decay=1e-3, power=0.9, steps=steps)
 
 
 def fit(

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ppcjax import data_pipelines
-from ppcjax.data_pipelines.episode_arrays import Evidence
-from ppcjax.data_pipelines.episode_examples import EpisodeExample, make_eval
+from ppcjax.data_pipelines.episodes.arrays import Evidence
+from ppcjax.data_pipelines.episodes.examples import EpisodeExample, make_eval
 from ppcjax.data_pipelines.sources.base import Source
-from ppcjax.data_pipelines.sources.photos import part
+from ppcjax.data_pipelines.sources.subset import part
 from ppcjax.evaluate.episodes import choice as choices
 from ppcjax.evaluate.episodes import page
 from ppcjax.evaluate.episodes.metric import Counts, count_query, summarize

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ppcjax.data_pipelines import episode_plans
-from ppcjax.data_pipelines.folds import class_ids
+from ppcjax.data_pipelines.episodes import plans as episode_plans
+from ppcjax.data_pipelines.episodes.folds import class_ids
 from ppcjax.data_pipelines.sources.base import Source
 from ppcjax.evaluate.episodes.protocols import EpisodeSettings
 from ppcjax.runs.files import write_file

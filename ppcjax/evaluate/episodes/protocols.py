@@ -13,8 +13,8 @@ several points. Every result names its protocol, split, size, episodes and seeds
 import dataclasses
 from typing import Annotated, Literal, NamedTuple
 
-from ppcjax.data_pipelines.episode_examples import FITS, SCORES
-from ppcjax.data_pipelines.episode_plans import SAMPLINGS
+from ppcjax.data_pipelines.episodes.examples import FITS, SCORES
+from ppcjax.data_pipelines.episodes.plans import SAMPLINGS
 from ppcjax.fields import Length, OneOf, Range
 from ppcjax.predict.queries import QueryPrediction
 

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from ppcjax import data_pipelines
 from ppcjax.data_pipelines.sources.base import BACKGROUND, Source
-from ppcjax.data_pipelines.sources.photos import evenly_spaced, part, photos
+from ppcjax.data_pipelines.sources.photos import photos
+from ppcjax.data_pipelines.sources.subset import evenly_spaced, part
 from ppcjax.evaluate.masks import files, gallery
 from ppcjax.evaluate.masks.metric import make_metric
 from ppcjax.evaluate.masks.settings import (

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.special import softmax
 
-from ppcjax.data_pipelines.supports import read_supports
+from ppcjax.data_pipelines.episodes.supports import read_supports
 from ppcjax.evaluate.masks import files
 from ppcjax.evaluate.masks.evaluation import Photos, probabilities_plan
 from ppcjax.evaluate.masks.settings import AffinitySettings, SupportSettings

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ppcjax import data_pipelines
-from ppcjax.data_pipelines.sources.photos import part
+from ppcjax.data_pipelines.sources.subset import part
 from ppcjax.evaluate.masks.metric import make_metric, sweep_with
 from ppcjax.evaluate.masks.settings import MapSettings
 from ppcjax.evaluate.protocol import added

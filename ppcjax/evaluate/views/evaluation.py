@@ -13,7 +13,8 @@ import numpy as np
 from ppcjax import data_pipelines
 from ppcjax.data_pipelines import views
 from ppcjax.data_pipelines.sources.base import Source
-from ppcjax.data_pipelines.sources.photos import evenly_spaced, part, photos
+from ppcjax.data_pipelines.sources.photos import photos
+from ppcjax.data_pipelines.sources.subset import evenly_spaced, part
 from ppcjax.evaluate.protocol import Plan, Request
 from ppcjax.evaluate.views import page
 from ppcjax.evaluate.views.metric import alignment, match, unit
@@ -81,7 +82,11 @@ class Views(NamedTuple):
             source = photos(request.images, run.classes)
         else:
             source = data_pipelines.make_source(
-                data, request.split_of(data), classes=run.classes, evaluation=True
+                data,
+                request.split_of(data),
+                reads=run.method.reads,
+                classes=run.classes,
+                evaluation=True,
             )
         source = part(source, request.limit or settings.photos or None)
         shown = frozenset(evenly_spaced(source.ids, settings.gallery))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ppcjax.data_pipelines.sources.photos import evenly_spaced
+from ppcjax.data_pipelines.sources.subset import evenly_spaced
 from ppcjax.data_pipelines.views import PairExample
 from ppcjax.evaluate.views.metric import Matches
 from ppcjax.report.page import Page, image, section

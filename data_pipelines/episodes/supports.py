@@ -28,7 +28,7 @@ class Supports(NamedTuple):
     ids: one per photo.
     images: [H, W, 3] uint8 each.
     masks: [H, W] int32 each: 0 background, j the j-th class, IGNORE unknown.
-    names: of the classes; empty where nobody named them.
+    names: class names; empty where nobody gave any.
     """
 
     ids: tuple[str, ...]

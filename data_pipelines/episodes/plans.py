@@ -37,7 +37,7 @@ class Shape(NamedTuple):
 
     @property
     def columns(self) -> int:
-        """Of a plan."""
+        """Numbers in a row of a plan."""
         return self.way + self.way * self.shot + self.query
 
 
@@ -66,8 +66,8 @@ class ClassIndex:
     """Photos by class.
 
     source: name, for messages.
-    names: of all classes, background first.
-    classes: ids that episodes are of.
+    names: names of all classes, background first.
+    classes: ids of the classes that episodes show.
     photos: [photos of the class] indices, for each of `classes`.
     """
 
@@ -98,7 +98,7 @@ def count_pixels(source: Source, cache: str = "", *, skip: bool = False) -> np.n
     """How many pixels of each class each photo has; reads every mask once.
 
     Args:
-        source: whose masks are counted.
+        source: photos whose masks are counted.
         cache: .npz file that keeps the counts; "" for none. It is made where it does
             not exist, and belongs to the ids it was made of.
         skip: whether a photo without a usable mask counts as empty, with the reason
@@ -158,11 +158,11 @@ def class_index(
     """The photos that show each class.
 
     Args:
-        source: for names.
-        counts: [photos, C] of `count_pixels`.
-        classes: ids that episodes are of.
+        source: where the photos are.
+        counts: [photos, C], what `count_pixels` gives.
+        classes: ids of the classes that episodes show.
         min_pixels: fewest pixels of the class in a photo that shows it.
-        without: ids; photos that show one of these are left out.
+        without: ids of classes; photos that show one of them are left out.
     """
     usable = counts[:, list(without)].sum(1) == 0
     photos = tuple(
@@ -183,7 +183,7 @@ def draw_row(
 
     Args:
         index: photos by class, which `check` has passed.
-        shape: of the episode.
+        shape: size of the episode.
         draws: random numbers of the episode.
         sampling: "class": classes uniformly, then photos of them (PANet); "image": a
             query uniformly among all photos, then one of its classes (PFENet, MLC);

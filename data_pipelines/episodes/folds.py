@@ -33,7 +33,7 @@ def class_ids(field: str, names: Sequence[str], classes: Sequence[str]) -> list[
     Args:
         field: setting that holds the names, for messages.
         names: class names, or folds such as "pascal-5i:0".
-        classes: of the source, background first.
+        classes: names of the source's classes, background first.
 
     Raises:
         UserError: a name is neither; a fold does not fit the class count.

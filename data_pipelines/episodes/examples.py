@@ -1,14 +1,15 @@
 """Evaluation episodes: the rows of a plan, one by one, without TensorFlow."""
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
-from ppcjax.data_pipelines import settings
-from ppcjax.data_pipelines.episode_arrays import Evidence, Shot, assemble, cut, whole
-from ppcjax.data_pipelines.episode_plans import Row, Shape
+from ppcjax.data_pipelines.episodes.arrays import Evidence, Shot, assemble, cut, whole
+from ppcjax.data_pipelines.episodes.plans import Row, Shape
 from ppcjax.data_pipelines.sources.base import Source, read_checked
 
+from ppcjax import fields
+from ppcjax.fields import OneOf
 from ppcjax.types import UserError
 
 FITS = ("squash", "pad", "keep")
@@ -18,9 +19,10 @@ SCORES = ("input", "original")
 class EpisodeExample(NamedTuple):
     """One episode to evaluate.
 
-    row: of the plan.
-    arrays: of an EpisodeBatch, without the batch axis.
-    truths: of each query, [H, W] int32 in 0..N or IGNORE, at the size that is scored.
+    row: row of the plan.
+    arrays: those of an EpisodeBatch, without the batch axis.
+    truths: mask of each query, [H, W] int32 in 0..N or IGNORE, at the size that is
+        scored.
     """
 
     row: Row
@@ -44,7 +46,7 @@ def make_eval(
     Args:
         source: whose photos the plan names.
         plan: [episodes, columns].
-        shape: of its episodes.
+        shape: size of its episodes.
         fit: "squash" resizes photos to `size` x `size`; "pad" keeps their shape, with
             `size` as the longer side; "keep" leaves them as they are.
         size: pixels; the side of the canvas but for "keep".
@@ -56,8 +58,8 @@ def make_eval(
     Raises:
         UserError: a photo or its mask is unusable (while iterating).
     """
-    settings.one_of("fit", fit, FITS)
-    settings.one_of("score", score, SCORES)
+    fields.check(Annotated[str, OneOf(FITS)], fit, "config.eval.fit")
+    fields.check(Annotated[str, OneOf(SCORES)], score, "config.eval.score")
     for values in plan:
         row = Row.of(values, shape)
         photos = {i: _read(source, i) for i in {*row.supports.flat, *row.queries}}

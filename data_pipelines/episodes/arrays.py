@@ -1,11 +1,10 @@
 """What an episode is made of: photos on canvases, and masks as evidence."""
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from ppcjax.data_pipelines import settings
-from ppcjax.data_pipelines.episode_plans import Row, Shape
+from ppcjax.data_pipelines.episodes.plans import Row, Shape
 from ppcjax.data_pipelines.geometry import Window, cut_image, cut_mask
 
 from ppcjax.types import IGNORE
@@ -19,17 +18,12 @@ class Evidence:
 
     support_void: whether void pixels of a support count as "background" (PANet) or
         "ignore".
-    other_ways: likewise pixels of the episode's other classes in a support; "ignore" as
-        in PANet on VOC, "background" as there on COCO.
+    other_ways: whether pixels of the episode's other classes in a support count as
+        "ignore", which PANet does on VOC, or "background", which it does on COCO.
     """
 
-    support_void: str = "ignore"
-    other_ways: str = "ignore"
-
-    def __post_init__(self):
-        """Raises UserError naming the setting that is wrong."""
-        for name in ("support_void", "other_ways"):
-            settings.one_of(name, getattr(self, name), ("background", "ignore"))
+    support_void: Literal["background", "ignore"] = "ignore"
+    other_ways: Literal["background", "ignore"] = "ignore"
 
     def support(self, mask: np.ndarray, classes: np.ndarray, way: int) -> np.ndarray:
         """[H, W] class ids -> 1 the class of the way, 0 its background, IGNORE."""
@@ -65,8 +59,9 @@ def layout(shape: Shape, side: int) -> dict[str, tuple[tuple[int, ...], Any]]:
 class Shot(NamedTuple):
     """A photo on its canvas.
 
-    image: [S, S, 3] uint8. valid: [4] int32 rectangle. mask: [S, S] int32 class ids,
-    IGNORE outside the rectangle.
+    image: [S, S, 3] uint8 RGB.
+    valid: [4] int32 rectangle that holds the photo.
+    mask: [S, S] int32 class ids, IGNORE outside the rectangle.
     """
 
     image: np.ndarray
@@ -78,8 +73,8 @@ def assemble(row: Row, side: int, evidence: Evidence, shot_of) -> dict[str, np.n
     """The arrays of one episode.
 
     Args:
-        row: of a plan.
-        side: of the canvases.
+        row: which photos make it.
+        side: pixels along a side of the canvases.
         evidence: how masks are read.
         shot_of: photo -> Shot.
     """

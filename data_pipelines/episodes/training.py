@@ -1,19 +1,17 @@
-"""Episodes as arrays: photos of a plan's rows, cut and with masks made of evidence.
+"""Training episodes: photos of drawn rows, cut, with masks made of evidence.
 
-Training episodes come as tf.data batches, episode t of a seed being a pure function of
-(seed, t). Evaluation episodes are in `episode_examples`.
+They come as tf.data batches; episode t of a seed is a pure function of (seed, t).
+Episodes to evaluate are in `examples`.
 """
 
 import dataclasses
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Annotated, Literal
 
 import numpy as np
-from ppcjax.data_pipelines import settings
-from ppcjax.data_pipelines import stream as streams
-from ppcjax.data_pipelines.episode_arrays import (
+from ppcjax.data_pipelines.episodes.arrays import (
     Evidence,
     Shot,
     assemble,
@@ -21,7 +19,8 @@ from ppcjax.data_pipelines.episode_arrays import (
     layout,
     whole,
 )
-from ppcjax.data_pipelines.episode_plans import (
+from ppcjax.data_pipelines.episodes.folds import class_ids
+from ppcjax.data_pipelines.episodes.plans import (
     ClassIndex,
     Row,
     Shape,
@@ -29,14 +28,24 @@ from ppcjax.data_pipelines.episode_plans import (
     count_pixels,
     draw_row,
 )
-from ppcjax.data_pipelines.folds import class_ids
 from ppcjax.data_pipelines.geometry import draw_window
 from ppcjax.data_pipelines.order import Draws
+from ppcjax.data_pipelines.settings import (
+    Count,
+    Factors,
+    OnBadImage,
+    Side,
+    Sides,
+    Workers,
+)
 from ppcjax.data_pipelines.sources.base import Source, read_checked
+from ppcjax.data_pipelines.stream import Reader, Rows
 
-from ppcjax.types import IGNORE, EpisodeBatch, UserError
+from ppcjax.fields import Range
+from ppcjax.types import IGNORE, UserError
 
 _LOG = logging.getLogger(__name__)
+_TRIES = 100  # episodes drawn in place of one with an unreadable photo
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,19 +53,23 @@ class EpisodeSettings:
     """The settings of training episodes in config.data.
 
     batch_size: episodes in a global batch, over all processes.
-    crop: side of the square canvas, pixels.
-    way, shot, query, least_shot: see episode_plans.Shape.
-    novel: classes that training never learns, by name or fold, see folds.class_ids.
+    crop: side of the square canvas.
+    way: classes of an episode.
+    shot: masked examples of each class, at most.
+    query: photos of an episode in which its classes are sought.
+    least_shot: smallest number of examples, drawn for each episode; 0: always `shot`.
+    novel: classes that training never learns, by name or by fold ("pascal-5i:0").
     validation_classes: others that it never learns, on which checkpoints are chosen.
     train_classes: classes of the training episodes; empty: all that are not held out.
     with_novel: what becomes of training photos that show held-out classes: "drop"
         leaves them out; in "background" those pixels are background (PANet), in
         "ignore" void.
-    support_void, other_ways: see Evidence.
+    evidence: what the masks of examples say.
     min_pixels: fewest pixels of a class in a photo that is drawn for it.
     fit: "squash" resizes photos to the canvas, whatever their shape (PANet); "crop"
         resizes by `long_side` or `scale`, then crops.
-    long_side, scale: see dense.StreamSettings.
+    long_side: range of the longer side after resizing, both ends included.
+    scale: range of the factor by which photos are resized, in place of `long_side`.
     flip: whether photos are mirrored at random, where they are squashed; crops are.
     index: file that keeps the class counts of the training photos; "" for none.
     on_bad_image: "stop" raises; "skip" leaves photos without a usable mask out, and
@@ -64,42 +77,33 @@ class EpisodeSettings:
     workers: episodes prepared at a time; 0 lets tf.data choose.
     """
 
-    batch_size: int
-    crop: int
-    way: int
-    shot: int
-    query: int = 1
-    least_shot: int = 0
-    novel: Sequence[str] = ()
-    validation_classes: Sequence[str] = ()
-    train_classes: Sequence[str] = ()
-    with_novel: str = "drop"
-    support_void: str = "ignore"
-    other_ways: str = "ignore"
-    min_pixels: int = 1
-    fit: str = "squash"
-    long_side: tuple[int, int] | None = None
-    scale: tuple[float, float] | None = None
+    batch_size: Count
+    crop: Side
+    way: Count
+    shot: Count
+    query: Count = 1
+    least_shot: Annotated[int, Range(0)] = 0
+    novel: tuple[str, ...] = ()
+    validation_classes: tuple[str, ...] = ()
+    train_classes: tuple[str, ...] = ()
+    with_novel: Literal["drop", "background", "ignore"] = "drop"
+    evidence: Evidence = Evidence()
+    min_pixels: Annotated[int, Range(0), "pixels"] = 1
+    fit: Literal["squash", "crop"] = "squash"
+    long_side: Sides | None = None
+    scale: Factors | None = None
     flip: bool = True
     index: str = ""
-    on_bad_image: str = "stop"
-    workers: int = 0
+    on_bad_image: OnBadImage = "stop"
+    workers: Workers = 0
 
     def __post_init__(self):
-        """Raises UserError naming the setting that is wrong."""
-        for name, least in (
-            *(("batch_size", 1), ("crop", 1), ("way", 1), ("shot", 1), ("query", 1)),
-            *(("least_shot", 0), ("min_pixels", 0), ("workers", 0)),
-        ):
-            settings.whole_number(name, getattr(self, name), least=least)
+        """Raises UserError where two settings do not go together."""
         if self.least_shot > self.shot:
             raise UserError(
                 f"config.data.least_shot={self.least_shot} is above "
                 f"config.data.shot={self.shot}; lower it"
             )
-        settings.one_of("with_novel", self.with_novel, ("drop", "background", "ignore"))
-        settings.one_of("fit", self.fit, ("squash", "crop"))
-        settings.one_of("on_bad_image", self.on_bad_image, ("stop", "skip"))
         if (self.fit == "crop") != ((self.long_side is None) != (self.scale is None)):
             raise UserError(
                 "config.data.fit='crop' needs one of config.data.long_side and "
@@ -108,48 +112,30 @@ class EpisodeSettings:
 
     @property
     def shape(self) -> Shape:
-        """Of the episodes."""
+        """Classes, examples and queries of an episode."""
         return Shape(self.way, self.shot, self.query, self.least_shot)
 
 
-def make_train(
-    data: Any,
-    source: Source,
-    *,
-    seed: int,
-    batch_size: int | None = None,
-    start_step: int = 0,
-    process_index: int = 0,
-    process_count: int = 1,
-) -> Iterator[EpisodeBatch]:
-    """Endless batches of training episodes; arguments as of dense.make_train."""
-    known = (*settings.STREAM, *settings.EPISODES)
-    chosen = {k: v for k, v in settings.fields(data).items() if k in known}
-    if batch_size is not None:
-        chosen["batch_size"] = batch_size
-    stream = settings.call(EpisodeSettings, chosen, where="training on episodes")
-    return streams.batches(
-        _Loader(source, seed, stream),
-        layout(stream.shape, stream.crop),
-        batch_size=stream.batch_size,
-        start_step=start_step,
-        process_index=process_index,
-        process_count=process_count,
-        workers=stream.workers,
-    )
+def rows(stream: EpisodeSettings, source: Source, seed: int) -> Rows:
+    """Rows of EpisodeBatches: one drawn episode each; reads all masks first.
+
+    Raises:
+        UserError: the held-out classes do not fit the source, or a class has too few
+            photos.
+    """
+    return Rows(_Episodes(source, seed, stream), layout(stream.shape, stream.crop))
 
 
-class _Loader:
-    """position -> the arrays of one training episode; keeps what stopped it."""
+READER = Reader(EpisodeSettings, rows, "episodes")
+
+
+class _Episodes:
+    """position -> the arrays of one training episode."""
 
     def __init__(self, source: Source, seed: int, stream: EpisodeSettings):
         self.source = source
         self.seed = seed
         self.stream = stream
-        self.error: UserError | None = None
-        self.evidence = Evidence(
-            support_void=stream.support_void, other_ways=stream.other_ways
-        )
         self.held_out = held_out(stream, source.classes)
         counts = count_pixels(source, stream.index, skip=stream.on_bad_image == "skip")
         report = leak_report(source, counts, self.held_out, stream.with_novel)
@@ -157,28 +143,20 @@ class _Loader:
         self.index = training_index(source, counts, stream)
 
     def __call__(self, position: int):
-        try:
-            return self._load(int(position))
-        except UserError as error:
-            self.error = error
-            raise
-
-    def _load(self, position: int):
-        draws = Draws(self.seed, position)
-        for _ in range(100):
-            row = Row.of(
-                draw_row(self.index, self.stream.shape, draws), self.stream.shape
-            )
+        stream, draws = self.stream, Draws(self.seed, position)
+        for _ in range(_TRIES):
+            row = Row.of(draw_row(self.index, stream.shape, draws), stream.shape)
             try:
                 shot_of = partial(self._shot, draws)
-                return tuple(
-                    assemble(row, self.stream.crop, self.evidence, shot_of).values()
-                )
+                arrays = assemble(row, stream.crop, stream.evidence, shot_of)
+                return tuple(arrays.values())
             except UserError as error:
-                if self.stream.on_bad_image == "stop":
+                if stream.on_bad_image == "stop":
                     raise
                 _LOG.warning("episode %d is drawn again: %s", position, error)
-        raise UserError(f"{self.source.name}: 100 episodes in turn had unusable photos")
+        raise UserError(
+            f"{self.source.name}: {_TRIES} episodes in turn had unusable photos"
+        )
 
     def _shot(self, draws: Draws, index: int) -> Shot:
         stream, record = self.stream, self.source.record(index)
@@ -254,8 +232,8 @@ def leak_report(
     Args:
         source: the training photos.
         counts: [photos, C] of `count_pixels`.
-        novel: ids of held-out classes.
-        with_novel: as in EpisodeSettings.
+        novel: ids of the held-out classes.
+        with_novel: what becomes of such photos, a value of EpisodeSettings.
     """
     if not len(novel):
         return f"{source.name}: no class is held out (config.data.novel is empty)"

@@ -1,0 +1,17 @@
+"""ASGNet on your own photos with masks, with the ImageNet MobileNetV2.
+
+Point init_from at the weights. Classes named in data.novel are held out and evaluated;
+without any, the classes that were learnt are.
+Run: python train.py --config configs/asgnet_folder.py --config.data.root=PHOTOS
+         --config.data.novel="('cow', 'dog')" --config.eval.classes=novel
+"""
+
+from ppcjax.configs import asgnet_mobilenet, voc
+
+
+def get_config():
+    c = voc.to_folder(asgnet_mobilenet.get_config())
+    c.name = "asgnet_folder"
+    c.data.novel = ()  # classes that training never learns
+    c.eval.classes = "base"
+    return c

@@ -1,0 +1,110 @@
+"""The settings of a run, and the check of a whole config before anything starts."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import jax
+
+from ppcjax import fields
+from ppcjax.fields import Name, Range
+from ppcjax.train import optim
+from ppcjax.types import UserError
+
+# Parts of a config that declare fields of their own.
+PARTS = ("method", "data", "optim", "eval")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """The fields of a config that belong to no part of it.
+
+    name: name of the run, whose results go to runs/NAME.
+    seed: number that decides the initial parameters, the order of the data and all
+        that is drawn.
+    steps: updates of the whole run.
+    log_every: updates between two log lines.
+    checkpoint_every: updates between two checkpoints.
+    keep_checkpoints: how many of the newest checkpoints stay.
+    init_from: weight file or run whose matching weights start this one; "" for none.
+    eval_every: updates between two evaluations while training; 0: none.
+    patience: evaluations without a better score after which training stops; 0: never.
+    keep_best: whether the checkpoint that evaluates best stays too, and is the one
+        that is evaluated and loaded.
+    """
+
+    name: Annotated[str, Name()] = "run"
+    seed: Annotated[int, Range(0)] = 0
+    steps: Annotated[int, Range(1), "updates"] = 1000
+    log_every: Annotated[int, Range(1), "updates"] = 50
+    checkpoint_every: Annotated[int, Range(1), "updates"] = 500
+    keep_checkpoints: Annotated[int, Range(1)] = 2
+    init_from: str = ""
+    eval_every: Annotated[int, Range(0), "updates"] = 0
+    patience: Annotated[int, Range(0), "evaluations"] = 0
+    keep_best: bool = False
+
+    def __post_init__(self):
+        """Raises UserError where a setting needs evaluations and there are none."""
+        for name in ("patience", "keep_best"):
+            if getattr(self, name) and not self.eval_every:
+                raise UserError(
+                    f"config.{name}={getattr(self, name)} needs evaluations while "
+                    "training; set config.eval_every to the updates between two"
+                )
+
+
+def check(config: Any, reads: str) -> RunSettings:
+    """Checks all of a config but its method and its evaluation.
+
+    Args:
+        config: a ConfigDict or a mapping.
+        reads: what the method reads, see `reads_of`.
+
+    Returns:
+        The fields that belong to no part.
+
+    Raises:
+        UserError: a field is unknown or missing, its value is not allowed, or the
+            devices cannot share a batch.
+    """
+    from ppcjax import data_pipelines  # the training loop itself needs no data side
+
+    given = fields.check(Mapping[str, Any], config, "config")
+    parts = {name: _part(given, name) for name in PARTS}
+    own = {name: value for name, value in given.items() if name not in parts}
+    known = fields.fields_of(RunSettings)
+    unknown = sorted(set(own) - set(known))
+    if unknown:
+        raise UserError(
+            f"config.{unknown[0]} is not a setting; those of a config are "
+            + ", ".join((*known, *PARTS))
+        )
+    run = fields.build(RunSettings, own, where="config", what="a run")
+    optim.make(steps=run.steps, **parts["optim"])
+    data_pipelines.check(parts["data"], reads)
+    check_devices(parts["data"]["batch_size"])
+    return run
+
+
+def check_devices(batch_size: int) -> None:
+    """Raises UserError where the devices cannot share a batch of this many rows."""
+    devices = jax.device_count()
+    if batch_size % devices:
+        raise UserError(
+            f"config.data.batch_size={batch_size}: give a multiple of the {devices} "
+            "devices, which share each batch"
+        )
+
+
+def reads_of(method: Mapping[str, Any]) -> str:
+    """What the method of config.method reads, whatever its settings and classes."""
+    from ppcjax import methods
+
+    return methods.make({"name": method.get("name")}, 3).reads
+
+
+def _part(config: Mapping[str, Any], name: str) -> dict[str, Any]:
+    if name not in config and name != "eval":
+        raise UserError(f"config.{name} is missing; give settings by name")
+    return fields.check(Mapping[str, Any], config.get(name, {}), f"config.{name}")
