@@ -2,7 +2,8 @@
 
     python train.py --config configs/ppc_shapes.py [--config.optim.lr=0.02]
 
-Results go to runs/NAME; the same command resumes there.
+Results go to runs/NAME; the same command resumes there. --config CONFIG --help lists
+the settings of a config with their values.
 """
 
 from pathlib import Path
@@ -11,7 +12,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from ppcjax import cli
-from ppcjax.evaluate import training
+from ppcjax.evaluate import declared, training
 from ppcjax.train import loop, mesh
 
 CONFIG = config_flags.DEFINE_config_file(
@@ -32,5 +33,12 @@ def main(_) -> None:
     loop.train(config, workdir, scorer=training.scorer)
 
 
+def help_text() -> str:
+    """What --help says: of a config, all its settings."""
+    if CONFIG.value is None:
+        return __doc__
+    return f"{__doc__}\n{declared.help_text(CONFIG.value.to_dict())}"
+
+
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, help_text)

@@ -10,9 +10,13 @@ from absl import app, flags
 
 from ppcjax.types import UserError
 
+HELP = frozenset(("--help", "-h"))
 
-def run(main: Callable[[list[str]], None]) -> None:
+
+def run(main: Callable[[list[str]], None], help_text: Callable[[], str]) -> None:
     """Parses the flags, runs `main` and exits; absl's `app.run` with short errors.
+
+    `help_text` is what --help says, beside a --config of the settings in it.
 
     Misspelt flags or config fields, values of the wrong type, a config file that
     does not exist and every `UserError` become "error: ..." on stderr and exit
@@ -31,6 +35,14 @@ def run(main: Callable[[list[str]], None]) -> None:
             # ml_collections reports a missing config file when it is first read.
             _fail(_missing_config(error))
 
+    if HELP & set(sys.argv):
+        argv = [word for word in sys.argv if word not in HELP]
+        if len(argv) > 1:
+            parse(argv)
+        else:
+            flags.FLAGS.mark_as_parsed()
+        one_line(lambda: print(help_text()))
+        return
     app.run(guarded, flags_parser=parse)
 
 
@@ -66,6 +78,8 @@ def parse(argv: list[str]) -> list[str]:
     try:
         return flags.FLAGS(argv)
     except (flags.Error, UserError) as error:
+        if "Flag --config must have a value" in str(error):
+            _fail("--config=configs/NAME.py is missing; --help says more")
         _fail(_one_line(error))
     except (AttributeError, KeyError, TypeError) as error:
         if "ml_collections" not in _origin(error):
