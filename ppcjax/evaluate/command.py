@@ -29,7 +29,7 @@ def main(argv: Sequence[str]) -> None:
     """
     argv = cli.underscored(argv)
     path = _value_of("ckpt", argv)
-    if path is None:
+    if not path:
         if "--help" in argv or "-h" in argv:
             print(general_help())
             return

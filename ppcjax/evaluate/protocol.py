@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from ppcjax.fields import Range
 from ppcjax.report.page import Page
 from ppcjax.runs import Run
-from ppcjax.types import Method
+from ppcjax.types import Method, UserError
 
 Counts = Mapping[str, Any]
 
@@ -39,6 +39,15 @@ class Request:
     limit: Annotated[int, Range(1), "photos"] | None = None
     on_bad_image: Literal["", "stop", "skip"] = ""
     trial: bool = False
+
+    def __post_init__(self):
+        """Raises UserError where an option would do nothing."""
+        for name in ("split", "root"):
+            if self.images and getattr(self, name):
+                raise UserError(
+                    f"--images={self.images} takes the place of the data set, so that "
+                    f"--{name}={getattr(self, name)} would do nothing; leave one out"
+                )
 
     def data(self, run: Run) -> dict[str, Any]:
         """The config.data of a run with what this request replaces."""

@@ -181,7 +181,7 @@ def _checked_scalar(kind: type, marks: Sequence[Any], value: Any) -> Any:
         raise ValueError("")
     largest = LARGEST_INT if kind is int else LARGEST_FLOAT
     if not math.isfinite(value) or abs(value) > largest:
-        raise ValueError(f", at most {largest:g}")
+        raise ValueError(f", at most {largest:,.0f}")
     if not all(mark.holds(value) for mark in marks if isinstance(mark, Range)):
         raise ValueError("")
     return kind(value)
