@@ -4,6 +4,7 @@ Each makes a stream of predictions; what follows is the same for all: a CRF wher
 asked for, files, mean IoU at every threshold, and the report.
 """
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -259,7 +260,7 @@ def masks_plan(
 
 
 def trial(settings: Any, data: Mapping[str, Any]) -> tuple[Any, str]:
-    """Evaluation on the validation split, by which a checkpoint is chosen."""
+    """Evaluation of the network alone on the validation split."""
     split = data.get("val_split")
     if not split or split == data.get("eval_split"):
         raise UserError(
@@ -267,7 +268,10 @@ def trial(settings: Any, data: Mapping[str, Any]) -> tuple[Any, str]:
             "validation split other than config.data.eval_split, whose scores are "
             "reported; name one, or set config.eval_every=0"
         )
-    return settings, split
+    alone = {"output": Output()}
+    if isinstance(settings, MapSettings):
+        alone |= {"alpha": None, "affinity_labels": None}
+    return dataclasses.replace(settings, **alone), split
 
 
 def check(settings: Any, data: Mapping[str, Any], classes: tuple[str, ...]) -> None:
