@@ -24,6 +24,26 @@ VARIANTS = (
     *("fold1", "fold2", "fold3", "shot5", "resnet101"),
     *("released", "aspp", "frozen", "vit", "vit_kept", "residual"),
 )
+METHOD = dict(
+    name="asgnet",
+    backbone="resnet50",
+    backbone_settings=dict(stem="deep", stages=3, output_stride=8, dilate_first=True),
+    endpoints=("stage3", "stage2"),
+    backbone_gradient=False,
+    separate_passes=True,  # each with batch statistics of its own
+    head="enrichment",
+    head_settings=dict(scales=(60, 30, 15, 8)),
+    width=256,
+    dropout=0.5,
+    dtype="float32",
+    superpixels_at_most=5,
+    superpixel_cells=100,
+    iterations=(10, 5),
+    prior="mean",
+    seed_count="placed",
+    auxiliary=1.0,
+    blur=0.5,
+)
 
 
 def get_config(variant=""):
@@ -35,28 +55,7 @@ def get_config(variant=""):
     c.checkpoint_every = 2_000  # epochs 2, 4, ...
     c.keep_checkpoints = 10
     c.init_from = "~/data/weights/resnet50_v2.pth"
-    c.method = dict(
-        name="asgnet",
-        backbone="resnet50",
-        backbone_settings=dict(
-            stem="deep", stages=3, output_stride=8, dilate_first=True
-        ),
-        endpoints=("stage3", "stage2"),
-        backbone_gradient=False,
-        separate_passes=True,  # each with batch statistics of its own
-        head="enrichment",
-        head_settings=dict(scales=(60, 30, 15, 8)),
-        width=256,
-        dropout=0.5,
-        dtype="float32",
-        superpixels_at_most=5,
-        superpixel_cells=100,
-        iterations=(10, 5),
-        prior="mean",
-        seed_count="placed",
-        auxiliary=1.0,
-        blur=0.5,
-    )
+    c.method = METHOD
     c.data = dict(
         voc.DATA,
         tags="masks",
