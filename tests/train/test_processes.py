@@ -62,7 +62,8 @@ def losses(workdir):
     lines = [
         json.loads(x) for x in (workdir / "metrics.jsonl").read_text().splitlines()
     ]
-    return {line["step"]: line["train/loss/total"] for line in lines}
+    key = "train/loss/total"
+    return {line["step"]: line[key] for line in lines if key in line}
 
 
 def assert_same_parameters(a, b):
@@ -125,6 +126,7 @@ def test_two_processes_of_four_devices_equal_one(tmp_path):
             workdir,
             f"--steps={steps}",
             "--delay=0.03",
+            "--eval_every=10",
             JAX_NUM_CPU_DEVICES="4",
             JAX_COORDINATOR_ADDRESS=f"localhost:{port}",
             JAX_NUM_PROCESSES="2",
@@ -140,11 +142,17 @@ def test_two_processes_of_four_devices_equal_one(tmp_path):
     assert 10 < stopped < steps
 
     # One process with other devices takes over, and it is still the same run.
-    assert toy.fit(workdir, steps=steps) == steps
-    toy.fit(tmp_path / "one", steps=steps)
+    assert toy.fit(workdir, steps=steps, eval_every=10) == steps
+    toy.fit(tmp_path / "one", steps=steps, eval_every=10)
     two, one = losses(workdir), losses(tmp_path / "one")
     assert two.keys() == one.keys()
     whole = [step for step in one if not stopped < step < stopped + 5]
     np.testing.assert_allclose(
         [two[step] for step in whole], [one[step] for step in whole], rtol=1e-5
     )
+    scores = [
+        checkpoint.restore(run).meta["scores"] for run in (workdir, tmp_path / "one")
+    ]
+    assert scores[0].keys() == scores[1].keys() and "10" in scores[0]
+    best = [checkpoint.saved_steps(run, "best") for run in (workdir, tmp_path / "one")]
+    assert best[0] == best[1]

@@ -16,6 +16,7 @@ import numpy as np
 import optax
 
 from ppcjax.train import loop, mesh, optim
+from ppcjax.train.watch import Watch
 from ppcjax.types import IGNORE, Method, UserError
 
 FEATURES, CLASSES, BATCH = 6, 3, 8
@@ -80,10 +81,16 @@ def optimizer(steps: int) -> optax.GradientTransformation:
     return optim.make(lr=0.3, momentum=0.9, weight_decay=1e-3, power=0.9, steps=steps)
 
 
+def score(params, model_state, step):
+    kernel = jax.device_get(params["head"]["kernel"])
+    return {"smallness": -float(np.abs(kernel).mean())}
+
+
 def fit(
     workdir: Path,
     *,
     steps: int,
+    eval_every=0,
     ballast=1,
     delay=0.0,
     poison_at=None,
@@ -103,6 +110,7 @@ def fit(
             "classes": ("background", "cat", "dog"),
             "log_every": 5,
             "checkpoint_every": 10,
+            "watch": Watch(score, eval_every, keep_best=True) if eval_every else None,
             **more,
         },
     )
@@ -115,6 +123,7 @@ def main(argv) -> None:
     parser.add_argument("--delay", type=float, default=0.0)
     parser.add_argument("--ballast", type=int, default=1)
     parser.add_argument("--checkpoint_every", type=int, default=10)
+    parser.add_argument("--eval_every", type=int, default=0)
     arguments = parser.parse_args(argv)
     mesh.maybe_distributed()
     fit(**vars(arguments))
