@@ -6,16 +6,46 @@ Semantic Segmentation", CVPR 2020: `equivariant_regularization` is eq. 5 (ER),
 program only.
 """
 
+from dataclasses import dataclass
+from typing import Annotated
+
 import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ppcjax.fields import Range
 from ppcjax.losses import multilabel_soft_margin
+from ppcjax.methods.common import Weight
 from ppcjax.nn.cam_net import CamOutput
 from ppcjax.ops import cam as cam_ops
 from ppcjax.ops.ranks import largest_mean, smallest_mean
 from ppcjax.ops.resize import resize, resized_mean
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """Weights of the terms of SEAM; 0 leaves one out.
+
+    min_pooling: weight w_min.
+    equivariance: weight w_er.
+    cross_equivariance: weight w_ecr.
+    teacher_background: channel that the teacher of ECR takes for the background; None
+        for the right one. EPS + PPC as released has 0, with the background last.
+    """
+
+    min_pooling: Weight = 1.0
+    equivariance: Weight = 1.0
+    cross_equivariance: Weight = 1.0
+    teacher_background: Annotated[int, Range(0)] | None = None
+
+    def by_term(self) -> dict[str, float]:
+        """The weights by the names of `terms`."""
+        return {
+            "min_pooling": self.min_pooling,
+            "equivariance": self.equivariance,
+            "cross_equivariance": self.cross_equivariance,
+        }
 
 
 def min_pooling(

@@ -15,7 +15,7 @@ import numpy as np
 
 from ppcjax.nn.batch_norm import BatchNorm
 from ppcjax.nn.deeplab import global_mean
-from ppcjax.nn.init import Initializer
+from ppcjax.nn.init import torch_uniform
 from ppcjax.nn.layers import Conv, channel_dropout
 from ppcjax.ops.pooling import adaptive_mean
 from ppcjax.ops.resize import resize
@@ -201,23 +201,8 @@ class PyramidDecoder(nn.Module):
 HEADS = {"enrichment": FeatureEnrichment, "aspp": PyramidDecoder}
 
 
-def init_rules(width: int) -> Sequence[tuple[str, Initializer]]:
-    """Rules of `ppcjax.nn.init.initialize`: PyTorch's default for convolutions.
-
-    Kernels and biases are uniform within 1 / sqrt(fan-in).
-    """
-
-    def kernel(rng, shape):
-        bound = 1.0 / np.sqrt(np.prod(shape[:-1]))
-        return rng.uniform(-bound, bound, shape)
-
-    def bias(fan_in):
-        bound = 1.0 / np.sqrt(fan_in)
-        return lambda rng, shape: rng.uniform(-bound, bound, shape)
-
-    return (
-        (r"^params/(head|reduction|vit_projection)/.*kernel", kernel),
-        (r"^params/head/rate\d+/conv/bias", bias(9 * width)),
-        (r"^params/head/mix/conv/bias", bias(5 * width)),
-        (r"^params/head/.*conv/bias", bias(width)),
-    )
+# PyTorch's default for convolutions, in and around the head.
+INIT_RULES = (
+    (r"^params/(head|reduction|vit_projection)/.*kernel", torch_uniform),
+    (r"^params/head/.*conv/bias", torch_uniform),
+)

@@ -150,5 +150,5 @@ def gather_regions(x: Any, regions: Any, extent: Any) -> jax.Array:
     return jnp.einsum("bhwk,bhwd->bkd", weights, x.astype(jnp.float32))
 
 
-# Heads that need no other's scores: (num_classes, ...) -> module of x and extent.
-HEADS = {**deeplab.HEADS, "hrnet": HRNetHead}
+# (num_classes, ...) -> module of features and extent; "ocr" reads scores between them.
+HEADS = {**deeplab.HEADS, "hrnet": HRNetHead, "ocr": OCRHead}

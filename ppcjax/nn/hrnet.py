@@ -140,6 +140,10 @@ class HRNet(nn.Module):
     frozen_statistics: bool = False
     dtype: Any = jnp.float32
     stride = 4
+    endpoints = (
+        *("branch0", "branch1", "branch2", "branch3"),
+        *("stage3", "stage4", "embedding"),
+    )
 
     def __post_init__(self):
         """Raises ValueError for a setting outside its range."""

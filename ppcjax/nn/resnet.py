@@ -81,6 +81,8 @@ def _shortcut(block: nn.Module, x, shape, train):
     return block.norm(name="downsample_bn")(conv(x), train=train)
 
 
+# Settings of the deep-stem network that PFENet and ASGNet stand on.
+PFENET = {"stem": "deep", "stages": 3, "output_stride": 8, "dilate_first": True}
 # Blocks of each stage, and their kind.
 DEPTHS = {
     18: ((2, 2, 2, 2), BasicBlock),
@@ -145,6 +147,11 @@ class ResNet(nn.Module):
     def stride(self) -> int:
         """Input pixels per cell of the last stage."""
         return min(self.output_stride, 2 ** (self.stages + 1))
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """Names of the outputs."""
+        return (*(f"stage{i}" for i in range(1, self.stages + 1)), "embedding")
 
     def grid(self, extent: Any) -> Any:
         """Rows and columns of the last stage for images of `extent`, any integers."""

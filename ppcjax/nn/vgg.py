@@ -29,6 +29,7 @@ class VGG16(nn.Module):
     last_relu: bool = False
     dtype: Any = jnp.float32
     stride = 8
+    endpoints = ("stage3", "stage4", "embedding")
 
     @nn.compact
     def __call__(self, x, extent=None, *, train=False):

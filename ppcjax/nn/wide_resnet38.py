@@ -102,6 +102,7 @@ class WideResNet38(nn.Module):
     momentum: float = 3e-4
     dtype: Any = jnp.float32
     stride = 8
+    endpoints = ("stage3", "stage4", "embedding")
 
     @nn.compact
     def __call__(self, x, extent=None, *, train=False):
