@@ -23,7 +23,7 @@ class Clustering(NamedTuple):
 
     at_most: S, superpixels of one support.
     cells: area of one, in cells of the grid.
-    iterations: of the clustering, in training and in prediction.
+    iterations: steps of the clustering, in training and in prediction.
     seed_count: "placed" or "released", see `ppcjax.ops.seeds.released_count`.
     """
 
@@ -144,7 +144,7 @@ def averaged(
 
     Args:
         logits_of: gives [B Q, h, w, J] from the prototypes of one shot.
-        learnt: of K shots.
+        learnt: prototypes of K shots.
         slots: S, prototypes of one shot.
 
     Returns:

@@ -119,7 +119,7 @@ def normalized(
         entry: entry of the backbone.
         key: randomness of the colours; None for the photos' own.
         jitter: strengths of `ppcjax.ops.colour.jitter`.
-        padding: see `ppcjax.ops.colour.normalize`.
+        padding: grey that fills the rest, see `ppcjax.ops.colour.normalize`.
     """
     image = batch["image"].astype(jnp.float32) / 255.0
     if key is not None and any(jitter):

@@ -129,10 +129,10 @@ def choose_anchors(
     """Where the contrast starts from.
 
     Args:
-        settings: of the contrast.
+        settings: settings of the contrast.
         labels: [B, P] int32 class of each cell of the grid, or IGNORE.
         scores: [B, P, C] logits there, constant for gradients.
-        key: of the draws.
+        key: PRNG key of the draws.
 
     Returns:
         The anchors, and what to log of them.
@@ -173,11 +173,11 @@ def batch_contrast(
     """The contrast of one batch.
 
     Args:
-        settings: of the contrast.
+        settings: settings of the contrast.
         embedding: [B, h, w, D] float32 unit vectors.
         found: the anchors.
-        memory: as it was before this batch.
-        key: of the mining's draws.
+        memory: the memory from before this batch.
+        key: PRNG key of the mining's draws.
 
     Returns:
         [] nats; 0 with zero gradient where nothing can be compared.
@@ -221,12 +221,12 @@ def remember(
     """The memory after a batch.
 
     Args:
-        settings: of the contrast.
-        memory: as it was before.
+        settings: settings of the contrast.
+        memory: the memory from before.
         embedding: [B, h, w, D] float32 unit vectors; constant for gradients.
         mask: [B, H, W] int32 in 0..C-1 or IGNORE.
         labels: [B, h w] int32, the same on the grid.
-        key: of the draws.
+        key: PRNG key of the draws.
 
     Returns:
         The next memory.

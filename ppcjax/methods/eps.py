@@ -92,13 +92,14 @@ def saliency_term(
     distribution already, as released.
 
     Args:
-        outputs: of the view, and of its smaller copy where there is one.
+        outputs: what the network says of the view, and of its smaller copy where there
+            is one.
         saliency: [B, H, W] uint8 of the view.
         tags: [B, C] in {0, 1}.
         small_view: side of the copy, pixels.
         background: index of the background channel.
-        overlap: see `saliency_loss`.
-        balance: see `saliency_loss`.
+        overlap: least salient share of a class, see `saliency_loss`.
+        balance: weight of the foreground, see `saliency_loss`.
 
     Returns:
         [].

@@ -97,7 +97,7 @@ def both_networks(
 
     Args:
         net: the module of both.
-        params: of the online network.
+        params: parameters of the online network.
         model_state: "batch_stats" of the online network, "target" and "target_stats".
         views: two batches [B, H, W, 3], normalised.
         momentum: weight of the old target.
@@ -144,8 +144,8 @@ def both_directions(
 
     Args:
         compare: (queries, keys, query_box, key_box) -> Pairs.
-        queries: of views 1 and 2, [B, h, w, D] of unit norm.
-        keys: of views 1 and 2, likewise.
+        queries: [B, h, w, D] of unit norm, of views 1 and 2.
+        keys: [B, h, w, D] of unit norm, of views 1 and 2.
         box: [B, 2, 4] of the views.
 
     Returns:
@@ -246,8 +246,8 @@ def contrast_loss(
     where k_n is the target's other view of image n and k_mv its view v of image m.
 
     Args:
-        queries: of views 1 and 2, [B, D] of unit norm.
-        keys: of views 1 and 2, likewise, from the target network.
+        queries: [B, D] of unit norm, of views 1 and 2.
+        keys: [B, D] of unit norm, of views 1 and 2, from the target network.
         temperature: t > 0.
 
     Returns:

@@ -102,7 +102,7 @@ def contrast_view(
         y_i = argmax_c S_ic tag_c,  S = `ppcjax.ops.cam.confidence` of R
 
     Args:
-        output: of the network for the view.
+        output: what the network says of the view.
         tags: [B, C] in {0, 1}, the background column 1.
         grid: (h, w) on which views are compared.
         background: index of the background channel.
@@ -208,7 +208,7 @@ def contrasts(
     """All contrasts of two views, compared on the grid of the second.
 
     Args:
-        outputs: of the network for the two views.
+        outputs: what the network says of the two views.
         tags: [B, C] in {0, 1}, the background column 1.
         key: PRNG key of the random half of the pixels.
         mining: ranks of the prototypes that serve as negatives.

@@ -59,7 +59,7 @@ def min_pooling(
         maps: [B, H, W, C].
         tags: [B, C] in {0, 1}.
         background: index of the background channel.
-        share: of the pixels, in (0, 1).
+        share: share of the pixels that counts, in (0, 1).
 
     Returns:
         [] mean activation.
@@ -132,11 +132,11 @@ def equivariant_cross_regularization(
 
     Args:
         cams: [B, H, W, C] of `tagged_max_norm`, of both views; constant here.
-        refined: likewise, of the refined maps.
+        refined: [B, H, W, C] the same of the refined maps.
         background: index of the background channel.
         teacher_background: channel that is kept beside the strongest other one; None:
             the background. EPS + PPC as released takes 0 while its background is last.
-        share: of the C H W differences of an image, in (0, 1].
+        share: share of an image's C H W differences that counts, in (0, 1].
 
     Returns:
         [] and [], the terms of refined view 1 and of refined view 2; ECR is their sum.
@@ -170,7 +170,7 @@ def classification(
     """L_cls: tags predicted from the mean of each view's upsampled maps.
 
     Args:
-        outputs: of each view.
+        outputs: what the network says of each view.
         tags: [B, C] in {0, 1}.
         sizes: (H, W) of each view.
         background: index of the channel left out.
@@ -198,11 +198,12 @@ def terms(
     """The terms of SEAM beyond classification, not yet weighted.
 
     Args:
-        outputs: of the view and of its smaller copy.
+        outputs: what the network says of the view and of its smaller copy.
         tags: [B, C] in {0, 1}, the background column 1.
         sizes: (H, W) of both; maps are compared at the second.
         background: index of the background channel.
-        teacher_background: see `equivariant_cross_regularization`.
+        teacher_background: channel that the teacher keeps, see
+            `equivariant_cross_regularization`.
 
     Returns:
         "min_pooling" (mean over views), "equivariance" and "cross_equivariance".

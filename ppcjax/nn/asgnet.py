@@ -115,8 +115,8 @@ class ASGNet(nn.Module):
         """Scores of queries.
 
         Args:
-            query: of `encode`.
-            allocation: of its features.
+            query: features of the queries, from `encode`.
+            allocation: guide and prior for these features.
             extent: [M, 2] true rows and columns of the photos, or None.
             train: whether drop-out and batch statistics are on.
 

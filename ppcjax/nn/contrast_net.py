@@ -75,8 +75,9 @@ class Recipe(NamedTuple):
     """A network and what belongs to it.
 
     net: the module; `net.init` with embed=True (the default) makes all parameters.
-    mean, std: of RGB in [0, 1], for `ppcjax.ops.colour.normalize`.
-    init_rules: for `ppcjax.nn.init.initialize`.
+    mean: mean of RGB in [0, 1], for `ppcjax.ops.colour.normalize`.
+    std: deviation of RGB in [0, 1].
+    init_rules: rules of `ppcjax.nn.init.initialize`.
     """
 
     net: ContrastNet
@@ -112,7 +113,7 @@ def make(
         projection_dim: D.
         channels: order in which the network sees the colours. "bgr" feeds blue
             normalised by the statistics of red first, as the released program does.
-        dtype: of the convolutions; classifiers and projection are float32 always.
+        dtype: type of the convolutions; classifiers and projection are float32 always.
 
     Raises:
         ValueError: for a setting outside its range.

@@ -28,7 +28,7 @@ class ConvNormRelu(nn.Module):
     dilation: spacing of the taps.
     use_bias: whether the convolution has a bias.
     relu: whether there is a ReLU.
-    momentum: of the batch statistics, PyTorch's convention.
+    momentum: weight of the newest batch in the statistics, PyTorch's convention.
     dtype: type of the convolution.
     """
 
@@ -60,7 +60,7 @@ class Pyramid(nn.Module):
     rates: dilation of each 3x3 branch.
     width: channels of each branch.
     pointwise: whether there is a 1x1 branch too.
-    momentum: of the batch statistics.
+    momentum: weight of the newest batch in the statistics.
     dtype: type of the convolutions.
     """
 
@@ -102,7 +102,7 @@ class LargeFieldHead(nn.Module):
     width: channels of the hidden layers.
     rate: dilation.
     dropout: rate before the classifier.
-    momentum: of the batch statistics.
+    momentum: weight of the newest batch in the statistics.
     dtype: type of the hidden layers; the classifier is float32.
     """
 
@@ -133,7 +133,7 @@ class PyramidHead(nn.Module):
     width: channels of each branch and of the mixture.
     rates: dilation of each branch.
     dropout: rate, applied twice before the classifier.
-    momentum: of the batch statistics.
+    momentum: weight of the newest batch in the statistics.
     dtype: type of the hidden layers; the classifier is float32.
     """
 
@@ -165,7 +165,7 @@ class DeepLabV3Head(nn.Module):
     mix_kernel: side of the kernel that mixes the branches; ContrastiveSeg has 3.
     refine_relu: whether the layer after ends in a ReLU; ContrastiveSeg's does not.
     dropout: rate on the mixture.
-    momentum: of the batch statistics.
+    momentum: weight of the newest batch in the statistics.
     dtype: type of the hidden layers; the classifier is float32.
     """
 
@@ -204,7 +204,7 @@ class FCNHead(nn.Module):
     width: channels of the hidden layers.
     layers: how many of them.
     rate: their dilation.
-    momentum: of the batch statistics.
+    momentum: weight of the newest batch in the statistics.
     dtype: type of the hidden layers; the classifier is float32.
     """
 

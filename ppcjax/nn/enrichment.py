@@ -48,8 +48,8 @@ class FeatureEnrichment(nn.Module):
         u_l += relu(conv1x1[u_l, resize(out_{l-1})])                 for l > 0
         u_l += relu(conv3x3 relu(conv3x3 u_l));  out_l = resize(u_l)
 
-    scales: of the levels, large to small: whole numbers are cells of a square, as
-        released for VOC, fractions are shares of the grid, rounded down.
+    scales: sizes of the levels, large to small: whole numbers are cells of a square
+        (released for VOC), fractions are shares of the grid, rounded down.
     width: channels.
     classifier_dropout: rate before each classifier.
     dtype: type of the convolutions.

@@ -22,7 +22,7 @@ class HRNetHead(nn.Module):
 
     num_classes: C.
     dropout: rate of whole channels before the classifier.
-    momentum: of the batch statistics, PyTorch's convention.
+    momentum: weight of the newest batch in the statistics, PyTorch's convention.
     dtype: type of the hidden layer; the classifier is float32.
     """
 
@@ -50,7 +50,7 @@ class AuxiliaryHead(nn.Module):
 
     num_classes: C.
     width: channels of the layer; 0: those of its input.
-    momentum: of the batch statistics, PyTorch's convention.
+    momentum: weight of the newest batch in the statistics, PyTorch's convention.
     dtype: type of the hidden layer; the classifier is float32.
     """
 
@@ -86,7 +86,7 @@ class OCRHead(nn.Module):
     width: channels of x and y.
     key_width: channels of queries, keys and values.
     dropout: rate of whole channels before the classifier.
-    momentum: of the batch statistics, PyTorch's convention.
+    momentum: weight of the newest batch in the statistics, PyTorch's convention.
     dtype: type of the layers; both softmaxes and the classifier are float32.
     """
 

@@ -47,7 +47,7 @@ class ConvNorm(nn.Module):
 class Exchange(nn.Module):
     """One module of a stage: basic blocks on each branch, then every branch to every.
 
-    blocks: of each branch.
+    blocks: how many blocks each branch has.
     norm: makes a normalisation from its name.
     dtype: type of the convolutions.
     """
@@ -126,9 +126,9 @@ class HRNet(nn.Module):
     by 1x1 convolutions and bilinear resizing with aligned corners.
 
     width: channels of the finest branch.
-    modules: of the three stages.
-    blocks: of a branch in a module.
-    momentum: of the batch statistics, PyTorch's convention.
+    modules: how many modules each of the three stages has.
+    blocks: how many blocks a branch has in a module.
+    momentum: weight of the newest batch in the statistics, PyTorch's convention.
     frozen_statistics: whether training uses the stored statistics and keeps them.
     dtype: type of the convolutions.
     """

@@ -25,7 +25,7 @@ class Projector(nn.Module):
 
     hidden: channels between the convolutions.
     features: output channels.
-    momentum: of the batch statistics, PyTorch's convention.
+    momentum: weight of the newest batch in the statistics, PyTorch's convention.
     dtype: type of the convolutions.
     """
 
@@ -71,8 +71,8 @@ class Maps(NamedTuple):
     value: [B, h, w, E] the transformed projection, or None.
     instance: [B, h, w, E] the projection of the instance branch, or None.
     prediction: [B, h, w, E] what is predicted from it, or None.
-    pyramid: of each level, from fine to coarse, Maps whose feature, projection and
-        value are the level's; the projection and value above are then None.
+    pyramid: one Maps for each level, from fine to coarse, whose feature, projection
+        and value are the level's; the projection and value above are then None.
     """
 
     feature: jax.Array

@@ -22,8 +22,8 @@ class BasicBlock(nn.Module):
     """Two 3x3 convolutions around a shortcut.
 
     width: output channels.
-    stride: of the first convolution and of the shortcut.
-    dilation: of both convolutions.
+    stride: step of the first convolution and of the shortcut.
+    dilation: spacing of the taps of both convolutions.
     norm: makes a normalisation from its name.
     last_relu: whether the sum passes through a ReLU.
     dtype: type of the convolutions.
@@ -110,7 +110,7 @@ class ResNet(nn.Module):
     stage_links: whether the stem and each stage have a strided 1x1 convolution from
         their input to their output as well, which starts at zero (an experiment with
         ASGNet; no published file has these).
-    momentum: of the batch statistics, PyTorch's convention.
+    momentum: weight of the newest batch in the statistics, PyTorch's convention.
     frozen_statistics: whether training uses the stored statistics and keeps them.
     dtype: type of the convolutions.
     """

@@ -39,7 +39,7 @@ class Attention(nn.Module):
 class Block(nn.Module):
     """Attention and a two-layer perceptron, each normalised before and added.
 
-    heads: of the attention.
+    heads: heads of the attention.
     ratio: width of the perceptron over that of the tokens.
     dtype: type of the products.
     """
@@ -65,7 +65,7 @@ class VisionTransformer(nn.Module):
     patch: side of a patch in pixels.
     width: D, channels of a token.
     depth: number of blocks.
-    heads: of each attention, a divisor of the width.
+    heads: heads of each attention, a divisor of the width.
     grid: (rows, columns) of patches that positions are learnt for.
     dtype: type of the products.
     """

@@ -93,7 +93,7 @@ class WideResNet38(nn.Module):
     batch_statistics: whether training normalises by the batch and updates what is
         stored, as the released DeepLab does; the CAM networks use stored statistics
         only, which then are parameters.
-    momentum: of the batch statistics, PyTorch's convention.
+    momentum: weight of the newest batch in the statistics, PyTorch's convention.
     dtype: type of the convolutions.
     """
 

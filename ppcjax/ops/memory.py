@@ -40,7 +40,7 @@ def push(bank: Bank, vectors: chex.Array, counts: chex.Array) -> Bank:
     """Writes vectors into the rings of their classes.
 
     Args:
-        bank: see above.
+        bank: slots and their pointers, described above.
         vectors: [B, C, K, D]; of image b and class c the first counts[b, c] are pushed,
             after those of all images before.
         counts: [B, C] int32 in 0..K.

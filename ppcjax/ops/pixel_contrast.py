@@ -52,7 +52,7 @@ def contrast(
         temperature: t > 0.
         base_temperature: t_base > 0.
         mining: which of the memory takes part; None: all.
-        key: of the mining's draws.
+        key: PRNG key of the mining's draws.
         without: [S] slot of its own class, over all banks side by side, that is no
             positive of the anchor; -1 for none.
         block: slots compared at once.
@@ -90,7 +90,7 @@ def row_nats(
 ) -> tuple[jax.Array, jax.Array]:
     """Mean of l_ij over the positives of each anchor, and how many these are.
 
-    Args and meaning as of `contrast`.
+    Arguments mean what they do in `contrast`.
 
     Returns:
         [S] nats and [S] float32 |P_i|; rows without an anchor mean nothing.

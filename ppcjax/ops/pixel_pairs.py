@@ -129,7 +129,7 @@ def pixel_contrast(
         keys: [B, h, w, D] k of unit norm (or 0).
         query_box: [B, 4], see `cell_centres`.
         key_box: [B, 4].
-        threshold: as of `consistency`.
+        threshold: largest distance of a pair, see `consistency`.
         temperature: t > 0.
         block: query cells compared at once.
 

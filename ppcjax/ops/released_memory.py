@@ -48,7 +48,7 @@ def masked_positive(labels: chex.Array, num_classes: int, slots: int) -> jax.Arr
     Args:
         labels: [S] class of each anchor.
         num_classes: C.
-        slots: of one class, of both banks together.
+        slots: how many slots a class has in both banks together.
 
     Returns:
         [S] int32 slot of the anchor's own class, or -1 where column i is of another.

@@ -19,7 +19,7 @@ def superpixel_count(area: chex.Array, *, cells: int, largest: int) -> jax.Array
 
     Args:
         area: [...] int cells of the object.
-        cells: of one superpixel, > 0.
+        cells: area of one superpixel, > 0.
         largest: number of slots.
 
     Returns:

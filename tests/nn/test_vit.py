@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ppcjax.methods.asgnet import RESNET
-from ppcjax.nn.asgnet import ASGNet, init_rules
+from ppcjax.nn.asgnet import INIT_RULES, ASGNet
 from ppcjax.nn.enrichment import FeatureEnrichment
 from ppcjax.nn.init import initialize
 from ppcjax.nn.resnet import ResNet
@@ -65,7 +65,7 @@ def _reference(x, params):
 
 def test_tokens_follow_the_published_equations():
     x = np.random.default_rng(0).standard_normal((1, 12, 12, 3)).astype(np.float32)
-    params = initialize(TINY, KEY, x, rules=init_rules(8))["params"]
+    params = initialize(TINY, KEY, x, rules=INIT_RULES)["params"]
     wave = np.cos(np.arange(1000, dtype=np.float32))
     params = jax.tree.map(
         lambda p: p + 0.1 * np.resize(wave, p.shape).astype(np.float32), params
