@@ -15,9 +15,10 @@ import jax.numpy as jnp
 
 from ppcjax.fields import Range
 from ppcjax.methods import common
-from ppcjax.methods.common import Channels, Jitter
+from ppcjax.methods.common import Jitter
 from ppcjax.nn.affinity_net import AffinityHeads, AffinityNet, init_rules
 from ppcjax.nn.backbones import Backbone, need_endpoints
+from ppcjax.nn.modules import Channels
 from ppcjax.ops import affinity as pairs
 from ppcjax.types import Method, UserError
 

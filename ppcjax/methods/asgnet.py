@@ -17,12 +17,13 @@ from ppcjax.losses import cross_entropy
 from ppcjax.methods import asgnet_terms as terms
 from ppcjax.methods import common, episodes
 from ppcjax.methods.asgnet_terms import Guidance, Prototypes
-from ppcjax.methods.common import Channels, Fields
+from ppcjax.methods.common import Fields
 from ppcjax.nn import modules
 from ppcjax.nn.asgnet import INIT_RULES, ASGNet
 from ppcjax.nn.backbones import BACKBONES, Backbone, need_endpoints
 from ppcjax.nn.enrichment import HEADS
 from ppcjax.nn.layers import features_extent
+from ppcjax.nn.modules import Channels
 from ppcjax.nn.vit import VisionTransformer
 from ppcjax.ops.blur import random_blur
 from ppcjax.ops.resize import resize
@@ -53,7 +54,7 @@ class Network(common.Network):
     head: Annotated[str, OneOf(HEADS)] = "enrichment"
     head_settings: Fields = None
     width: Channels = 256
-    dropout: common.Dropout = 0.5
+    dropout: modules.Dropout = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +94,7 @@ def asgnet(
     guidance: Guidance,
     separate_passes: bool = False,
     auxiliary: common.Weight = 1.0,
-    blur: common.Share = 0.0,
+    blur: modules.Share = 0.0,
 ) -> Method:
     """One class from K masked photos of it.
 

@@ -12,15 +12,13 @@ import jax.numpy as jnp
 from ppcjax.fields import OneOf, Range
 from ppcjax.nn import backbones
 from ppcjax.nn.init import initialize
+from ppcjax.nn.modules import Share
 from ppcjax.ops import colour
 from ppcjax.ops.masks import masked_mean
 from ppcjax.types import IGNORE, DenseBatch
 
-Share = Annotated[float, Range(0, 1)]
 Positive = Annotated[float, Range(above=0)]
 Weight = Annotated[float, Range(0)]
-Dropout = Annotated[float, Range(0, below=1)]
-Channels = Annotated[int, Range(1), "channels"]
 Steps = Annotated[int, Range(0), "steps"]
 Fields = dict[str, Any] | None
 BackboneName = Annotated[str, OneOf(backbones.BACKBONES)]
@@ -45,8 +43,8 @@ class Network:
 
     def make_backbone(self) -> tuple[nn.Module, backbones.Backbone]:
         """The module of the backbone, and its entry in the table."""
-        settings = self.backbone_settings or {}
-        return backbones.make(self.backbone, dtype=jnp.dtype(self.dtype), **settings)
+        kind = jnp.dtype(self.dtype)
+        return backbones.make(self.backbone, self.backbone_settings, dtype=kind)
 
 
 def need_classes(name: str, num_classes: int) -> None:

@@ -17,7 +17,7 @@ from ppcjax.methods import common, segmentation
 from ppcjax.methods import contrastive_terms as terms
 from ppcjax.methods.common import Fields, Steps, Weight
 from ppcjax.methods.segmentation import ClassWeights, Shift
-from ppcjax.nn import contrast_net
+from ppcjax.nn import contrast_net, modules
 from ppcjax.nn.heads import HEADS
 from ppcjax.nn.projection import KINDS
 from ppcjax.ops.memory import fill_share
@@ -47,7 +47,7 @@ class Network(common.Network):
     head_settings: Fields = None
     auxiliary: Fields = None
     projection: Annotated[str, OneOf(KINDS)] = "convmlp"
-    projection_dim: common.Channels = 256
+    projection_dim: modules.Channels = 256
     channels: Literal["rgb", "bgr"] = "rgb"
 
 
@@ -149,7 +149,7 @@ def contrastive_seg(
 
 
 def _own(settings: Any) -> dict[str, Any]:
-    """The fields of a dataclass by name, none of them copied."""
+    """The fields of a dataclass by name."""
     return {f.name: getattr(settings, f.name) for f in dataclasses.fields(settings)}
 
 

@@ -10,8 +10,9 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from ppcjax.methods.common import Share, Weight
+from ppcjax.methods.common import Weight
 from ppcjax.nn.cam_net import CamOutput
+from ppcjax.nn.modules import Share
 from ppcjax.ops import cam as cam_ops
 from ppcjax.ops.resize import resize, shrink_nearest
 

@@ -18,11 +18,12 @@ import jax.numpy as jnp
 from ppcjax.fields import Range
 from ppcjax.methods import common
 from ppcjax.methods import pixpro_terms as terms
-from ppcjax.methods.common import Channels, Jitter, Positive, Share
+from ppcjax.methods.common import Jitter, Positive
 from ppcjax.nn import modules
 from ppcjax.nn.backbones import Backbone, need_endpoints
 from ppcjax.nn.fpn import FeaturePyramid
 from ppcjax.nn.layers import clip_to, shrink, stride_of
+from ppcjax.nn.modules import Channels, Share
 from ppcjax.nn.pixpro_net import PixProNet, Projector, Transform, init_rules
 from ppcjax.ops import colour
 from ppcjax.ops.masks import l2_normalize

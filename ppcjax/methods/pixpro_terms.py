@@ -103,7 +103,7 @@ def both_networks(
         momentum: weight of the old target.
 
     Returns:
-        The maps of both views of the online network; likewise of the target, without
+        The maps of both views of the online network; those of the target, without
         gradient; the next model_state.
     """
     stats = {"batch_stats": model_state["batch_stats"]}

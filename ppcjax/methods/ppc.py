@@ -18,10 +18,12 @@ import numpy as np
 
 from ppcjax.fields import Range
 from ppcjax.methods import common, eps, ppc_terms, seam
-from ppcjax.methods.common import Channels, Jitter
+from ppcjax.methods.common import Jitter
+from ppcjax.nn import modules
 from ppcjax.nn.backbones import Backbone, need_endpoints
 from ppcjax.nn.cam_net import INIT_RULES, CamHeads, CamNet
 from ppcjax.nn.layers import clip_to, features_extent
+from ppcjax.nn.modules import Channels
 from ppcjax.ops.resize import resize
 from ppcjax.types import Method
 
@@ -51,7 +53,7 @@ class Network(common.Network):
     affinity: tuple[Channels, Channels, Channels] = (64, 128, 192)
     image_gain: common.Weight = 1.0
     centred: bool = False
-    dropout: common.Dropout = 0.5
+    dropout: modules.Dropout = 0.5
     correlation_block: Annotated[int, Range(1), "cells"] = 1024
 
 

@@ -18,8 +18,9 @@ import jax
 import jax.numpy as jnp
 
 from ppcjax.fields import Range
-from ppcjax.methods.common import Positive, Share, Steps, Weight
+from ppcjax.methods.common import Positive, Steps, Weight
 from ppcjax.nn.cam_net import CamOutput
+from ppcjax.nn.modules import Share
 from ppcjax.ops import cam as cam_ops
 from ppcjax.ops import contrast, prototypes, sampling
 from ppcjax.ops.masks import l2_normalize

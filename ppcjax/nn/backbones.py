@@ -72,8 +72,15 @@ BACKBONES: dict[str, Backbone] = {
 }
 
 
-def make(name: str, **settings: Any) -> tuple[nn.Module, Backbone]:
+def make(
+    name: str, settings: Mapping[str, Any] | None = None, **given: Any
+) -> tuple[nn.Module, Backbone]:
     """The module of a backbone and its entry.
+
+    Args:
+        name: key of BACKBONES.
+        settings: fields of the module that a config sets.
+        **given: fields that the code sets, such as `dtype`.
 
     Raises:
         UserError: there is no such backbone, or it has no such setting.
@@ -81,7 +88,8 @@ def make(name: str, **settings: Any) -> tuple[nn.Module, Backbone]:
     if name not in BACKBONES:
         raise UserError(f"backbone {name!r}: known are {', '.join(BACKBONES)}")
     entry = BACKBONES[name]
-    return modules.build(entry.make, settings, where="backbone_settings"), entry
+    module = modules.build(entry.make, settings, where="backbone_settings", **given)
+    return module, entry
 
 
 def need_endpoints(module: nn.Module, names: Sequence[str], where: str) -> None:

@@ -18,7 +18,7 @@ from ppcjax.nn.projection import ProjectionHead
 
 
 class ContrastNet(nn.Module):
-    """Class scores, and in training embeddings of the same grid.
+    """Scores every cell, and in training embeds it, too.
 
     backbone: a module of `ppcjax.nn.backbones`.
     head: a head of `ppcjax.nn.heads`.
@@ -108,7 +108,8 @@ def make(
         head: "hrnet", "ocr", or "v1", "v2", "v3" of DeepLab.
         head_settings: fields of its module.
         auxiliary: "endpoint" of the backbone and "width" (0: that of the endpoint) of
-            an auxiliary head; None: none, but with "ocr" one as wide as "embedding".
+            an auxiliary head. Without it there is none, but for "ocr", which has one
+            as wide as "embedding".
         projection: "convmlp" or "linear".
         projection_dim: D.
         channels: order in which the network sees the colours. "bgr" feeds blue
@@ -123,9 +124,9 @@ def make(
     if head not in HEADS:
         raise ValueError(f"head={head!r}: choose one of {', '.join(HEADS)}")
     dtype = jnp.dtype(dtype)
-    module, entry = backbones.make(backbone, dtype=dtype, **(backbone_settings or {}))
+    module, entry = backbones.make(backbone, backbone_settings, dtype=dtype)
     given = {"num_classes": num_classes, "dtype": dtype}
-    if auxiliary is None and head == "ocr":
+    if not auxiliary and head == "ocr":
         auxiliary = {"endpoint": "embedding", "width": 0}
     aux_head, endpoint = None, "embedding"
     if auxiliary:
@@ -148,7 +149,7 @@ def make(
 
 
 def _init_rules(entry: backbones.Backbone, head: str) -> tuple[tuple[str, Any], ...]:
-    """As released: PyTorch's default around HRNet, else He-normal with biases 0."""
+    """As released: PyTorch's default around HRNet, elsewhere He-normal and biases 0."""
     rules = ()
     if head in ("hrnet", "ocr"):
         heads = r"^params/(head|auxiliary|projection)/.*conv/(kernel|bias)$"

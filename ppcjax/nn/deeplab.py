@@ -7,15 +7,17 @@ spatial pyramid) as retrained in the released SEAM and PPC, and v3 (arXiv 1706.0
 
 import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ppcjax.fields import Range
 from ppcjax.nn.batch_norm import BatchNorm
 from ppcjax.nn.init import he_normal_fan_out
 from ppcjax.nn.layers import Conv, clip_to, features_extent
+from ppcjax.nn.modules import Channels, Count, Dropout, Share
 
 INIT_RULES = ((r"^params/head/.*kernel", he_normal_fan_out),)
 
@@ -37,7 +39,7 @@ class ConvNormRelu(nn.Module):
     dilation: int = 1
     use_bias: bool = False
     relu: bool = True
-    momentum: float = 0.1
+    momentum: Share = 0.1
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -67,7 +69,7 @@ class Pyramid(nn.Module):
     rates: Sequence[int]
     width: int
     pointwise: bool
-    momentum: float = 0.1
+    momentum: Share = 0.1
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -107,10 +109,10 @@ class LargeFieldHead(nn.Module):
     """
 
     num_classes: int
-    width: int = 512
-    rate: int = 12
-    dropout: float = 0.5
-    momentum: float = 0.1
+    width: Channels = 512
+    rate: Count = 12
+    dropout: Dropout = 0.5
+    momentum: Share = 0.1
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -138,10 +140,10 @@ class PyramidHead(nn.Module):
     """
 
     num_classes: int
-    width: int = 256
-    rates: Sequence[int] = (6, 12, 18, 24)
-    dropout: float = 0.5
-    momentum: float = 0.1
+    width: Channels = 256
+    rates: tuple[Count, ...] = (6, 12, 18, 24)
+    dropout: Dropout = 0.5
+    momentum: Share = 0.1
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -170,12 +172,12 @@ class DeepLabV3Head(nn.Module):
     """
 
     num_classes: int
-    width: int = 256
-    rates: Sequence[int] = (12, 24, 36)
-    mix_kernel: int = 1
+    width: Channels = 256
+    rates: tuple[Count, ...] = (12, 24, 36)
+    mix_kernel: Literal[1, 3, 5, 7] = 1
     refine_relu: bool = True
-    dropout: float = 0.5
-    momentum: float = 0.1
+    dropout: Dropout = 0.5
+    momentum: Share = 0.1
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -209,10 +211,10 @@ class FCNHead(nn.Module):
     """
 
     num_classes: int
-    width: int = 256
-    layers: int = 2
-    rate: int = 6
-    momentum: float = 0.1
+    width: Channels = 256
+    layers: Annotated[int, Range(0)] = 2
+    rate: Count = 6
+    momentum: Share = 0.1
     dtype: Any = jnp.float32
 
     @nn.compact

@@ -6,17 +6,18 @@ Feature Enrichment Network for Few-Shot Segmentation", TPAMI 2020) that ASGNet u
 """
 
 import functools
-from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 
+from ppcjax.fields import Length, Range
 from ppcjax.nn.batch_norm import BatchNorm
 from ppcjax.nn.deeplab import global_mean
 from ppcjax.nn.init import torch_uniform
 from ppcjax.nn.layers import Conv, channel_dropout
+from ppcjax.nn.modules import Channels, Count, Dropout
 from ppcjax.ops.pooling import adaptive_mean
 from ppcjax.ops.resize import resize
 
@@ -30,7 +31,7 @@ class MaskClassifier(nn.Module):
     """
 
     width: int
-    dropout: float = 0.1
+    dropout: Dropout = 0.1
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -39,6 +40,10 @@ class MaskClassifier(nn.Module):
         y = channel_dropout(self.dropout, train)(y)
         y = y.astype(jnp.float32)
         return Conv(2, 1, use_bias=True, name="classifier")(y)
+
+
+# Cells of a square, or a share of the grid.
+Scale = Count | Annotated[float, Range(above=0, most=1)]
 
 
 class FeatureEnrichment(nn.Module):
@@ -55,9 +60,9 @@ class FeatureEnrichment(nn.Module):
     dtype: type of the convolutions.
     """
 
-    scales: Sequence[int | float] = (60, 30, 15, 8)
-    width: int = 256
-    classifier_dropout: float = 0.1
+    scales: Annotated[tuple[Scale, ...], Length(1)] = (60, 30, 15, 8)
+    width: Channels = 256
+    classifier_dropout: Dropout = 0.1
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -138,10 +143,10 @@ class PyramidDecoder(nn.Module):
     dtype: type of the convolutions.
     """
 
-    rates: Sequence[int] = (6, 12, 18)
-    width: int = 256
-    dropout: float = 0.5
-    classifier_dropout: float = 0.1
+    rates: tuple[Count, ...] = (6, 12, 18)
+    width: Channels = 256
+    dropout: Dropout = 0.5
+    classifier_dropout: Dropout = 0.1
     frozen_statistics: bool = False
     dtype: Any = jnp.float32
 

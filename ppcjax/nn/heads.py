@@ -6,15 +6,17 @@ trains them.
 """
 
 import functools
-from typing import Any
+from typing import Annotated, Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ppcjax.fields import Range
 from ppcjax.nn import deeplab
 from ppcjax.nn.deeplab import ConvNormRelu
 from ppcjax.nn.layers import Conv, channel_dropout, inside
+from ppcjax.nn.modules import Channels, Dropout, Share
 
 
 class HRNetHead(nn.Module):
@@ -27,8 +29,8 @@ class HRNetHead(nn.Module):
     """
 
     num_classes: int
-    dropout: float = 0.1
-    momentum: float = 0.1
+    dropout: Dropout = 0.1
+    momentum: Share = 0.1
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -55,8 +57,8 @@ class AuxiliaryHead(nn.Module):
     """
 
     num_classes: int
-    width: int = 256
-    momentum: float = 0.1
+    width: Annotated[int, Range(0), "channels"] = 256
+    momentum: Share = 0.1
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -91,10 +93,10 @@ class OCRHead(nn.Module):
     """
 
     num_classes: int
-    width: int = 512
-    key_width: int = 256
-    dropout: float = 0.05
-    momentum: float = 0.1
+    width: Channels = 512
+    key_width: Channels = 256
+    dropout: Dropout = 0.05
+    momentum: Share = 0.1
     dtype: Any = jnp.float32
 
     @nn.compact

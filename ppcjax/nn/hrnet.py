@@ -5,7 +5,7 @@ TPAMI 2020, in the form that ContrastiveSeg (ICCV 2021) trains.
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from ppcjax.nn.batch_norm import BatchNorm
 from ppcjax.nn.layers import Conv, shrink
+from ppcjax.nn.modules import Channels, Count, Share
 from ppcjax.nn.resnet import BasicBlock, Bottleneck
 from ppcjax.ops.resize import resize
 
@@ -133,10 +134,10 @@ class HRNet(nn.Module):
     dtype: type of the convolutions.
     """
 
-    width: int = 48
-    modules: Sequence[int] = (1, 4, 3)
-    blocks: int = 4
-    momentum: float = 0.1
+    width: Channels = 48
+    modules: tuple[Count, Count, Count] = (1, 4, 3)
+    blocks: Count = 4
+    momentum: Share = 0.1
     frozen_statistics: bool = False
     dtype: Any = jnp.float32
     stride = 4

@@ -1,14 +1,23 @@
-"""Makes Flax modules from settings that a config gives by name."""
+"""Makes Flax modules from settings that a config gives by name.
+
+A module declares its settings the way methods do, by annotations of its fields.
+"""
 
 import inspect
 import typing
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import flax.linen as nn
 
 from ppcjax import fields
+from ppcjax.fields import Range
 from ppcjax.types import UserError
+
+Count = Annotated[int, Range(1)]
+Channels = Annotated[int, Range(1), "channels"]
+Share = Annotated[float, Range(0, 1)]
+Dropout = Annotated[float, Range(0, below=1)]
 
 
 def build(
@@ -27,7 +36,7 @@ def build(
         **given: fields that do not come from the config.
 
     Raises:
-        UserError: there is no such field, or its value has another type.
+        UserError: there is no such field, or it may not have such a value.
         ValueError: the module refuses a value.
     """
     settings = dict(settings or {})
@@ -43,7 +52,8 @@ def build(
             f"config.method.{where}.{unknown[0]} is not a setting; there are "
             + (", ".join(known) or "none")
         )
-    hints = typing.get_type_hints(getattr(declared, "func", declared))
+    of_class = getattr(declared, "func", declared)
+    hints = typing.get_type_hints(of_class, include_extras=True)
     values = {
         name: fields.check(hints[name], value, f"config.method.{where}.{name}")
         for name, value in settings.items()

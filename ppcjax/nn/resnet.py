@@ -7,7 +7,7 @@ et al., DeepLab (TPAMI 2018); deep stem as in PSPNet (Zhao et al., CVPR 2017).
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -16,6 +16,7 @@ import numpy as np
 from ppcjax.nn.batch_norm import BatchNorm
 from ppcjax.nn.init import Initializer, he_normal_fan_out
 from ppcjax.nn.layers import Conv, ceil_pooled, max_pool, shrink
+from ppcjax.nn.modules import Channels, Share
 
 
 class BasicBlock(nn.Module):
@@ -116,15 +117,15 @@ class ResNet(nn.Module):
     """
 
     depth: int = 50
-    stem: str = "plain"
+    stem: Literal["plain", "deep"] = "plain"
     ceil_pool: bool = False
-    stages: int = 4
-    width: int = 64
-    output_stride: int = 32
+    stages: Literal[1, 2, 3, 4] = 4
+    width: Channels = 64
+    output_stride: Literal[8, 16, 32] = 32
     dilate_first: bool = False
     last_relu: bool = True
     stage_links: bool = False
-    momentum: float = 0.1
+    momentum: Share = 0.1
     frozen_statistics: bool = False
     dtype: Any = jnp.float32
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from ppcjax.nn.init import he_normal_fan_out
 from ppcjax.nn.layers import Conv, shrink
+from ppcjax.nn.modules import Channels
 
 # For pre-training from nothing: every block starts as the identity.
 INIT_RULES = (
@@ -45,7 +46,7 @@ class SmallResNet(nn.Module):
     dtype: type of the convolutions.
     """
 
-    width: int = 24
+    width: Channels = 24
     dtype: Any = jnp.float32
     stride = 4
     endpoints = ("stage3", "stage4", "embedding")

@@ -11,6 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ppcjax.nn.modules import Channels, Count
 from ppcjax.ops.resize import resize
 
 
@@ -70,11 +71,11 @@ class VisionTransformer(nn.Module):
     dtype: type of the products.
     """
 
-    patch: int = 16
-    width: int = 768
-    depth: int = 12
-    heads: int = 12
-    grid: tuple[int, int] = (14, 14)
+    patch: Count = 16
+    width: Channels = 768
+    depth: Count = 12
+    heads: Count = 12
+    grid: tuple[Count, Count] = (14, 14)
     dtype: Any = jnp.float32
 
     def __post_init__(self):

@@ -30,7 +30,7 @@ _EDGES = 64
 
 
 class Mining(NamedTuple):
-    """What of a memory takes part.
+    """Which slots of a memory take part.
 
     kind: "semi_hard": so many drawn from the hardest share; "hardest": so many of the
         hardest; "random": so many drawn from all.

@@ -42,7 +42,7 @@ def contrast(
     without: chex.Array | None = None,
     block: int = 4096,
 ) -> jax.Array:
-    """The loss above.
+    """The contrast of anchors with each other, with memories, or with both.
 
     Args:
         anchors: [S, D] float32 unit vectors.

@@ -29,7 +29,7 @@ def cluster_step(
 
     Args:
         centres: [S, D + 2] features and coordinates in cells.
-        points: [P, D + 2] likewise.
+        points: [P, D + 2] features and coordinates of the cells.
         region: [P] bool, the points that take part.
 
     Returns:

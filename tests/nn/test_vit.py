@@ -5,11 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ppcjax.methods.asgnet import RESNET
 from ppcjax.nn.asgnet import INIT_RULES, ASGNet
 from ppcjax.nn.enrichment import FeatureEnrichment
 from ppcjax.nn.init import initialize
-from ppcjax.nn.resnet import ResNet
+from ppcjax.nn.resnet import PFENET, ResNet
 from ppcjax.nn.vit import VisionTransformer, token_map
 
 KEY = jax.random.key(0)
@@ -97,7 +96,7 @@ def test_width_must_be_a_multiple_of_the_heads():
 
 def test_tokens_beside_the_features_of_asgnet():
     net = ASGNet(
-        ResNet(50, **RESNET), FeatureEnrichment((1.0, 0.5)), vit=VisionTransformer()
+        ResNet(50, **PFENET), FeatureEnrichment((1.0, 0.5)), vit=VisionTransformer()
     )
     image = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
     params = jax.eval_shape(net.init, KEY, image)["params"]
