@@ -68,7 +68,7 @@ def hard_cross_entropy(
     Args:
         logits: [..., C] scores s.
         mask: [...] int32, y in 0..C-1 or IGNORE, which counts nowhere.
-        threshold: of p, in (0, 1].
+        threshold: bound of p, in (0, 1].
         least: about how many pixels count at least.
         class_weights: C weights w >= 0; empty: 1 for all.
 

@@ -1,4 +1,8 @@
-"""Every config and variant: it builds, its loss traces, its patterns match."""
+"""Every config and variant: it builds, its loss traces, its patterns match.
+
+What a config trains on and is judged by is asked of its method, so that neither a new
+config nor a new method needs a line here.
+"""
 
 import functools
 import importlib
@@ -10,34 +14,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from ppcjax.configs import (
-    asgnet_shapes,
-    asgnet_voc,
-    base,
-    contrastive_camvid,
-    contrastive_cityscapes,
-    contrastive_shapes,
-    deeplab_voc,
-    panet_shapes,
-    panet_voc,
-    pixpro,
-    ppc,
-    segment_shapes,
-)
+from ppcjax.configs import base, deeplab_voc
 from ppcjax.data_pipelines.episodes.arrays import layout
 from ppcjax.data_pipelines.episodes.plans import Shape
 from ppcjax.data_pipelines.geometry import crop_size
 
-from ppcjax import data_pipelines, methods
-from ppcjax.evaluate.episodes.protocols import EpisodeEvaluation
-from ppcjax.methods import affinity as method_affinity
-from ppcjax.methods import asgnet as method_asgnet
-from ppcjax.methods import contrastive_seg as method_contrastive
-from ppcjax.methods import panet as method_panet
-from ppcjax.methods import pixpro as method_pixpro
-from ppcjax.methods import ppc as method_ppc
-from ppcjax.methods import segment as method_segment
-from ppcjax.train import optim
+from ppcjax import fields, methods
+from ppcjax.evaluate import EVALUATIONS
+from ppcjax.methods import common
+from ppcjax.train import optim, settings
 
 CLASSES = 6
 KEY = jax.random.key(0)
@@ -46,39 +31,42 @@ NAMES = sorted(
     for path in Path(base.__file__).parent.glob("*.py")
     if "def get_config(" in path.read_text() and path.stem != "base"
 )
-PPC = [name for name in NAMES if name.startswith("ppc_")]
-AFFINITY = [name for name in NAMES if name.startswith("affinity_")]
-EPISODES = [name for name in NAMES if name.startswith(("asgnet_", "panet_"))]
-PIXPRO = [name for name in NAMES if name.startswith("pixpro_")]
-CONTRASTIVE = [name for name in NAMES if name.startswith("contrastive_")]
-SEGMENT = [
-    "deeplab_voc",
-    *(name for name in NAMES if name.startswith("segment_")),
-    *CONTRASTIVE,
-]
-VARIANTS = {name: tuple(ppc.VARIANTS) for name in PPC} | {
-    "deeplab_voc": ("", *deeplab_voc.VARIANTS),
-    # Networks and modes one at a time; the first of all variants.
-    "contrastive_camvid": tuple(contrastive_camvid.VARIANTS)[:9],
-    "contrastive_cityscapes": tuple(contrastive_cityscapes.VARIANTS)[:9],
-    "contrastive_shapes": tuple(contrastive_shapes.VARIANTS),
-    "asgnet_shapes": tuple(asgnet_shapes.VARIANTS),
-    "asgnet_voc": asgnet_voc.VARIANTS,
-    "eps_voc": ("", "ppc"),
-    "panet_shapes": tuple(panet_shapes.VARIANTS),
-    "panet_voc": panet_voc.VARIANTS,
-    "segment_resnet": segment_shapes.VARIANTS,
-    "segment_shapes": segment_shapes.VARIANTS,
-    **{name: tuple(pixpro.VARIANTS) for name in PIXPRO},
-}
-# Tracing ResNet-50 four times takes a while; small configs trace the other variants.
-SKIPPED = [("pixpro_imagenet", v) for v in pixpro.VARIANTS if v not in ("", "instance")]
-CASES = [
-    (name, variant)
-    for name in NAMES
-    for variant in VARIANTS.get(name, ("",))
-    if (name, variant) not in SKIPPED
-]
+
+
+@functools.cache
+def _variants(name):
+    """What a config says it knows when it is asked for what it does not know."""
+    module = importlib.import_module(f"ppcjax.configs.{name}")
+    try:
+        module.get_config("sem")
+    except ValueError as error:
+        assert "no variant 'sem'; there are " in str(error)
+        return tuple(str(error).partition("; there are ")[2].split(", "))
+    except TypeError:  # it takes none
+        return ()
+
+
+def _is_joined(variant, known):
+    """Whether it is two other variants at once, such as a network and a mode."""
+    return any(
+        variant == f"{first}_{second}" for first in known for second in known if second
+    )
+
+
+def _cases():
+    """Configs and variants; marked slow where a smaller config has the variant, too."""
+    sizes = {name: _config(name).data.get("crop", 0) for name in NAMES}
+    sizes = {name: np.max(crop) for name, crop in sizes.items()}
+    for name in NAMES:
+        yield pytest.param(name, "", id=name)
+        known = _variants(name)
+        for variant in known:
+            if _is_joined(variant, known):
+                continue
+            alike = [other for other in NAMES if _variants(other) == known]
+            smallest = min(alike, key=sizes.get)
+            marks = () if name == smallest else (pytest.mark.slow,)
+            yield pytest.param(name, variant, marks=marks, id=f"{name}-{variant}")
 
 
 def _config(name, variant=""):
@@ -90,9 +78,16 @@ def _config(name, variant=""):
     return config
 
 
+CASES = list(_cases())
+
+
 def _classes(config):
     """As many as a config has weights for."""
     return len(config.method.get("class_weights", ())) or CLASSES
+
+
+def _method(config):
+    return methods.make(config.method, _classes(config))
 
 
 @functools.cache
@@ -104,36 +99,13 @@ def _shapes_of(module):
 
 @pytest.fixture(autouse=True)
 def no_drawing(monkeypatch):
-    for method in (
-        method_affinity,
-        method_asgnet,
-        method_contrastive,
-        method_panet,
-        method_pixpro,
-        method_ppc,
-        method_segment,
-    ):
-        monkeypatch.setattr(
-            method,
-            "initialize",
-            lambda module, key, image, rules=(), **_: dict(_shapes_of(module)),
-        )
+    monkeypatch.setattr(
+        common, "initialize", lambda module, *_, **__: dict(_shapes_of(module))
+    )
 
 
-def _batch(config, *, evaluation=False):
-    rows, side = config.data.batch_size, config.data.crop
-    sides = crop_size(side)
-    if "way" in config.data:
-        shape = Shape(config.data.way, config.data.shot, config.data.get("query", 1))
-        return {
-            name: jax.ShapeDtypeStruct((rows, *size), dtype)
-            for name, (size, dtype) in layout(shape, side).items()
-        }
-    if "ratio" in config.data and not evaluation:
-        return {
-            "image": jax.ShapeDtypeStruct((rows, 2, side, side, 3), np.uint8),
-            "box": jax.ShapeDtypeStruct((rows, 2, 4), np.float32),
-        }
+def _dense(config):
+    rows, sides = config.data.batch_size, crop_size(config.data.crop)
     return {
         "image": jax.ShapeDtypeStruct((rows, *sides, 3), np.uint8),
         "valid": jax.ShapeDtypeStruct((rows, 4), np.int32),
@@ -143,75 +115,112 @@ def _batch(config, *, evaluation=False):
     }
 
 
-def test_there_are_configs():
-    assert {"ppc_voc", "ppc_mobilenet", "ppc_folder", "ppc_shapes"} <= set(NAMES)
-    assert set(SEGMENT) <= set(NAMES)
+def _episodes(config):
+    shape = Shape(config.data.way, config.data.shot, config.data.get("query", 1))
+    return {
+        name: jax.ShapeDtypeStruct((config.data.batch_size, *size), dtype)
+        for name, (size, dtype) in layout(shape, config.data.crop).items()
+    }
+
+
+def _views(config):
+    rows, side = config.data.batch_size, config.data.crop
+    return {
+        "image": jax.ShapeDtypeStruct((rows, 2, side, side, 3), np.uint8),
+        "box": jax.ShapeDtypeStruct((rows, 2, 4), np.float32),
+    }
+
+
+BATCHES = {"dense": _dense, "episodes": _episodes, "views": _views}
 
 
 @pytest.mark.parametrize(("name", "variant"), CASES)
 def test_config_builds_and_traces(name, variant):
     config = _config(name, variant)
-    method = methods.make(config.method, _classes(config))
-    batch = _batch(config)
+    method = _method(config)
+    batch = BATCHES[method.reads](config)
     params, model_state = method.init(KEY, batch)
     loss, (after, scalars) = jax.eval_shape(
         method.loss, params, model_state, batch, KEY, jnp.int32(0)
     )
     assert loss.shape == () and loss.dtype == np.float32
     chex.assert_trees_all_equal_shapes_and_dtypes(after, model_state)
-    assert "loss/total" in scalars
     assert all(s.shape == () and s.dtype == np.float32 for s in scalars.values())
-    if name in PPC:
-        assert ("loss/intra" in scalars) == (variant not in ("cam", "seam"))
     # A pattern that matches no parameter is a UserError.
     optimizer = optim.make(steps=config.steps, **config.optim)
     jax.eval_shape(optimizer.init, params)
 
 
+# What predictions of each kind look like: letters that are the config's, and a grid.
+def _shapes_of_maps(config, out, grid):
+    rows, classes = config.data.batch_size, _classes(config)
+    return {"scores": (rows, *grid, classes), "tag_logits": (rows, classes)}
+
+
+def _shapes_of_logits(config, out, grid):
+    shapes = {"logits": (config.data.batch_size, *grid, _classes(config))}
+    return shapes | ({"extent": (config.data.batch_size, 2)} if "extent" in out else {})
+
+
+def _shapes_of_affinity(config, out, grid):
+    return {"affinity": (config.data.batch_size, out["affinity"].shape[1], *grid)}
+
+
+def _shapes_of_episodes(config, out, grid):
+    queries, ways = config.data.get("query", 1), config.data.way
+    return {"logits": (config.data.batch_size, queries, *grid, 1 + ways)}
+
+
+def _shapes_of_features(config, out, grid):
+    rows = config.data.batch_size
+    return {name: (rows, *x.shape[1:3], x.shape[3]) for name, x in out.items()}
+
+
+# Shapes, and the axis where the rows of the grid are.
+GIVES = {
+    "maps": (_shapes_of_maps, "scores", 1),
+    "logits": (_shapes_of_logits, "logits", 1),
+    "affinity": (_shapes_of_affinity, "affinity", 2),
+    "episodes": (_shapes_of_episodes, "logits", 2),
+    "features": (_shapes_of_features, "", 1),
+}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_prediction_has_the_contracted_shapes(name):
     config = _config(name)
-    method = methods.make(config.method, _classes(config))
-    batch = _batch(config, evaluation=True)
+    method = _method(config)
+    batch = (_episodes if method.gives == "episodes" else _dense)(config)
     for truth in ("tags", "mask", "saliency", "query_mask", "class_id"):
         batch.pop(truth, None)
     params, model_state = method.init(KEY, batch)
     out = jax.eval_shape(method.predict, params, model_state, batch)
-    rows, side = config.data.batch_size, config.data.crop
-    if name in EPISODES:
-        height = out["logits"].shape[2]
-        queries, ways = config.data.get("query", 1), config.data.way
-        assert out["logits"].shape == (rows, queries, height, height, 1 + ways)
-        return
-    if name in PIXPRO:
-        height, channels = out["embedding"].shape[1], config.method.projector[1]
-        assert side % height == 0
-        assert out["embedding"].shape == (rows, height, height, channels)
-        return
-    if name in AFFINITY:
-        assert out["affinity"].shape == (rows, 34, side // 8, side // 8)
-        return
-    maps = out["logits" if name in SEGMENT else "scores"]
-    height, width = maps.shape[1:3]
-    sides = crop_size(side)
-    assert sides[0] * width == sides[1] * height and sides[0] % height == 0
-    assert maps.shape == (rows, height, width, _classes(config))
-    if name in PPC:
-        assert out["tag_logits"].shape == (rows, CLASSES)
+    shapes, main, axis = GIVES[method.gives]
+    grid = out[main or next(iter(out))].shape[axis : axis + 2]
+    assert {key: x.shape for key, x in out.items()} == shapes(config, out, grid)
+    # Cells are squares of pixels, on each side as many.
+    sides = crop_size(config.data.crop)
+    assert abs(sides[0] / grid[0] - sides[1] / grid[1]) < 1
+    kept = method.keep(params, model_state)
+    again = jax.eval_shape(method.predict, *kept, batch)
+    chex.assert_trees_all_equal_shapes_and_dtypes(again, out)
 
 
-@pytest.mark.parametrize(("name", "variant"), CASES)
-def test_run_is_named_after_config_and_variant(name, variant):
-    config = _config(name, variant)
-    assert config.name == (f"{name}_{variant}" if variant else name)
-    assert set(base.get_config()) <= set(config)
+@pytest.mark.parametrize(("variant", "terms"), [("cam", 0), ("seam", 0), ("", 1)])
+def test_variants_of_ppc_leave_terms_out(variant, terms):
+    config = _config("ppc_shapes", variant)
+    method, batch = _method(config), _dense(config)
+    start = method.init(KEY, batch)
+    _, (_, scalars) = jax.eval_shape(method.loss, *start, batch, KEY, jnp.int32(0))
+    assert ("loss/intra" in scalars) == bool(terms)
 
 
-@pytest.mark.parametrize("name", VARIANTS)
-def test_unknown_variant(name):
-    known = ", ".join(v for v in VARIANTS[name] if v)
-    with pytest.raises(ValueError, match=f"no variant 'sem'; there are {known}"):
-        _config(name, "sem")
+@pytest.mark.parametrize("name", NAMES)
+def test_run_is_named_after_config_and_variant(name):
+    for variant in ("", *_variants(name)):
+        config = _config(name, variant)
+        assert config.name == (f"{name}_{variant}" if variant else name)
+        assert set(base.get_config()) <= set(config)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -220,22 +229,27 @@ def test_misspelt_field(name):
         _config(name).lock().optim.lrr = 1.0
 
 
-@pytest.mark.parametrize(
-    ("name", "variant"), [case for case in CASES if case[0] in EPISODES]
-)
-def test_settings_of_episodes(name, variant):
-    config = _config(name, variant)
-    data_pipelines.check(config.data, "episodes")
-    evaluation = EpisodeEvaluation.of(config.eval.to_dict())
-    # Logits are resized to the photo in the convention they were trained in.
-    assert evaluation.align_corners == config.method.get("align_corners", True)
+@pytest.mark.parametrize("name", NAMES)
+def test_settings_pass_the_checks_of_a_launch(name):
+    for variant in ("", *_variants(name)):
+        config = _config(name, variant)
+        method = _method(config)
+        settings.check(config, method.reads)
+        values = config.get("eval", {})
+        found = fields.build(
+            EVALUATIONS[method.gives].settings, values, where="config.eval", what="it"
+        )
+        if method.gives == "episodes":
+            # Logits are resized to the photo in the convention they were trained in.
+            aligned = config.method.get("align_corners", True)
+            assert found.prediction.align_corners == aligned
 
 
 @pytest.mark.parametrize("variant", deeplab_voc.VARIANTS)
 def test_groups_of_the_released_optimizer(variant):
     """What moves, how fast and with which decay, by the size of a first update."""
     config = _config("deeplab_voc", variant)
-    params, _ = methods.make(config.method, _classes(config)).init(KEY, None)
+    params, _ = _method(config).init(KEY, None)
     optimizer = optim.make(steps=config.steps, **config.optim)
 
     def first(decay_only, path):

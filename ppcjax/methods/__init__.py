@@ -51,5 +51,5 @@ def make(settings: Mapping[str, Any], num_classes: int) -> Method:
             what=f"method {name!r}",
             num_classes=num_classes,
         )
-    except (TypeError, ValueError) as error:  # TypeError: a field the backbone lacks
+    except ValueError as error:  # settings that do not fit each other
         raise UserError(f"method {name!r}: {error}") from error

@@ -1,17 +1,21 @@
 """The parts of ASGNet between encoding and decoding photos: no parameters, no Flax."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, NamedTuple
 
 import chex
 import jax
 import jax.numpy as jnp
 
+from ppcjax.fields import Range
 from ppcjax.methods import episodes
 from ppcjax.ops import seeds as seed_ops
 from ppcjax.ops import superpixels
-from ppcjax.ops.resize import resize
+from ppcjax.ops.resize import resize, shrink_nearest
 from ppcjax.types import UserError
+
+_Count = Annotated[int, Range(1)]
 
 
 class Clustering(NamedTuple):
@@ -19,7 +23,7 @@ class Clustering(NamedTuple):
 
     at_most: S, superpixels of one support.
     cells: area of one, in cells of the grid.
-    iterations: of the clustering, in training and in prediction.
+    iterations: steps of the clustering, in training and in prediction.
     seed_count: "placed" or "released", see `ppcjax.ops.seeds.released_count`.
     """
 
@@ -27,6 +31,39 @@ class Clustering(NamedTuple):
     cells: int
     iterations: tuple[int, int]
     seed_count: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guidance:
+    """How supports become prototypes, and how prototypes guide queries.
+
+    superpixels_at_most: S, superpixels of one support.
+    superpixel_cells: area of one superpixel on the grid.
+    iterations: steps of the clustering, in training and in prediction.
+    prior: "mean" or "sum" (released) of the similarities; the sum grows with K.
+    shots: how a prediction from K > 1 shots is made. "averaged": each shot segments
+        the query on its own and the probabilities are averaged, so that a network
+        trained on one shot gains from five. "joined" (released): prototypes of all
+        shots compete for each cell, for networks trained on that many.
+    seed_count: "placed", or "released", which loses seeds of objects at the upper and
+        left border, see `ppcjax.ops.seeds.released_count`.
+    """
+
+    superpixels_at_most: _Count = 5
+    superpixel_cells: Annotated[int, Range(1), "cells"] = 100
+    iterations: tuple[_Count, _Count] = (10, 5)
+    prior: Literal["mean", "sum"] = "mean"
+    shots: Literal["averaged", "joined"] = "averaged"
+    seed_count: Literal["placed", "released"] = "placed"
+
+    def clustering(self) -> Clustering:
+        """The part of it that makes superpixels."""
+        return Clustering(
+            self.superpixels_at_most,
+            self.superpixel_cells,
+            self.iterations,
+            self.seed_count,
+        )
 
 
 class Prototypes(NamedTuple):
@@ -41,7 +78,7 @@ def check_ways(batch: Mapping[str, chex.Array]) -> None:
     ways = batch["shot_valid"].shape[1]
     if ways != 1:
         raise UserError(
-            f"asgnet segments one class an episode, these have {ways}; set data.ways=1"
+            f"asgnet segments one class an episode, these have {ways}; set data.way=1"
         )
 
 
@@ -72,7 +109,7 @@ def prototypes(
     at = {"in_extent": extent, "out_extent": grid_extent}
     weights = resize(mask[..., None], grid, align_corners=True, **at)[..., 0]
     seeds = seed_ops.place_seeds(
-        seed_ops.shrink_nearest(mask, grid, **at),
+        shrink_nearest(mask, grid, **at),
         cells=clustering.cells,
         largest=clustering.at_most,
     )
@@ -107,7 +144,7 @@ def averaged(
 
     Args:
         logits_of: gives [B Q, h, w, J] from the prototypes of one shot.
-        learnt: of K shots.
+        learnt: prototypes of K shots.
         slots: S, prototypes of one shot.
 
     Returns:

@@ -4,57 +4,110 @@ Wang et al., "Exploring Cross-Image Pixel Contrast for Semantic Segmentation", I
 2021. Its contrast and memory are in `ppcjax.methods.contrastive_terms`.
 """
 
-from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import Any
+import dataclasses
+import functools
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from ppcjax.fields import OneOf, Range
+from ppcjax.methods import common, segmentation
 from ppcjax.methods import contrastive_terms as terms
-from ppcjax.methods import segmentation
-from ppcjax.nn import contrast_net
-from ppcjax.nn.init import initialize
+from ppcjax.methods.common import Fields, Steps, Weight
+from ppcjax.methods.segmentation import ClassWeights, Shift
+from ppcjax.nn import contrast_net, modules
+from ppcjax.nn.heads import HEADS
+from ppcjax.nn.projection import KINDS
 from ppcjax.ops.memory import fill_share
-from ppcjax.ops.mining import Mining
 from ppcjax.types import Method
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network(common.Network):
+    """The network of ContrastiveSeg, see `ppcjax.nn.contrast_net.make`.
+
+    backbone: name of the backbone.
+    backbone_settings: fields of its module.
+    dtype: type of the convolutions; classifiers, projection, statistics, similarities
+        and losses are float32 always.
+    head: "hrnet", "ocr", or a head of DeepLab.
+    head_settings: fields of its module.
+    auxiliary: "endpoint" of the backbone and "width" (0 for that of the endpoint) of an
+        auxiliary head; None for none, but with "ocr" one as wide as "embedding".
+    projection: "convmlp" or "linear".
+    projection_dim: D, channels of an embedding.
+    channels: order in which the network sees the colours. "bgr" feeds blue normalised
+        by the statistics of red first, which the released program does.
+    """
+
+    backbone: common.BackboneName = "hrnet_w48"
+    head: Annotated[str, OneOf(HEADS)] = "hrnet"
+    head_settings: Fields = None
+    auxiliary: Fields = None
+    projection: Annotated[str, OneOf(KINDS)] = "convmlp"
+    projection_dim: modules.Channels = 256
+    channels: Literal["rgb", "bgr"] = "rgb"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Colours:
+    """Random colours of training photos.
+
+    hsv_shift: largest random shift of hue, saturation and value; 0 for none.
+    brightness_shift: largest random shift of all channels.
+    """
+
+    hsv_shift: Shift = 0
+    brightness_shift: Shift = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss:
+    """The terms of the loss.
+
+    class_weights: C weights of the classes in the cross-entropy; empty where all are 1.
+    hard_pixels: `threshold` and `least` of `ppcjax.losses.hard_cross_entropy`, such as
+        (0.9, 100_000); empty where all pixels count.
+    auxiliary_weight: w_aux, where the network has an auxiliary classifier.
+    weight: w. With 0 there is no projection, no memory and no contrast: the baseline.
+    warmup_steps: steps without the contrast.
+    """
+
+    class_weights: ClassWeights = ()
+    hard_pixels: (
+        tuple[Annotated[float, Range(above=0, most=1)], Annotated[int, Range(0)]]
+        | tuple[()]
+    ) = ()
+    auxiliary_weight: Weight = 0.4
+    weight: Weight = 0.1
+    warmup_steps: Steps = 0
+
+
+class _Setup(NamedTuple):
+    """What the functions of the method know."""
+
+    recipe: contrast_net.Recipe
+    contrast: terms.Contrast
+    colours: Colours
+    loss: Loss
+    projection_dim: int
+
+    @property
+    def contrasted(self) -> bool:
+        """Whether there is a contrast at all."""
+        return self.loss.weight > 0
 
 
 def contrastive_seg(
     num_classes: int,
     *,
-    mode: str = "mem_fixed",
-    backbone: str = "hrnet_w48",
-    backbone_settings: dict[str, Any] | None = None,
-    head: str = "hrnet",
-    head_settings: dict[str, Any] | None = None,
-    auxiliary: Mapping[str, Any] | None = None,
-    auxiliary_weight: float = 0.4,
-    projection: str = "convmlp",
-    projection_dim: int = 256,
-    channels: str = "rgb",
-    dtype: str = "float32",
-    hsv_shift: int = 0,
-    brightness_shift: int = 10,
-    class_weights: Sequence[float] = (),
-    hard_pixels: tuple[float, int] | tuple[()] = (),
-    weight: float = 0.1,
-    warmup_steps: int = 0,
-    temperature: float = 0.1,
-    base_temperature: float = 0.07,
-    max_anchors: int = 1024,
-    max_views: int = 100,
-    region_slots: int = 5000,
-    pixel_slots: int = 5000,
-    pixels_per_push: int = 10,
-    slot_dtype: str = "float32",
-    with_batch: bool = False,
-    mining: str = "semi_hard",
-    mining_share: float = 0.1,
-    positives: int = 1024,
-    negatives: int = 2048,
-    label_stride: int = 8,
-    contrast_block: int = 4096,
+    network: Network,
+    colours: Colours,
+    loss: Loss,
+    anchors: terms.AnchorSettings,
+    memory: terms.MemorySettings,
 ) -> Method:
     """Per-pixel classification with a contrast of embeddings.
 
@@ -66,185 +119,126 @@ def contrastive_seg(
 
     Args:
         num_classes: C, the background included.
-        mode: "nomem", "mem_official", "mem_fixed" or "mem_paper", see
-            `ppcjax.methods.contrastive_terms`.
-        backbone: a name of `ppcjax.nn.backbones.BACKBONES`.
-        backbone_settings: fields of its module.
-        head: see `ppcjax.nn.contrast_net.make`, also for the six that follow.
-        head_settings: fields of its module.
-        auxiliary: an auxiliary classifier.
-        auxiliary_weight: w_aux, where the network has such a classifier.
-        projection: "convmlp" or "linear".
-        projection_dim: D.
-        channels: "rgb" or "bgr".
-        dtype: "float32" or "bfloat16", of the convolutions; classifiers, projection,
-            statistics, similarities and losses are float32 always.
-        hsv_shift: as of `segment`; 0: none.
-        brightness_shift: largest random shift of all channels, 8-bit grey levels.
-        class_weights: C weights of the classes in the cross-entropy; empty: all 1.
-        hard_pixels: `threshold` and `least` of `ppcjax.losses.hard_cross_entropy`, such
-            as (0.9, 100_000); empty: all pixels count.
-        weight: w. With 0 there is no projection, no memory and no contrast: the
-            baseline.
-        warmup_steps: steps without the contrast.
-        temperature: t of the contrast.
-        base_temperature: t_base; the contrast is multiplied by t / t_base.
-        max_anchors: S, anchors of the global batch.
-        max_views: V, anchors of an image and class (in mem_paper of a class of the
-            batch). Those with at most V cells on the grid take no part.
-        region_slots: M of the means, per class. In mem_paper the paper has one per
-            training image: give their number; the ring then holds the last as many
-            images that show the class.
-        pixel_slots: M of the pixels, per class; in the paper 10 per training image.
-        pixels_per_push: K, pixels remembered of an image and class.
-        slot_dtype: "float32" or "bfloat16".
-        with_batch: whether anchors are contrasted with each other beside the memory.
-        mining: of mem_paper: "semi_hard", "hardest" or "random".
-        mining_share: hardest share of the memory that "semi_hard" draws from.
-        positives: how many positives an anchor has in mem_paper.
-        negatives: how many negatives.
-        label_stride: of mem_official: step at which labels are taken for the memory.
-        contrast_block: slots compared at once.
+        network: the network.
+        colours: random colours of training photos.
+        loss: weights of the terms, classes and pixels.
+        anchors: what is contrasted, and how.
+        memory: what is remembered.
 
     Returns:
         A Method on DenseBatch with "mask". `predict` gives {"logits": [B, h, w, C]},
         zero beyond the image, to be resized with aligned corners, and "extent" [B, 2]
-        in cells where the grid is not ceil(H / stride); it reads what `for_prediction`
-        leaves.
+        in cells where the grid is not ceil(H / stride).
 
     Raises:
-        ValueError: for a setting outside its range.
+        ValueError: settings do not fit each other.
 
     Source: released training program, as described in docs/deviations.md.
     """
-    segmentation.check(
-        "contrastive_seg",
-        num_classes,
-        class_weights,
-        hsv_shift=hsv_shift,
-        brightness_shift=brightness_shift,
+    segmentation.check("contrastive_seg", num_classes, loss.class_weights)
+    contrast = terms.Contrast(anchors, memory, num_classes)
+    contrast.check()
+    recipe = contrast_net.make(num_classes, **_own(network))
+    setup = _Setup(recipe, contrast, colours, loss, network.projection_dim)
+    return Method(
+        functools.partial(_init, setup),
+        functools.partial(_loss, setup),
+        functools.partial(_predict, setup),
+        keep=_keep,
     )
-    if min(weight, auxiliary_weight, warmup_steps) < 0:
-        raise ValueError(
-            f"weight={weight}, auxiliary_weight={auxiliary_weight} and warmup_steps="
-            f"{warmup_steps} must be at least 0"
-        )
-    if hard_pixels and not (len(hard_pixels) == 2 and 0 < hard_pixels[0] <= 1):
-        raise ValueError(
-            f"hard_pixels={hard_pixels}: give a probability in (0, 1] and a number of "
-            "pixels, or nothing"
-        )
-    settings = terms.Contrast(
-        mode=mode,
-        num_classes=num_classes,
-        temperature=temperature,
-        base_temperature=base_temperature,
-        max_anchors=max_anchors,
-        max_views=max_views,
-        region_slots=region_slots,
-        pixel_slots=pixel_slots,
-        pixels_per_push=pixels_per_push,
-        slot_dtype=slot_dtype,
-        with_batch=with_batch,
-        mining=Mining(mining, mining_share, positives, negatives),
-        label_stride=label_stride,
-        block=contrast_block,
+
+
+def _own(settings: Any) -> dict[str, Any]:
+    """The fields of a dataclass by name."""
+    return {f.name: getattr(settings, f.name) for f in dataclasses.fields(settings)}
+
+
+def _init(setup, key, batch):
+    recipe, contrasted = setup.recipe, setup.contrasted
+    start = common.initializer(recipe.net, recipe.init_rules, embed=contrasted)
+    params, state = start(key, batch)
+    if contrasted:
+        memory_key = jax.random.fold_in(key, 1)
+        memory = terms.init_memory(setup.contrast, memory_key, setup.projection_dim)
+        state |= {"memory": memory} if memory else {}
+    return params, state
+
+
+def _prepare(setup, batch, key):
+    """Normalised images [B, H, W, 3]; with random colours where there is a key."""
+    return segmentation.prepare(
+        batch,
+        key,
+        mean=setup.recipe.mean,
+        std=setup.recipe.std,
+        **_own(setup.colours),
     )
-    settings.check()
-    recipe = contrast_net.make(
-        num_classes,
-        backbone=backbone,
-        backbone_settings=backbone_settings,
-        head=head,
-        head_settings=head_settings,
-        auxiliary=auxiliary,
-        projection=projection,
-        projection_dim=projection_dim,
-        channels=channels,
-        dtype=dtype,
+
+
+def _loss(setup, params, model_state, batch, key, step):
+    colour_key, dropout_key, contrast_key = jax.random.split(key, 3)
+    statistics = {k: v for k, v in model_state.items() if k != "memory"}
+    out, statistics = common.train_pass(
+        setup.recipe.net,
+        params,
+        statistics,
+        dropout_key,
+        _prepare(setup, batch, colour_key),
+        embed=setup.contrasted,
     )
-    contrasted = weight > 0
-    prepare = partial(
-        segmentation.prepare,
-        mean=recipe.mean,
-        std=recipe.std,
-        hsv_shift=hsv_shift,
-        brightness_shift=brightness_shift,
-    )
-    classification = partial(
+    classification = functools.partial(
         segmentation.classification,
-        class_weights=class_weights,
-        hard=tuple(hard_pixels),
+        mask=batch["mask"],
+        class_weights=setup.loss.class_weights,
+        hard=setup.loss.hard_pixels,
     )
-
-    def init(key, batch):
-        del batch  # parameter shapes do not depend on it
-        image = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
-        rules = recipe.init_rules
-        variables = initialize(recipe.net, key, image, rules=rules, embed=contrasted)
-        params = variables.pop("params")
-        if contrasted:
-            memory_key = jax.random.fold_in(key, 1)
-            memory = terms.init_memory(settings, memory_key, projection_dim)
-            variables |= {"memory": memory} if memory else {}
-        return params, variables
-
-    def loss(params, model_state, batch, key, step):
-        colour_key, dropout_key, contrast_key = jax.random.split(key, 3)
-        statistics = {k: v for k, v in model_state.items() if k != "memory"}
-        out, statistics = recipe.net.apply(
-            {"params": params, **statistics},
-            prepare(batch, colour_key),
-            train=True,
-            embed=contrasted,
-            rngs={"dropout": dropout_key},
-            mutable=list(statistics),
+    nats, accuracy = classification(out["logits"])
+    parts = {"segmentation": nats}
+    if "aux" in out:
+        parts["auxiliary"], _ = classification(out["aux"])
+    stats = {"stat/accuracy": accuracy}
+    if setup.contrasted:
+        memory = model_state.get("memory", {})
+        parts["contrast"], memory, more = _contrast_and_remember(
+            setup, out, memory, batch["mask"], contrast_key, step
         )
-        total, accuracy = classification(out["logits"], batch["mask"])
-        scalars = {"loss/segmentation": total, "stat/accuracy": accuracy}
-        if "aux" in out:
-            scalars["loss/auxiliary"], _ = classification(out["aux"], batch["mask"])
-            total = total + auxiliary_weight * scalars["loss/auxiliary"]
-        if contrasted:
-            memory = model_state.get("memory", {})
-            term, memory, stats = contrast(
-                out, memory, batch["mask"], contrast_key, step
-            )
-            total = total + weight * term
-            scalars |= {"loss/contrast": term, **stats}
-            statistics |= {"memory": memory} if memory else {}
-        return total, (statistics, scalars | {"loss/total": total})
-
-    def contrast(out, memory, mask, key, step):
-        """The term, 0 in the warm-up; the next memory; what to log."""
-        anchor_key, mining_key, memory_key = jax.random.split(key, 3)
-        embedding = out["embedding"]
-        labels = terms.on_grid(mask, embedding.shape[1:3])
-        scores = jax.lax.stop_gradient(out["logits"]).reshape(*labels.shape, -1)
-        found, scalars = terms.choose_anchors(settings, labels, scores, anchor_key)
-
-        def term(embedding):
-            return terms.contrast(settings, embedding, found, memory, mining_key)
-
-        # Not 0 times the term: whatever that is, it must not pass.
-        warm = step < warmup_steps
-        term = jax.lax.cond(warm, lambda _: jnp.float32(0.0), term, embedding)
-        memory = terms.remember(settings, memory, embedding, mask, labels, memory_key)
-        scalars |= {f"stat/{k}_fill": fill_share(bank) for k, bank in memory.items()}
-        return term, memory, scalars
-
-    def predict(params, model_state, batch):
-        extent = batch["valid"][:, 2:]
-        statistics = {k: v for k, v in model_state.items() if k != "memory"}
-        out = recipe.net.apply(
-            {"params": params, **statistics}, prepare(batch, None), extent, embed=False
-        )
-        return {name: out[name] for name in ("logits", "extent") if name in out}
-
-    return Method(init, loss, predict, keep=for_prediction)
+        stats |= more
+        statistics |= {"memory": memory} if memory else {}
+    weights = {"auxiliary": setup.loss.auxiliary_weight, "contrast": setup.loss.weight}
+    total, scalars = common.weighted_sum(parts, weights)
+    return total, (statistics, scalars | stats)
 
 
-def for_prediction(params: Any, model_state: Any) -> tuple[Any, Any]:
+def _contrast_and_remember(setup, out, memory, mask, key, step):
+    """L_contrast, 0 in the warm-up; the next memory; what to log."""
+    anchor_key, mining_key, memory_key = jax.random.split(key, 3)
+    settings, embedding = setup.contrast, out["embedding"]
+    labels = terms.on_grid(mask, embedding.shape[1:3])
+    scores = jax.lax.stop_gradient(out["logits"]).reshape(*labels.shape, -1)
+    found, scalars = terms.choose_anchors(settings, labels, scores, anchor_key)
+
+    def compare(embedding):
+        return terms.batch_contrast(settings, embedding, found, memory, mining_key)
+
+    # Not 0 times the term: whatever that is, it must not pass.
+    warm = step < setup.loss.warmup_steps
+    nats = jax.lax.cond(warm, lambda _: jnp.float32(0.0), compare, embedding)
+    memory = terms.remember(settings, memory, embedding, mask, labels, memory_key)
+    scalars |= {f"stat/{k}_fill": fill_share(bank) for k, bank in memory.items()}
+    return nats, memory, scalars
+
+
+def _predict(setup, params, model_state, batch):
+    extent = batch["valid"][:, 2:]
+    statistics = {k: v for k, v in model_state.items() if k != "memory"}
+    image = _prepare(setup, batch, None)
+    out = setup.recipe.net.apply(
+        {"params": params, **statistics}, image, extent, embed=False
+    )
+    return {name: out[name] for name in ("logits", "extent") if name in out}
+
+
+def _keep(params: Any, model_state: Any) -> tuple[Any, Any]:
     """What `predict` reads: everything but the projection and the memory."""
 
     def rest(tree):

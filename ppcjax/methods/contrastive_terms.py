@@ -11,82 +11,106 @@ Wang et al., "Exploring Cross-Image Pixel Contrast for Semantic Segmentation", I
                    semi-hard pixels and regions of the memory; never released
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Annotated, Literal, NamedTuple
 
 import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ppcjax.fields import OneOf, Range
+from ppcjax.methods.common import Positive
 from ppcjax.ops import anchors as anchor_ops
 from ppcjax.ops import memory as memory_ops
 from ppcjax.ops import pixel_contrast, released_memory
 from ppcjax.ops.memory import Bank
 from ppcjax.ops.mining import KINDS, Mining
-from ppcjax.ops.seeds import shrink_nearest
+from ppcjax.ops.resize import shrink_nearest
 from ppcjax.types import IGNORE
 
-MODES = ("nomem", "mem_official", "mem_fixed", "mem_paper")
 Memory = dict[str, Bank]
+Count = Annotated[int, Range(1)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnchorSettings:
+    """What is contrasted, and how.
+
+    mode: one of the four above.
+    temperature: t of the contrast.
+    base_temperature: t_base; the contrast is multiplied by t / t_base.
+    max_anchors: S, anchors of the global batch.
+    max_views: V, anchors of an image and class (in mem_paper of a class of the
+        batch). Those with at most V cells on the grid take no part.
+    with_batch: whether anchors are contrasted with each other beside the memory.
+    mining: slots that take part in mem_paper: "semi_hard", "hardest" or "random".
+    mining_share: hardest share of the memory that "semi_hard" draws from.
+    positives: how many positives an anchor has in mem_paper.
+    negatives: how many negatives it has there.
+    contrast_block: slots compared at once.
+    """
+
+    mode: Literal["nomem", "mem_official", "mem_fixed", "mem_paper"] = "mem_fixed"
+    temperature: Positive = 0.1
+    base_temperature: Positive = 0.07
+    max_anchors: Count = 1024
+    max_views: Count = 100
+    with_batch: bool = False
+    mining: Annotated[str, OneOf(KINDS)] = "semi_hard"
+    mining_share: Annotated[float, Range(above=0, most=1)] = 0.1
+    positives: Count = 1024
+    negatives: Count = 2048
+    contrast_block: Annotated[int, Range(1), "slots"] = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemorySettings:
+    """The memory.
+
+    region_slots: M of the means, per class. In mem_paper the paper has one per
+        training image: give their number; the ring then holds the last images that
+        show the class, that many of them.
+    pixel_slots: M of the pixels, per class; in the paper 10 per training image.
+    pixels_per_push: K, pixels remembered of an image and class.
+    slot_dtype: type of what is remembered.
+    label_stride: step at which mem_official takes labels for the memory.
+    """
+
+    region_slots: Count = 5000
+    pixel_slots: Count = 5000
+    pixels_per_push: Count = 10
+    slot_dtype: Literal["float32", "bfloat16"] = "float32"
+    label_stride: Annotated[int, Range(1), "pixels"] = 8
 
 
 class Contrast(NamedTuple):
-    """Settings of the contrast; they are explained in `contrastive_seg`."""
+    """The contrast of a data set of C classes."""
 
-    mode: str
+    anchors: AnchorSettings
+    slots: MemorySettings
     num_classes: int
-    temperature: float
-    base_temperature: float
-    max_anchors: int
-    max_views: int
-    region_slots: int
-    pixel_slots: int
-    pixels_per_push: int
-    slot_dtype: str
-    with_batch: bool
-    mining: Mining
-    label_stride: int
-    block: int
 
     def check(self) -> None:
-        """Raises ValueError for a setting outside its range."""
-        if self.mode not in MODES:
-            raise ValueError(f"mode={self.mode!r}: choose one of {', '.join(MODES)}")
-        if not (self.temperature > 0 and self.base_temperature > 0):
-            raise ValueError(
-                f"temperature={self.temperature} and base_temperature="
-                f"{self.base_temperature} must be above 0"
-            )
-        counts = ("max_anchors", "max_views", "region_slots", "pixel_slots")
-        for name in (*counts, "pixels_per_push", "label_stride", "block"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}: give at least 1")
-        if self.slot_dtype not in ("float32", "bfloat16"):
-            raise ValueError(
-                f"slot_dtype={self.slot_dtype!r}: choose 'float32' or 'bfloat16'"
-            )
-        if self.mining.kind not in KINDS or not 0 < self.mining.share <= 1:
-            raise ValueError(
-                f"mining={self.mining.kind!r}, mining_share={self.mining.share}: "
-                f"choose one of {', '.join(KINDS)}, and a share in (0, 1]"
-            )
-        if self.mode == "mem_official" and self.region_slots != self.pixel_slots:
+        """Raises ValueError for settings that do not fit each other."""
+        region, pixel = self.slots.region_slots, self.slots.pixel_slots
+        if self.anchors.mode == "mem_official" and region != pixel:
             raise ValueError("mem_official has as many region_slots as pixel_slots")
-        columns = self.num_classes * (self.region_slots + self.pixel_slots)
-        if self.mode == "mem_official" and self.max_anchors > columns:
+        columns, most = self.num_classes * (region + pixel), self.anchors.max_anchors
+        if self.anchors.mode == "mem_official" and most > columns:
             raise ValueError(
-                f"max_anchors={self.max_anchors}: mem_official needs at least as many "
-                f"slots in all, and there are {columns}"
+                f"max_anchors={most}: mem_official needs at least as many slots in "
+                f"all, and there are {columns}"
             )
 
 
 def init_memory(settings: Contrast, key: chex.PRNGKey, dim: int) -> Memory:
     """The memory before the first step, as NumPy arrays; {} in the mode "nomem"."""
-    if settings.mode == "nomem":
+    if settings.anchors.mode == "nomem":
         return {}
-    dtype = jnp.dtype(settings.slot_dtype)
-    slots = {"region": settings.region_slots, "pixel": settings.pixel_slots}
-    if settings.mode != "mem_official":
+    dtype = jnp.dtype(settings.slots.slot_dtype)
+    slots = {"region": settings.slots.region_slots, "pixel": settings.slots.pixel_slots}
+    if settings.anchors.mode != "mem_official":
         return {
             name: memory_ops.empty_bank(settings.num_classes, size, dim, dtype)
             for name, size in slots.items()
@@ -105,17 +129,19 @@ def choose_anchors(
     """Where the contrast starts from.
 
     Args:
-        settings: of the contrast.
+        settings: settings of the contrast.
         labels: [B, P] int32 class of each cell of the grid, or IGNORE.
         scores: [B, P, C] logits there, constant for gradients.
-        key: of the draws.
+        key: PRNG key of the draws.
 
     Returns:
         The anchors, and what to log of them.
     """
     wrong = jnp.argmax(scores, axis=-1) != labels
     rule = "hard_easy"
-    if settings.mode == "mem_paper":  # a quota per class of the batch, not of an image
+    if (
+        settings.anchors.mode == "mem_paper"
+    ):  # a quota per class of the batch, not of an image
         rule = "hard_random"
         labels, wrong = labels.reshape(1, -1), wrong.reshape(1, -1)
     draws = anchor_ops.draw(key, *labels.shape, settings.num_classes)
@@ -123,8 +149,8 @@ def choose_anchors(
         labels,
         wrong,
         draws,
-        max_anchors=settings.max_anchors,
-        max_views=settings.max_views,
+        max_anchors=settings.anchors.max_anchors,
+        max_views=settings.anchors.max_views,
         rule=rule,
     )
     used = found.label != IGNORE
@@ -137,7 +163,7 @@ def choose_anchors(
     }
 
 
-def contrast(
+def batch_contrast(
     settings: Contrast,
     embedding: chex.Array,
     found: anchor_ops.Anchors,
@@ -147,11 +173,11 @@ def contrast(
     """The contrast of one batch.
 
     Args:
-        settings: of the contrast.
+        settings: settings of the contrast.
         embedding: [B, h, w, D] float32 unit vectors.
         found: the anchors.
-        memory: as it was before this batch.
-        key: of the mining's draws.
+        memory: the memory from before this batch.
+        key: PRNG key of the mining's draws.
 
     Returns:
         [] nats; 0 with zero gradient where nothing can be compared.
@@ -159,25 +185,28 @@ def contrast(
     rows = embedding.reshape(-1, embedding.shape[-1])[found.cell]  # [S, D]
     banks = tuple(memory.values())
     without = mining = None
-    if settings.mode == "mem_official":
-        slots = settings.region_slots + settings.pixel_slots
+    if settings.anchors.mode == "mem_official":
+        slots = settings.slots.region_slots + settings.slots.pixel_slots
         without = released_memory.masked_positive(
             found.label, settings.num_classes, slots
         )
         banks = tuple(released_memory.as_read(bank) for bank in banks)
-    if settings.mode == "mem_paper":
-        mining = settings.mining
+    if settings.anchors.mode == "mem_paper":
+        chosen = settings.anchors
+        mining = Mining(
+            chosen.mining, chosen.mining_share, chosen.positives, chosen.negatives
+        )
     return pixel_contrast.contrast(
         rows,
         found.label,
         banks=banks,
-        with_anchors=not banks or settings.with_batch,
-        temperature=settings.temperature,
-        base_temperature=settings.base_temperature,
+        with_anchors=not banks or settings.anchors.with_batch,
+        temperature=settings.anchors.temperature,
+        base_temperature=settings.anchors.base_temperature,
         mining=mining,
         key=key,
         without=without,
-        block=settings.block,
+        block=settings.anchors.contrast_block,
     )
 
 
@@ -192,12 +221,12 @@ def remember(
     """The memory after a batch.
 
     Args:
-        settings: of the contrast.
-        memory: as it was before.
+        settings: settings of the contrast.
+        memory: the memory from before.
         embedding: [B, h, w, D] float32 unit vectors; constant for gradients.
         mask: [B, H, W] int32 in 0..C-1 or IGNORE.
         labels: [B, h w] int32, the same on the grid.
-        key: of the draws.
+        key: PRNG key of the draws.
 
     Returns:
         The next memory.
@@ -206,9 +235,9 @@ def remember(
         return memory
     keys = jax.lax.stop_gradient(embedding)
     keys = keys.reshape(*labels.shape, keys.shape[-1])  # [B, P, D]
-    many = {"num_classes": settings.num_classes, "most": settings.pixels_per_push}
-    if settings.mode == "mem_official":
-        step = settings.label_stride
+    many = {"num_classes": settings.num_classes, "most": settings.slots.pixels_per_push}
+    if settings.anchors.mode == "mem_official":
+        step = settings.slots.label_stride
         coarse = mask[:, ::step, ::step].reshape(len(mask), -1)
         cells = released_memory.draw_cells(coarse, key, **many)
         region, pixel = released_memory.push(

@@ -4,13 +4,31 @@ Lee et al., "Railroad is not a Train: Saliency as Pseudo-pixel Supervision for W
 Supervised Semantic Segmentation", CVPR 2021.
 """
 
+from dataclasses import dataclass
+
 import chex
 import jax
 import jax.numpy as jnp
 
+from ppcjax.methods.common import Weight
 from ppcjax.nn.cam_net import CamOutput
+from ppcjax.nn.modules import Share
 from ppcjax.ops import cam as cam_ops
-from ppcjax.ops.resize import resize
+from ppcjax.ops.resize import resize, shrink_nearest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saliency:
+    """How maps are compared with saliency, see `saliency_loss`.
+
+    saliency: weight w_sal; above 0, batches need "saliency".
+    saliency_overlap: least share of a class's cells that is salient.
+    saliency_balance: weight of the foreground's estimate.
+    """
+
+    saliency: Weight = 0.0
+    saliency_overlap: Share = 0.4
+    saliency_balance: Share = 0.5
 
 
 def saliency_loss(
@@ -59,23 +77,6 @@ def saliency_loss(
     return jnp.mean((estimate - saliency) ** 2)
 
 
-def at_cells(saliency: chex.Array, size: tuple[int, int]) -> jax.Array:
-    """The saliency under the first pixel of each cell.
-
-    Args:
-        saliency: [B, H, W].
-        size: (h, w).
-
-    Returns:
-        [B, h, w], rows floor(i H / h): PyTorch's "nearest".
-    """
-    rows, columns = (
-        jnp.arange(n) * length // n
-        for n, length in zip(size, saliency.shape[1:], strict=True)
-    )
-    return saliency[:, rows[:, None], columns[None, :]]
-
-
 def saliency_term(
     outputs: list[CamOutput],
     saliency: chex.Array,
@@ -92,13 +93,14 @@ def saliency_term(
     distribution already, as released.
 
     Args:
-        outputs: of the view, and of its smaller copy where there is one.
+        outputs: what the network says of the view, and of its smaller copy where there
+            is one.
         saliency: [B, H, W] uint8 of the view.
         tags: [B, C] in {0, 1}.
         small_view: side of the copy, pixels.
         background: index of the background channel.
-        overlap: see `saliency_loss`.
-        balance: see `saliency_loss`.
+        overlap: least salient share of a class, see `saliency_loss`.
+        balance: weight of the foreground, see `saliency_loss`.
 
     Returns:
         [].
@@ -108,7 +110,7 @@ def saliency_term(
     total = 0.0
     for output, view in zip(outputs, (full, small[..., 0]), strict=False):
         kinds = (output.cam, output.refined) if len(outputs) > 1 else (output.cam,)
-        target = at_cells(view, output.cam.shape[1:3])
+        target = shrink_nearest(view, output.cam.shape[1:3])
         total += sum(
             saliency_loss(
                 maps,

@@ -75,7 +75,7 @@ def prototypes(
         features: [B N K, h, w, D] of the supports.
         supports: "support_mask" and "shot_valid".
         extent: [B N K, 2] true rows and columns of the photos; None: all.
-        grid_extent: likewise of the features.
+        grid_extent: [B N K, 2] true rows and columns of the features; None: all.
 
     Returns:
         [B, 1 + N, D], the background's first; zero vectors where no pixel counts.
@@ -138,7 +138,7 @@ def alignment(
         matching: settings.
         support_features: [B N K, h, w, D].
         centres: [B, 1 + N, D] of `query_prototypes`.
-        area: [B, 1 + N] likewise.
+        area: [B, 1 + N] of `query_prototypes`.
         batch: "support_mask" and "shot_valid".
 
     Returns:

@@ -8,52 +8,116 @@ PixContrast, plain consistency, image-level BYOL and a feature pyramid are setti
 """
 
 import functools
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, NamedTuple
 
 import chex
 import jax
 import jax.numpy as jnp
 
+from ppcjax.fields import Range
+from ppcjax.methods import common
 from ppcjax.methods import pixpro_terms as terms
-from ppcjax.nn import backbones
+from ppcjax.methods.common import Jitter, Positive
+from ppcjax.nn import modules
+from ppcjax.nn.backbones import Backbone, need_endpoints
 from ppcjax.nn.fpn import FeaturePyramid
-from ppcjax.nn.init import initialize
 from ppcjax.nn.layers import clip_to, shrink, stride_of
+from ppcjax.nn.modules import Channels, Share
 from ppcjax.nn.pixpro_net import PixProNet, Projector, Transform, init_rules
 from ppcjax.ops import colour
 from ppcjax.ops.masks import l2_normalize
 from ppcjax.ops.views import recolour
-from ppcjax.types import Method, UserError
+from ppcjax.types import Method
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network(common.Network):
+    """A backbone, and the heads that agree.
+
+    backbone: name of the backbone.
+    backbone_settings: fields of its module.
+    dtype: type of the convolutions; statistics, propagation, similarities and losses
+        are float32 always.
+    endpoint: output of the backbone that the heads stand on.
+    pyramid: fields of a `ppcjax.nn.fpn.FeaturePyramid`, which the pixel branch then
+        stands on; it has a momentum copy. None for the endpoint, as released.
+    projector: hidden and output channels of projectors and predictor.
+    transform_layers: layers of the propagation's value transform.
+    """
+
+    backbone: common.BackboneName = "resnet50"
+    endpoint: str = "embedding"
+    pyramid: common.Fields = None
+    projector: tuple[Channels, Channels] = (4096, 256)
+    transform_layers: Literal[0, 1, 2] = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """How the target network follows the online network.
+
+    momentum: weight of the old target at step 0.
+    momentum_steps: steps until it is 1; a function of `step`, so that a resumed run
+        goes on where it was.
+    """
+
+    momentum: Share = 0.99
+    momentum_steps: Annotated[int, Range(1), "steps"] = 125_113
+
+
+@dataclass(frozen=True, kw_only=True)
+class Colours:
+    """Random colours of the two views, see `ppcjax.ops.views.recolour`.
+
+    jitter: strength of brightness, contrast, saturation and hue.
+    jitter_share: share of views jittered.
+    greyscale_share: share of views without colour.
+    blur_shares: share of first and of second views blurred.
+    blur_sigma: least and largest deviation of the blur.
+    solarize_shares: share of first and of second views solarized.
+    """
+
+    jitter: Jitter = (0.4, 0.4, 0.2, 0.1)
+    jitter_share: Share = 0.8
+    greyscale_share: Share = 0.2
+    blur_shares: tuple[Share, Share] = (1.0, 0.1)
+    blur_sigma: Annotated[tuple[Positive, Positive], "pixels"] = (0.1, 2.0)
+    solarize_shares: tuple[Share, Share] = (0.0, 0.2)
+
+    def recolour(self, image: chex.Array, key: chex.PRNGKey, view: int) -> jax.Array:
+        """First (0) or second (1) views [B, H, W, 3] in [0, 1], in random colours."""
+        return recolour(
+            image,
+            key,
+            jitter=self.jitter,
+            jitter_share=self.jitter_share,
+            greyscale_share=self.greyscale_share,
+            blur_share=self.blur_shares[view],
+            blur_sigma=self.blur_sigma,
+            solarize_share=self.solarize_shares[view],
+        )
+
+
+class _Setup(NamedTuple):
+    """What the functions of the method know."""
+
+    net: PixProNet
+    entry: Backbone
+    pixels: terms.Pixels
+    instances: terms.Instances
+    target: Target
+    colours: Colours
 
 
 def pixpro(
     num_classes: int,
     *,
-    backbone: str = "resnet50",
-    backbone_settings: dict[str, Any] | None = None,
-    endpoint: str = "embedding",
-    pyramid: dict[str, Any] | None = None,
-    projector: tuple[int, int] = (4096, 256),
-    loss: str = "pixpro",
-    pixel_weight: float = 1.0,
-    threshold: float = 0.7,
-    power: float = 2.0,
-    clamp: float = 0.0,
-    transform_layers: int = 1,
-    temperature: float = 0.3,
-    instance_weight: float = 0.0,
-    instance: str = "byol",
-    instance_temperature: float = 0.2,
-    momentum: float = 0.99,
-    momentum_steps: int = 125_113,
-    dtype: str = "float32",
-    jitter: tuple[float, float, float, float] = (0.4, 0.4, 0.2, 0.1),
-    jitter_share: float = 0.8,
-    greyscale_share: float = 0.2,
-    blur_shares: tuple[float, float] = (1.0, 0.1),
-    blur_sigma: tuple[float, float] = (0.1, 2.0),
-    solarize_shares: tuple[float, float] = (0.0, 0.2),
-    block: int = 1024,
+    network: Network,
+    pixels: terms.Pixels,
+    instances: terms.Instances,
+    target: Target,
+    colours: Colours,
 ) -> Method:
     """Pixel-level consistency of two views, with a momentum network for a target.
 
@@ -65,37 +129,12 @@ def pixpro(
     with it reproduce nothing. L_inst stays on the backbone's endpoint.
 
     Args:
-        num_classes: of the data set; nothing depends on it.
-        backbone: a name of `ppcjax.nn.backbones.BACKBONES`.
-        backbone_settings: fields of its module.
-        endpoint: which of its outputs the heads stand on.
-        pyramid: fields of a `ppcjax.nn.fpn.FeaturePyramid`, which the pixel branch then
-            stands on; it has a momentum copy. None: on the endpoint, as released.
-        projector: hidden and output channels of projectors and predictor.
-        loss: "pixpro", "consistency" (without propagation: q is the projection), or
-            "pixcontrast" (cells without a pair are negatives; mean of both directions).
-        pixel_weight: w_pix; 0 leaves this branch out.
-        threshold: largest distance of a pair, exclusive, in diagonals of a cell.
-        power: exponent of the propagation.
-        clamp: least similarity in the propagation.
-        transform_layers: 0, 1 or 2 layers of the propagation's value transform.
-        temperature: of "pixcontrast".
-        instance_weight: w_inst; 0 leaves this branch out.
-        instance: L_inst, "byol" (as released) or "simclr" (as the paper says).
-        instance_temperature: of "simclr".
-        momentum: weight of the old target at step 0.
-        momentum_steps: steps until it is 1; a function of `step`, so that a resumed run
-            goes on where it was.
-        dtype: "float32" or "bfloat16", of the convolutions; statistics, propagation,
-            similarities and losses are float32 always.
-        jitter: strength of brightness, contrast, saturation and hue.
-        jitter_share: share of views jittered; this and the following as in
-            `ppcjax.ops.views.recolour`.
-        greyscale_share: share of views without colour.
-        blur_shares: share of first and of second views blurred.
-        blur_sigma: least and largest deviation of the blur, pixels.
-        solarize_shares: share of first and of second views solarized.
-        block: cells compared with all others at once.
+        num_classes: C of the data set; nothing depends on it.
+        network: the network.
+        pixels: R, and its weight w_pix.
+        instances: L_inst, and its weight w_inst.
+        target: how the target network follows.
+        colours: random colours of the views.
 
     Returns:
         A Method on ViewBatch. `predict` reads "image" and "valid" of a DenseBatch and
@@ -104,124 +143,122 @@ def pixpro(
         backbone's endpoint}, each on its own grid and 0 beyond the image.
 
     Raises:
-        ValueError: for a setting outside its range.
+        UserError: the backbone lacks an output that is asked for.
+        ValueError: settings do not fit each other.
 
     Source: released training program of PixPro, as described in docs/deviations.md.
     """
-    del num_classes
-    _check(locals())
-    module, entry = backbones.make(
-        backbone, dtype=jnp.dtype(dtype), **(backbone_settings or {})
+    _check(network, pixels, instances)
+    module, entry = network.make_backbone()
+    heads = _heads(network, pixels, instances)
+    need_endpoints(module, (network.endpoint,), "endpoint")
+    if heads["pyramid"] is not None:
+        need_endpoints(module, heads["pyramid"].endpoints, "pyramid.endpoints")
+    net = PixProNet(module, network.endpoint, **heads)
+    setup = _Setup(net, entry, pixels, instances, target, colours)
+    return Method(
+        functools.partial(_init, setup),
+        functools.partial(_loss, setup),
+        functools.partial(_predict, setup),
+        reads="views",
+        gives="features",
+        keep=_keep,
     )
-    head = functools.partial(Projector, *projector, dtype=jnp.dtype(dtype))
-    propagates = bool(pixel_weight) and loss == "pixpro"
-    heads = {
-        "pyramid": (
-            None
-            if pyramid is None
-            else FeaturePyramid(dtype=jnp.dtype(dtype), **pyramid)
-        ),
-        "projector": head() if pixel_weight else None,
-        "transform": (
-            Transform(transform_layers, jnp.dtype(dtype)) if propagates else None
-        ),
-        "instance_projector": head() if instance_weight else None,
-        "predictor": head() if instance_weight and instance == "byol" else None,
+
+
+def _check(network, pixels, instances):
+    """Raises ValueError for settings that do not fit each other."""
+    if not pixels.pixel_weight and not instances.instance_weight:
+        raise ValueError("one of pixel_weight and instance_weight must be above 0")
+    if network.pyramid is not None and not pixels.pixel_weight:
+        raise ValueError("pyramid serves the pixel branch alone, and pixel_weight is 0")
+    if pixels.clamp < 0 and pixels.power != int(pixels.power):
+        raise ValueError(f"power={pixels.power}: a clamp below 0 needs a whole number")
+
+
+def _heads(network, pixels, instances):
+    """The modules of PixProNet beside its backbone; None where one is not needed."""
+    kind = jnp.dtype(network.dtype)
+    head = functools.partial(Projector, *network.projector, dtype=kind)
+    has_pixels, has_instances = pixels.pixel_weight > 0, instances.instance_weight > 0
+    propagates = has_pixels and pixels.loss == "pixpro"
+    predicts = has_instances and instances.instance == "byol"
+    pyramid = network.pyramid
+    if pyramid is not None:
+        pyramid = modules.build(FeaturePyramid, pyramid, where="pyramid", dtype=kind)
+    return {
+        "pyramid": pyramid,
+        "projector": head() if has_pixels else None,
+        "transform": Transform(network.transform_layers, kind) if propagates else None,
+        "instance_projector": head() if has_instances else None,
+        "predictor": head() if predicts else None,
     }
-    net = PixProNet(module, endpoint, **heads)
-    pixel_loss = functools.partial(
-        terms.pixel_loss,
-        loss=loss,
-        threshold=threshold,
-        power=power,
-        clamp=clamp,
-        temperature=temperature,
-        block=block,
+
+
+def _init(setup, key, batch):
+    start = common.initializer(setup.net, init_rules(setup.entry))
+    params, state = start(key, batch)
+    return params, {
+        "batch_stats": state["batch_stats"],
+        "target": terms.target_parts(params),
+        "target_stats": terms.target_parts(state["batch_stats"]),
+    }
+
+
+def _loss(setup, params, model_state, batch, key, step):
+    chex.assert_shape(batch["image"], (None, 2, None, None, 3))
+    views = []
+    for view in (0, 1):
+        image = batch["image"][:, view].astype(jnp.float32) / 255.0
+        view_key = jax.random.fold_in(key, view)
+        image = setup.colours.recolour(image, view_key, view)
+        mean, std = setup.entry.mean, setup.entry.std
+        views.append(colour.standardize(image, mean=mean, std=std))
+    rate = terms.cosine_momentum(
+        step, start=setup.target.momentum, steps=setup.target.momentum_steps
     )
+    # At step 0 the target is a copy: also of parameters that came from a file.
+    online, target, model_state = terms.both_networks(
+        setup.net, params, model_state, views, jnp.where(step == 0, 0.0, rate)
+    )
+    parts, scalars = {}, {"stat/momentum": rate}
+    if setup.pixels.pixel_weight:
+        levels, count = terms.pixel_loss(online, target, batch["box"], setup.pixels)
+        parts["pixel"] = jnp.mean(levels)
+        if setup.net.pyramid is not None:
+            scalars |= {f"loss/level{i}": x for i, x in enumerate(levels, start=1)}
+        scalars["stat/positives"] = jnp.mean(count)
+        scalars["stat/empty"] = jnp.mean((count == 0).astype(jnp.float32))
+    if setup.instances.instance_weight:
+        parts["instance"] = terms.instance_loss(online, target, setup.instances)
+    total, logged = common.weighted_sum(
+        parts,
+        {
+            "pixel": setup.pixels.pixel_weight,
+            "instance": setup.instances.instance_weight,
+        },
+    )
+    scalars |= terms.collapse_monitors(_embedding(target[0]))
+    return total, (model_state, scalars | logged)
 
-    def init(key, batch):
-        del batch  # parameter shapes do not depend on it
-        image = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
-        outputs, _ = jax.eval_shape(module.init_with_output, key, image)
-        if endpoint not in outputs:
-            raise UserError(
-                f"method.endpoint={endpoint!r}: {backbone} has {', '.join(outputs)}"
-            )
-        rules = init_rules(backbone, outputs[endpoint].shape[-1], heads)
-        variables = initialize(net, key, image, rules=rules)
-        params, stats = variables["params"], variables["batch_stats"]
-        return params, {
-            "batch_stats": stats,
-            "target": terms.target_parts(params),
-            "target_stats": terms.target_parts(stats),
-        }
 
-    def prepare(image, key, view):
-        """The network's input of uint8 views [B, H, W, 3]."""
-        image = recolour(
-            image.astype(jnp.float32) / 255.0,
-            key,
-            jitter=jitter,
-            jitter_share=jitter_share,
-            greyscale_share=greyscale_share,
-            blur_share=blur_shares[view],
-            blur_sigma=blur_sigma,
-            solarize_share=solarize_shares[view],
-        )
-        return colour.standardize(image, mean=entry.mean, std=entry.std)
+def _predict(setup, params, model_state, batch):
+    extent = batch["valid"][:, 2:]
+    image = common.normalized(batch, setup.entry)
+    variables = {"params": params, "batch_stats": model_state["batch_stats"]}
+    maps = setup.net.apply(variables, image, extent, method="target")
 
-    def instance_term(online, target):
-        keys = [terms.pooled(maps.instance) for maps in target]
-        if instance == "byol":
-            queries = [terms.pooled(maps.prediction) for maps in online]
-            return terms.byol_loss(queries, keys)
-        queries = [terms.pooled(maps.instance) for maps in online]
-        return terms.contrast_loss(queries, keys, temperature=instance_temperature)
+    def inside(x):
+        stride = stride_of(image.shape[1:3], x.shape[1:3])
+        return clip_to(x.astype(jnp.float32), shrink(extent, stride))
 
-    def total_loss(params, model_state, batch, key, step):
-        chex.assert_shape(batch["image"], (None, 2, None, None, 3))
-        views = [
-            prepare(batch["image"][:, view], jax.random.fold_in(key, view), view)
-            for view in (0, 1)
-        ]
-        rate = terms.cosine_momentum(step, start=momentum, steps=momentum_steps)
-        # At step 0 the target is a copy: also of parameters that came from a file.
-        online, target, model_state = terms.both_networks(
-            net, params, model_state, views, jnp.where(step == 0, 0.0, rate)
-        )
-        scalars, total = {"stat/momentum": rate}, jnp.float32(0.0)
-        if pixel_weight:
-            levels, count = pixel_loss(online, target, batch["box"])
-            scalars["loss/pixel"] = jnp.mean(levels)
-            if pyramid is not None:
-                scalars |= {f"loss/level{i}": x for i, x in enumerate(levels, start=1)}
-            total = total + pixel_weight * scalars["loss/pixel"]
-            scalars["stat/positives"] = jnp.mean(count)
-            scalars["stat/empty"] = jnp.mean((count == 0).astype(jnp.float32))
-        if instance_weight:
-            scalars["loss/instance"] = instance_term(online, target)
-            total = total + instance_weight * scalars["loss/instance"]
-        scalars |= terms.collapse_monitors(_embedding(target[0]))
-        return total, (model_state, scalars | {"loss/total": total})
+    return {"embedding": inside(_embedding(maps)), "feature": inside(maps.feature)}
 
-    def predict(params, model_state, batch):
-        extent = batch["valid"][:, 2:]
-        image = batch["image"].astype(jnp.float32) / 255.0
-        image = colour.normalize(image, batch["valid"], mean=entry.mean, std=entry.std)
-        maps = net.apply(
-            {"params": params, "batch_stats": model_state["batch_stats"]},
-            image,
-            extent,
-            method="target",
-        )
 
-        def inside(x):
-            stride = stride_of(image.shape[1:3], x.shape[1:3])
-            return clip_to(x.astype(jnp.float32), shrink(extent, stride))
-
-        return {"embedding": inside(_embedding(maps)), "feature": inside(maps.feature)}
-
-    return Method(init, total_loss, predict, reads="views", gives="features")
+def _keep(params: Any, model_state: Any) -> tuple[Any, Any]:
+    """What `predict` reads: the online network without what only losses read."""
+    statistics = terms.target_parts(model_state["batch_stats"])
+    return terms.target_parts(params), {"batch_stats": statistics}
 
 
 def _embedding(maps) -> jax.Array:
@@ -231,50 +268,3 @@ def _embedding(maps) -> jax.Array:
     """
     both = (maps.levels[0].projection, maps.instance)
     return l2_normalize(next(x for x in both if x is not None))
-
-
-def _check(settings: dict[str, Any]) -> None:
-    """Raises ValueError for a setting of `pixpro` outside its range."""
-
-    def need(name, holds, wanted):
-        if not holds:
-            raise ValueError(f"{name}={settings[name]!r}: {wanted}")
-
-    for name, choices in (
-        ("loss", ("pixpro", "consistency", "pixcontrast")),
-        ("instance", ("byol", "simclr")),
-        ("transform_layers", (0, 1, 2)),
-    ):
-        known = ", ".join(map(repr, choices))
-        need(name, settings[name] in choices, f"choose one of {known}")
-    for name in ("threshold", "power", "temperature", "instance_temperature"):
-        need(name, settings[name] > 0, "give a number above 0")
-    for name in ("pixel_weight", "instance_weight"):
-        need(name, settings[name] >= 0, "give a number of at least 0")
-    need(
-        "instance_weight",
-        settings["pixel_weight"] or settings["instance_weight"],
-        "one of pixel_weight and instance_weight must be above 0",
-    )
-    need(
-        "pyramid",
-        settings["pyramid"] is None or settings["pixel_weight"],
-        "it serves the pixel branch alone, and pixel_weight is 0",
-    )
-    need(
-        "power",
-        settings["clamp"] >= 0 or settings["power"] == int(settings["power"]),
-        "a clamp below 0 needs a whole number",
-    )
-    need("momentum", 0 <= settings["momentum"] <= 1, "give a number from 0 to 1")
-    for name in ("momentum_steps", "block"):
-        need(name, settings[name] >= 1, "give a whole number of at least 1")
-    for name, length in (
-        ("projector", 2),
-        ("jitter", 4),
-        ("blur_shares", 2),
-        ("blur_sigma", 2),
-        ("solarize_shares", 2),
-    ):
-        need(name, len(settings[name]) == length, f"give {length} numbers")
-    need("blur_sigma", settings["blur_sigma"][0] > 0, "deviations are above 0")

@@ -5,17 +5,57 @@ Xie et al., CVPR 2021, in the form of the released program.
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 import chex
 import jax
 import jax.numpy as jnp
 import optax
 
+from ppcjax.fields import Range
+from ppcjax.methods.common import Positive, Weight
 from ppcjax.nn.pixpro_net import TARGET_PARTS, Maps, PixProNet
 from ppcjax.ops.masks import l2_normalize
 from ppcjax.ops.pixel_pairs import Pairs, consistency, pixel_contrast
 from ppcjax.ops.propagation import propagate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pixels:
+    """The pixel branch.
+
+    loss: "pixpro", "consistency" (without propagation: q is the projection), or
+        "pixcontrast" (cells without a pair are negatives; mean of both directions).
+    pixel_weight: w_pix; 0 leaves this branch out.
+    threshold: largest distance of a pair, exclusive, in diagonals of a cell.
+    power: exponent of the propagation.
+    clamp: least similarity in the propagation.
+    temperature: t of "pixcontrast".
+    block: cells compared with all others at once.
+    """
+
+    loss: Literal["pixpro", "consistency", "pixcontrast"] = "pixpro"
+    pixel_weight: Weight = 1.0
+    threshold: Annotated[float, Range(above=0), "diagonals of a cell"] = 0.7
+    power: Positive = 2.0
+    clamp: Annotated[float, Range(-1, 1)] = 0.0
+    temperature: Positive = 0.3
+    block: Annotated[int, Range(1), "cells"] = 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instances:
+    """The instance branch.
+
+    instance_weight: w_inst; 0 leaves this branch out.
+    instance: L_inst, "byol" (as released) or "simclr" (as the paper says).
+    instance_temperature: t of "simclr".
+    """
+
+    instance_weight: Weight = 0.0
+    instance: Literal["byol", "simclr"] = "byol"
+    instance_temperature: Positive = 0.2
 
 
 def cosine_momentum(step: chex.Numeric, *, start: float, steps: int) -> jax.Array:
@@ -57,13 +97,13 @@ def both_networks(
 
     Args:
         net: the module of both.
-        params: of the online network.
+        params: parameters of the online network.
         model_state: "batch_stats" of the online network, "target" and "target_stats".
         views: two batches [B, H, W, 3], normalised.
         momentum: weight of the old target.
 
     Returns:
-        The maps of both views of the online network; likewise of the target, without
+        The maps of both views of the online network; those of the target, without
         gradient; the next model_state.
     """
     stats = {"batch_stats": model_state["batch_stats"]}
@@ -104,8 +144,8 @@ def both_directions(
 
     Args:
         compare: (queries, keys, query_box, key_box) -> Pairs.
-        queries: of views 1 and 2, [B, h, w, D] of unit norm.
-        keys: of views 1 and 2, likewise.
+        queries: [B, h, w, D] of unit norm, of views 1 and 2.
+        keys: [B, h, w, D] of unit norm, of views 1 and 2.
         box: [B, 2, 4] of the views.
 
     Returns:
@@ -118,16 +158,7 @@ def both_directions(
 
 
 def pixel_loss(
-    online: Sequence[Maps],
-    target: Sequence[Maps],
-    box: chex.Array,
-    *,
-    loss: str,
-    threshold: float,
-    power: float,
-    clamp: float,
-    temperature: float,
-    block: int,
+    online: Sequence[Maps], target: Sequence[Maps], box: chex.Array, settings: Pixels
 ) -> tuple[jax.Array, jax.Array]:
     """The pixel branch's term, of the one map or of each level of a pyramid.
 
@@ -136,31 +167,30 @@ def pixel_loss(
 
     Args:
         online: maps of views 1 and 2.
-        target: likewise, of the target network.
+        target: maps of the target network, of the same views.
         box: [B, 2, 4] of the views.
-        loss: "pixpro", "consistency" or "pixcontrast"; this and the following are
-            settings of `ppcjax.methods.pixpro.pixpro`.
-        threshold: largest distance of a pair.
-        power: of the propagation.
-        clamp: of the propagation.
-        temperature: of "pixcontrast".
-        block: cells compared with all others at once.
+        settings: how pixels are compared.
 
     Returns:
         [L] the terms of the levels, from fine to coarse (L = 1 without a pyramid), and
         [L, B] pairs of each image.
     """
-    compare = functools.partial(consistency, threshold=threshold, block=block)
-    if loss == "pixcontrast":
+    near = {"threshold": settings.threshold, "block": settings.block}
+    compare = functools.partial(consistency, **near)
+    if settings.loss == "pixcontrast":
         compare = functools.partial(
-            pixel_contrast, threshold=threshold, temperature=temperature, block=block
+            pixel_contrast, temperature=settings.temperature, **near
         )
 
     def query(maps):
-        if loss != "pixpro":
+        if settings.loss != "pixpro":
             return l2_normalize(maps.projection)
         y = propagate(
-            maps.projection, maps.value, power=power, clamp=clamp, block=block
+            maps.projection,
+            maps.value,
+            power=settings.power,
+            clamp=settings.clamp,
+            block=settings.block,
         )
         return l2_normalize(y)
 
@@ -169,7 +199,8 @@ def pixel_loss(
         keys = [l2_normalize(maps.projection) for maps in other]
         term, count = both_directions(compare, [query(x) for x in own], keys, box)
         # The contrast is a mean over cells of both views, the consistency a sum.
-        found.append((term / 2.0 if loss == "pixcontrast" else term, count))
+        half = settings.loss == "pixcontrast"
+        found.append((term / 2.0 if half else term, count))
     terms, counts = zip(*found, strict=True)
     return jnp.stack(terms), jnp.stack(counts)
 
@@ -182,6 +213,17 @@ def _by_level(views: Sequence[Maps]) -> list[tuple[Maps, ...]]:
 def pooled(x: chex.Array) -> jax.Array:
     """Mean over the cells of [B, h, w, D], to unit norm: [B, D]."""
     return l2_normalize(jnp.mean(x.astype(jnp.float32), axis=(1, 2)))
+
+
+def instance_loss(
+    online: Sequence[Maps], target: Sequence[Maps], settings: Instances
+) -> jax.Array:
+    """L_inst of the maps of views 1 and 2, of the online and of the target network."""
+    keys = [pooled(maps.instance) for maps in target]
+    if settings.instance == "byol":
+        return byol_loss([pooled(maps.prediction) for maps in online], keys)
+    queries = [pooled(maps.instance) for maps in online]
+    return contrast_loss(queries, keys, temperature=settings.instance_temperature)
 
 
 def byol_loss(queries: list[jax.Array], keys: list[jax.Array]) -> jax.Array:
@@ -204,8 +246,8 @@ def contrast_loss(
     where k_n is the target's other view of image n and k_mv its view v of image m.
 
     Args:
-        queries: of views 1 and 2, [B, D] of unit norm.
-        keys: of views 1 and 2, likewise, from the target network.
+        queries: [B, D] of unit norm, of views 1 and 2.
+        keys: [B, D] of unit norm, of views 1 and 2, from the target network.
         temperature: t > 0.
 
     Returns:

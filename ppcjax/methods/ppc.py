@@ -8,54 +8,91 @@ weight of 0 leaves a term out, and without terms that compare views the second v
 not formed at all.
 """
 
-from typing import Any
+import functools
+from dataclasses import dataclass
+from typing import Annotated, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ppcjax.methods import eps, ppc_terms, seam
-from ppcjax.nn import backbones
+from ppcjax.fields import Range
+from ppcjax.methods import common, eps, ppc_terms, seam
+from ppcjax.methods.common import Jitter
+from ppcjax.nn import modules
+from ppcjax.nn.backbones import Backbone, need_endpoints
 from ppcjax.nn.cam_net import INIT_RULES, CamHeads, CamNet
-from ppcjax.nn.init import initialize
-from ppcjax.nn.layers import clip_to
-from ppcjax.ops import colour
+from ppcjax.nn.layers import clip_to, features_extent
+from ppcjax.nn.modules import Channels
 from ppcjax.ops.resize import resize
 from ppcjax.types import Method
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network(common.Network):
+    """The network of SEAM, with the projector of PPC.
+
+    backbone: name of the backbone.
+    backbone_settings: fields of its module.
+    dtype: type of the backbone's convolutions; heads, losses and similarities are
+        float32 always.
+    background: channel of the background in the network, which decides ties; -1 for
+        the last, which EPS has. In batches and predictions it is 0 always.
+    projection: channels D of the contrast features.
+    affinity: channels of the reduced stage3, of the reduced stage4 and of their
+        mixture in the pixel correlation.
+    image_gain: weight of the image in the pixel correlation, see `CamHeads`.
+    centred: whether the pixel correlation compares features without their mean.
+    dropout: rate on the embedding.
+    correlation_block: columns of the pixel correlation formed at once.
+    """
+
+    backbone: common.BackboneName = "wide_resnet38"
+    background: Annotated[int, Range(-1)] = 0
+    projection: Channels = 128
+    affinity: tuple[Channels, Channels, Channels] = (64, 128, 192)
+    image_gain: common.Weight = 1.0
+    centred: bool = False
+    dropout: modules.Dropout = 0.5
+    correlation_block: Annotated[int, Range(1), "cells"] = 1024
+
+
+class _Setup(NamedTuple):
+    """What the functions of the method know.
+
+    order: class of each channel of the network; the background is class 0 wherever its
+        channel is.
+    """
+
+    net: CamNet
+    entry: Backbone
+    order: np.ndarray
+    mining: ppc_terms.Mining
+    weights: seam.Weights
+    contrast: ppc_terms.Contrast
+    saliency: eps.Saliency
+    jitter: tuple[float, ...]
+    small_view: int
+    losses_at: str
+    maps: str
+
+    @property
+    def background(self) -> int:
+        """Channel of the background."""
+        return self.net.heads.background
 
 
 def ppc(
     num_classes: int,
     *,
-    backbone: str = "wide_resnet38",
-    backbone_settings: dict[str, Any] | None = None,
-    background: int = 0,
-    projection: int = 128,
-    affinity: tuple[int, int, int] = (64, 128, 192),
-    image_gain: float = 1.0,
-    centred: bool = False,
-    dropout: float = 0.5,
-    dtype: str = "float32",
-    jitter: tuple[float, float, float, float] = (0.3, 0.3, 0.3, 0.1),
-    small_view: int = 128,
-    min_pooling: float = 1.0,
-    equivariance: float = 1.0,
-    cross_equivariance: float = 1.0,
-    cross_prototype: float = 0.1,
-    cross_cam: float = 0.1,
-    intra: float = 0.1,
-    saliency: float = 0.0,
-    saliency_overlap: float = 0.4,
-    saliency_balance: float = 0.5,
-    contrast_start: int = 0,
-    temperature: float = 0.1,
-    pseudo_threshold: float = 0.2,
-    prototype_share: float = 0.125,
-    mining_shares: tuple[float, float] = (0.1, 0.6),
-    losses_at: str = "view",
-    teacher_background: int | None = None,
-    maps: str = "refined",
-    correlation_block: int = 1024,
+    network: Network,
+    seam_weights: seam.Weights,
+    contrast: ppc_terms.Contrast,
+    saliency: eps.Saliency,
+    jitter: Jitter = (0.3, 0.3, 0.3, 0.1),
+    small_view: Annotated[int, Range(1), "pixels"] = 128,
+    losses_at: Literal["view", "network"] = "view",
+    maps: Literal["refined", "cam", "softmax"] = "refined",
 ) -> Method:
     """Class activation maps from tags: plain CAM, SEAM or PPC.
 
@@ -67,179 +104,138 @@ def ppc(
 
     Args:
         num_classes: C >= 2, the background included.
-        backbone: a name of `ppcjax.nn.backbones.BACKBONES`.
-        backbone_settings: fields of its module.
-        background: channel of the background in the network, which decides ties; -1
-            for the last, as in EPS. In batches and predictions it is 0 always.
-        projection: channels D of the contrast features.
-        affinity: channels in the pixel correlation, see `CamHeads`.
-        image_gain: weight of the image in the pixel correlation, see `CamHeads`.
-        centred: whether the pixel correlation compares features without their mean,
-            see `CamHeads`.
-        dropout: rate on the embedding.
-        dtype: "float32" or "bfloat16", of the backbone's convolutions; heads, losses
-            and similarities are float32 always.
+        network: the network.
+        seam_weights: weights w_min, w_er and w_ecr.
+        contrast: weights w_cp, w_cc and w_intra, and how pixels are contrasted.
+        saliency: weight w_sal, and how maps are compared with saliency.
         jitter: strength of brightness, contrast, saturation and hue.
-        small_view: side of the second view, pixels.
-        min_pooling: weight w_min.
-        equivariance: weight w_er.
-        cross_equivariance: weight w_ecr.
-        cross_prototype: weight w_cp.
-        cross_cam: weight w_cc.
-        intra: weight w_intra.
-        saliency: weight w_sal; above 0, batches need "saliency".
-        saliency_overlap: see `eps.saliency_loss`.
-        saliency_balance: see `eps.saliency_loss`.
-        contrast_start: step from which the contrasts count. 0 as released; a network
-            trained from scratch has nothing to contrast before its maps mean
-            something.
-        temperature: t of the contrasts.
-        pseudo_threshold: background score in pseudo labels.
-        prototype_share: K of a prototype, as a share of one image's grid cells.
-        mining_shares: hardest share of prototypes dropped, and share up to which
-            they are kept.
-        losses_at: resolution of maps in the losses of SEAM: "view", or "network" as
-            in EPS.
-        teacher_background: channel that the teacher of ECR takes for the background;
-            None: the right one. EPS + PPC as released has 0, with the background last.
+        small_view: side of the second view.
+        losses_at: resolution of maps in the losses of SEAM: "view", or "network", which
+            EPS has.
         maps: what `predict` returns: "refined", "cam", or "softmax" of the latter.
-        correlation_block: columns of the pixel correlation formed at once.
 
     Returns:
         A Method on DenseBatch. `predict` gives {"scores": [B, h, w, C] maps >= 0,
         "tag_logits": [B, C]}; the maps' background channel carries no information.
 
     Raises:
-        ValueError: for a setting outside its range.
+        ValueError: there are fewer than two classes, or no such channel.
 
     Source: released training program of PPC, as described in docs/deviations.md.
     """
-    if num_classes < 2:
-        raise ValueError("ppc needs a background and at least one more class")
-    if background not in range(-1, num_classes):
-        raise ValueError(f"background={background}: there are {num_classes} channels")
-    background %= num_classes
-    if maps not in ("refined", "cam", "softmax"):
-        raise ValueError(f"maps={maps!r}: choose 'refined', 'cam' or 'softmax'")
-    if losses_at not in ("view", "network"):
-        raise ValueError(f"losses_at={losses_at!r}: choose 'view' or 'network'")
-    if len(jitter) != 4:
-        raise ValueError(f"jitter={jitter}: give four strengths")
-    if not temperature > 0:
-        raise ValueError(f"temperature={temperature}: give a number above 0")
-    module, entry = backbones.make(
-        backbone, dtype=jnp.dtype(dtype), **(backbone_settings or {})
-    )
+    common.need_classes("ppc", num_classes)
+    for name, channel in (
+        ("background", network.background),
+        ("teacher_background", seam_weights.teacher_background or 0),
+    ):
+        if channel >= num_classes:
+            raise ValueError(f"{name}={channel}: there are {num_classes} channels")
+    background = network.background % num_classes
+    module, entry = network.make_backbone()
+    need_endpoints(module, ("stage3", "stage4", "embedding"), "backbone")
     heads = CamHeads(
         num_classes,
         background,
-        projection,
-        affinity,
-        dropout,
-        correlation_block,
-        image_gain,
-        centred,
+        network.projection,
+        network.affinity,
+        network.dropout,
+        network.correlation_block,
+        network.image_gain,
+        network.centred,
     )
     net = CamNet(module, heads)
-    mining = ppc_terms.Mining.of(num_classes, *mining_shares)
-    seam_weights = {
-        "min_pooling": min_pooling,
-        "equivariance": equivariance,
-        "cross_equivariance": cross_equivariance,
-    }
-    contrast_weights = {
-        "cross_prototype": cross_prototype,
-        "cross_cam": cross_cam,
-        "intra": intra,
-    }
-    # Channel -> class: the background is class 0 wherever its channel is.
-    order = np.insert(np.arange(1, num_classes), background, 0)
-    uses_contrast = any(contrast_weights.values())
-    uses_two_views = uses_contrast or any(seam_weights.values())
+    setup = _Setup(
+        net,
+        entry,
+        np.insert(np.arange(1, num_classes), background, 0),
+        ppc_terms.Mining.of(num_classes, *contrast.mining_shares),
+        seam_weights,
+        contrast,
+        saliency,
+        jitter,
+        small_view,
+        losses_at,
+        maps,
+    )
+    return Method(
+        common.initializer(net, INIT_RULES),
+        functools.partial(_loss, setup),
+        functools.partial(_predict, setup),
+        gives="maps",
+    )
 
-    def init(key, batch):
-        del batch  # parameter shapes do not depend on it
-        image = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
-        variables = initialize(net, key, image, rules=INIT_RULES)
-        return variables.pop("params"), variables
 
-    def apply(params, model_state, image, key):
-        return net.apply(
-            {"params": params, **model_state},
-            image,
-            train=True,
-            rngs={"dropout": key},
-            mutable=list(model_state),
+def _loss(setup, params, model_state, batch, key, step):
+    colour_key, first_key, second_key, pixel_key = jax.random.split(key, 4)
+    image = common.normalized(batch, setup.entry, colour_key, setup.jitter)
+    outputs, sizes, model_state = _views(
+        setup, params, model_state, image, (first_key, second_key)
+    )
+    tags, background = batch["tags"][:, setup.order], setup.background
+    terms = {"classification": seam.classification(outputs, tags, sizes, background)}
+    weights = setup.weights.by_term() | {"saliency": setup.saliency.saliency}
+    stats = {}
+    if any(setup.weights.by_term().values()):
+        teacher = setup.weights.teacher_background
+        terms |= seam.terms(outputs, tags, sizes, background, teacher)
+    if setup.saliency.saliency:
+        terms["saliency"] = eps.saliency_term(
+            outputs,
+            batch["saliency"],
+            tags,
+            small_view=setup.small_view,
+            background=background,
+            overlap=setup.saliency.saliency_overlap,
+            balance=setup.saliency.saliency_balance,
         )
+    contrast = setup.contrast
+    if any(contrast.by_term().values()):
+        found, stats["stat/foreground"] = ppc_terms.contrasts(
+            outputs,
+            tags,
+            pixel_key,
+            mining=setup.mining,
+            prototype_share=contrast.prototype_share,
+            background=background,
+            threshold=contrast.pseudo_threshold,
+            temperature=contrast.temperature,
+        )
+        terms |= found
+        started = step >= contrast.contrast_start
+        weights |= {name: w * started for name, w in contrast.by_term().items()}
+    total, scalars = common.weighted_sum(terms, weights)
+    return total, (model_state, scalars | stats)
 
-    def prepare(batch, key):
-        image = batch["image"].astype(jnp.float32) / 255.0
-        if key is not None and any(jitter):
-            image = colour.jitter(image, batch["valid"], key, strengths=jitter)
-        return colour.normalize(image, batch["valid"], mean=entry.mean, std=entry.std)
 
-    def loss(params, model_state, batch, key, step):
-        colour_key, first_key, second_key, pixel_key = jax.random.split(key, 4)
-        tags = batch["tags"][:, order]
-        image = prepare(batch, colour_key)
-        sizes = [image.shape[1:3]]
-        output, model_state = apply(params, model_state, image, first_key)
-        outputs = [output]
-        if uses_two_views:
-            sizes.append((small_view, small_view))
-            small = resize(image, sizes[1], align_corners=True)
-            output, model_state = apply(params, model_state, small, second_key)
-            outputs.append(output)
-        if losses_at == "network":
-            sizes = [output.cam.shape[1:3] for output in outputs]
-        terms = {
-            "classification": seam.classification(outputs, tags, sizes, background)
-        }
-        stats = {}
-        if any(seam_weights.values()):
-            terms |= seam.terms(outputs, tags, sizes, background, teacher_background)
-        if saliency:
-            terms["saliency"] = eps.saliency_term(
-                outputs,
-                batch["saliency"],
-                tags,
-                small_view=small_view,
-                background=background,
-                overlap=saliency_overlap,
-                balance=saliency_balance,
-            )
-        if uses_contrast:
-            contrast_terms, stats["stat/foreground"] = ppc_terms.contrasts(
-                outputs,
-                tags,
-                pixel_key,
-                mining=mining,
-                prototype_share=prototype_share,
-                background=background,
-                threshold=pseudo_threshold,
-                temperature=temperature,
-            )
-            terms |= contrast_terms
-        started = step >= contrast_start
-        weights = {"classification": 1.0, "saliency": saliency} | seam_weights
-        weights |= {name: w * started for name, w in contrast_weights.items()}
-        total = sum(weights[name] * term for name, term in terms.items())
-        scalars = {f"loss/{name}": term for name, term in terms.items()}
-        return total, (model_state, scalars | {"loss/total": total} | stats)
+def _views(setup, params, model_state, image, keys):
+    """Outputs for the views, sizes at which they are compared, next model_state."""
+    views = [image]
+    compared = {**setup.weights.by_term(), **setup.contrast.by_term()}
+    if any(compared.values()):
+        size = (setup.small_view, setup.small_view)
+        views.append(resize(image, size, align_corners=True))
+    outputs = []
+    for view, key in zip(views, keys, strict=False):
+        output, model_state = common.train_pass(
+            setup.net, params, model_state, key, view
+        )
+        outputs.append(output)
+    at = views if setup.losses_at == "view" else [output.cam for output in outputs]
+    return outputs, [x.shape[1:3] for x in at], model_state
 
-    def predict(params, model_state, batch):
-        image = prepare(batch, key=None)
-        extent = batch["valid"][:, 2:]
-        output = net.apply({"params": params, **model_state}, image, extent)
-        low = -(-extent // module.stride)
-        area = jnp.maximum(jnp.prod(low, axis=1), 1)[:, None]
-        scores = {
-            "refined": lambda: output.refined,
-            "cam": lambda: jax.nn.relu(output.cam),
-            "softmax": lambda: clip_to(jax.nn.softmax(output.cam), low),
-        }[maps]()
-        logits = jnp.sum(output.cam, axis=(1, 2)) / area
-        classes = np.argsort(order)  # class -> channel
-        return {"scores": scores[..., classes], "tag_logits": logits[..., classes]}
 
-    return Method(init, loss, predict, gives="maps")
+def _predict(setup, params, model_state, batch):
+    extent = batch["valid"][:, 2:]
+    image = common.normalized(batch, setup.entry)
+    output = setup.net.apply({"params": params, **model_state}, image, extent)
+    low = features_extent(setup.net.backbone, extent)
+    area = jnp.maximum(jnp.prod(low, axis=1), 1)[:, None]
+    if setup.maps == "refined":
+        scores = output.refined
+    elif setup.maps == "cam":
+        scores = jax.nn.relu(output.cam)
+    else:
+        scores = clip_to(jax.nn.softmax(output.cam), low)
+    logits = jnp.sum(output.cam, axis=(1, 2)) / area
+    channels = np.argsort(setup.order)  # of each class
+    return {"scores": scores[..., channels], "tag_logits": logits[..., channels]}

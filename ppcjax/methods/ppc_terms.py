@@ -10,17 +10,55 @@ CVPR 2022. With P the projection and R the refined maps of a view:
 """
 
 import math
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Annotated, NamedTuple
 
 import chex
 import jax
 import jax.numpy as jnp
 
+from ppcjax.fields import Range
+from ppcjax.methods.common import Positive, Steps, Weight
 from ppcjax.nn.cam_net import CamOutput
+from ppcjax.nn.modules import Share
 from ppcjax.ops import cam as cam_ops
 from ppcjax.ops import contrast, prototypes, sampling
 from ppcjax.ops.masks import l2_normalize
 from ppcjax.ops.resize import resize
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contrast:
+    """The contrasts of PPC; a weight of 0 leaves one out.
+
+    cross_prototype: weight w_cp.
+    cross_cam: weight w_cc.
+    intra: weight w_intra.
+    contrast_start: step from which the contrasts count. 0 as released; a network
+        trained from scratch has nothing to contrast before its maps mean something.
+    temperature: t of the contrasts.
+    pseudo_threshold: background score in pseudo labels.
+    prototype_share: K of a prototype, a share of one image's grid cells.
+    mining_shares: hardest share of prototypes dropped, and share up to which they are
+        kept.
+    """
+
+    cross_prototype: Weight = 0.1
+    cross_cam: Weight = 0.1
+    intra: Weight = 0.1
+    contrast_start: Steps = 0
+    temperature: Positive = 0.1
+    pseudo_threshold: Share = 0.2
+    prototype_share: Annotated[float, Range(above=0, most=1)] = 0.125
+    mining_shares: tuple[Share, Share] = (0.1, 0.6)
+
+    def by_term(self) -> dict[str, float]:
+        """The weights by the names of `contrasts`."""
+        return {
+            "cross_prototype": self.cross_prototype,
+            "cross_cam": self.cross_cam,
+            "intra": self.intra,
+        }
 
 
 class ContrastView(NamedTuple):
@@ -65,7 +103,7 @@ def contrast_view(
         y_i = argmax_c S_ic tag_c,  S = `ppcjax.ops.cam.confidence` of R
 
     Args:
-        output: of the network for the view.
+        output: what the network says of the view.
         tags: [B, C] in {0, 1}, the background column 1.
         grid: (h, w) on which views are compared.
         background: index of the background channel.
@@ -171,7 +209,7 @@ def contrasts(
     """All contrasts of two views, compared on the grid of the second.
 
     Args:
-        outputs: of the network for the two views.
+        outputs: what the network says of the two views.
         tags: [B, C] in {0, 1}, the background column 1.
         key: PRNG key of the random half of the pixels.
         mining: ranks of the prototypes that serve as negatives.

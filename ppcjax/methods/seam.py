@@ -6,16 +6,46 @@ Semantic Segmentation", CVPR 2020: `equivariant_regularization` is eq. 5 (ER),
 program only.
 """
 
+from dataclasses import dataclass
+from typing import Annotated
+
 import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ppcjax.fields import Range
 from ppcjax.losses import multilabel_soft_margin
+from ppcjax.methods.common import Weight
 from ppcjax.nn.cam_net import CamOutput
 from ppcjax.ops import cam as cam_ops
 from ppcjax.ops.ranks import largest_mean, smallest_mean
 from ppcjax.ops.resize import resize, resized_mean
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """Weights of the terms of SEAM; 0 leaves one out.
+
+    min_pooling: weight w_min.
+    equivariance: weight w_er.
+    cross_equivariance: weight w_ecr.
+    teacher_background: channel that the teacher of ECR takes for the background; None
+        for the right one. EPS + PPC as released has 0, with the background last.
+    """
+
+    min_pooling: Weight = 1.0
+    equivariance: Weight = 1.0
+    cross_equivariance: Weight = 1.0
+    teacher_background: Annotated[int, Range(0)] | None = None
+
+    def by_term(self) -> dict[str, float]:
+        """The weights by the names of `terms`."""
+        return {
+            "min_pooling": self.min_pooling,
+            "equivariance": self.equivariance,
+            "cross_equivariance": self.cross_equivariance,
+        }
 
 
 def min_pooling(
@@ -29,7 +59,7 @@ def min_pooling(
         maps: [B, H, W, C].
         tags: [B, C] in {0, 1}.
         background: index of the background channel.
-        share: of the pixels, in (0, 1).
+        share: share of the pixels that counts, in (0, 1).
 
     Returns:
         [] mean activation.
@@ -102,11 +132,11 @@ def equivariant_cross_regularization(
 
     Args:
         cams: [B, H, W, C] of `tagged_max_norm`, of both views; constant here.
-        refined: likewise, of the refined maps.
+        refined: [B, H, W, C] the same of the refined maps.
         background: index of the background channel.
         teacher_background: channel that is kept beside the strongest other one; None:
             the background. EPS + PPC as released takes 0 while its background is last.
-        share: of the C H W differences of an image, in (0, 1].
+        share: share of an image's C H W differences that counts, in (0, 1].
 
     Returns:
         [] and [], the terms of refined view 1 and of refined view 2; ECR is their sum.
@@ -140,7 +170,7 @@ def classification(
     """L_cls: tags predicted from the mean of each view's upsampled maps.
 
     Args:
-        outputs: of each view.
+        outputs: what the network says of each view.
         tags: [B, C] in {0, 1}.
         sizes: (H, W) of each view.
         background: index of the channel left out.
@@ -168,11 +198,12 @@ def terms(
     """The terms of SEAM beyond classification, not yet weighted.
 
     Args:
-        outputs: of the view and of its smaller copy.
+        outputs: what the network says of the view and of its smaller copy.
         tags: [B, C] in {0, 1}, the background column 1.
         sizes: (H, W) of both; maps are compared at the second.
         background: index of the background channel.
-        teacher_background: see `equivariant_cross_regularization`.
+        teacher_background: channel that the teacher keeps, see
+            `equivariant_cross_regularization`.
 
     Returns:
         "min_pooling" (mean over views), "equivariance" and "cross_equivariance".

@@ -2,30 +2,27 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Annotated
 
 import chex
 import jax
 import jax.numpy as jnp
 
+from ppcjax.fields import Range
 from ppcjax.losses import cross_entropy, hard_cross_entropy
+from ppcjax.methods import common
 from ppcjax.ops import colour
-from ppcjax.ops.masks import masked_mean
 from ppcjax.ops.resize import resize
-from ppcjax.types import IGNORE, DenseBatch
+from ppcjax.types import DenseBatch
+
+# Largest random shifts, in the units of `ppcjax.ops.colour`.
+Shift = Annotated[int, Range(0, 255), "8-bit levels"]
+ClassWeights = tuple[Annotated[float, Range(0)], ...]
 
 
-def check(
-    name: str,
-    num_classes: int,
-    class_weights: Sequence[float],
-    **shifts: int,
-) -> None:
-    """Raises ValueError for a class count, weights or colour shifts out of range."""
-    if num_classes < 2:
-        raise ValueError(f"{name} needs a background and at least one more class")
-    for setting, largest in shifts.items():
-        if largest < 0:
-            raise ValueError(f"{setting}={largest}: give a whole number of at least 0")
+def check(name: str, num_classes: int, class_weights: Sequence[float]) -> None:
+    """Raises ValueError for too few classes, or for weights of other ones."""
+    common.need_classes(name, num_classes)
     if len(class_weights) not in (0, num_classes):
         raise ValueError(
             f"class_weights has {len(class_weights)} entries; give one for each of the "
@@ -64,8 +61,9 @@ def classification(
     Args:
         logits: [B, h, w, C].
         mask: [B, H, W] int32 in 0..C-1 or IGNORE.
-        class_weights: C weights; empty: all 1.
-        hard: `threshold` and `least` of `hard_cross_entropy`; empty: all pixels count.
+        class_weights: C weights; empty where all are 1.
+        hard: `threshold` and `least` of `hard_cross_entropy`; empty where all pixels
+            count.
 
     Returns:
         [] nats and [] in [0, 1].
@@ -75,5 +73,4 @@ def classification(
     if hard:
         entropy = partial(hard_cross_entropy, threshold=hard[0], least=hard[1])
     total = entropy(logits, mask, class_weights=class_weights)
-    right = jnp.argmax(logits, axis=-1) == mask
-    return total, masked_mean(right.astype(jnp.float32), mask != IGNORE)
+    return total, common.accuracy(logits, mask)

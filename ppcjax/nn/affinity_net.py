@@ -17,7 +17,7 @@ def init_rules(gain: float = 4.0) -> tuple[tuple[str, Initializer], ...]:
     """Initial kernels of the heads, as `ppcjax.nn.init.initialize` takes them.
 
     Args:
-        gain: of the mixture. With 4, as published, the features of other backbones
+        gain: gain of the mixture. With 4, as published, the features of other backbones
             than WideResNet-38 can be so large that all affinities start near 0.
     """
     return (

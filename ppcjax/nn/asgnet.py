@@ -14,8 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ppcjax.nn import enrichment
-from ppcjax.nn.init import Initializer
-from ppcjax.nn.layers import Conv, clip_to, shrink
+from ppcjax.nn.layers import Conv, clip_to, features_extent, shrink
 from ppcjax.nn.vit import VisionTransformer, token_map
 from ppcjax.ops import superpixels
 from ppcjax.ops.resize import resize
@@ -82,7 +81,7 @@ class ASGNet(nn.Module):
         if not self.backbone_gradient:
             maps = [jax.lax.stop_gradient(x) for x in maps]
         low = None if self.low is None else maps.pop()
-        grid_extent = shrink(extent, self.backbone.stride)
+        grid_extent = features_extent(self.backbone, extent)
         if self.vit is not None:
             maps.append(self._transformer(image, extent, maps[0].shape, grid_extent))
         features = self.reduction(jnp.concatenate(maps, axis=-1))
@@ -116,8 +115,8 @@ class ASGNet(nn.Module):
         """Scores of queries.
 
         Args:
-            query: of `encode`.
-            allocation: of its features.
+            query: features of the queries, from `encode`.
+            allocation: guide and prior for these features.
             extent: [M, 2] true rows and columns of the photos, or None.
             train: whether drop-out and batch statistics are on.
 
@@ -128,7 +127,7 @@ class ASGNet(nn.Module):
         features = jnp.concatenate([query.features, allocation.guide], axis=-1)
         prior = allocation.prior[..., None]
         low, low_extent = query.low, shrink(extent, 4)
-        grid_extent = shrink(extent, self.backbone.stride)
+        grid_extent = features_extent(self.backbone, extent)
         logits, auxiliary = self.head(
             features, prior, (low, low_extent), grid_extent, train
         )
@@ -144,14 +143,12 @@ class ASGNet(nn.Module):
         return self.decode(query, found)[0]
 
 
-def init_rules(width: int) -> Sequence[tuple[str, Initializer]]:
-    """Rules of `ppcjax.nn.init.initialize` for ASGNet of that width."""
+def _token(rng, shape):
+    return 0.02 * rng.standard_normal(shape)
 
-    def token(rng, shape):
-        return 0.02 * rng.standard_normal(shape)
 
-    return (
-        (r"/(cls_token|pos_embed)$", token),
-        (r"/link\d/kernel$", lambda rng, shape: np.zeros(shape)),
-        *enrichment.init_rules(width),
-    )
+INIT_RULES = (
+    (r"/(cls_token|pos_embed)$", _token),
+    (r"/link\d/kernel$", lambda rng, shape: np.zeros(shape)),
+    *enrichment.INIT_RULES,
+)

@@ -1,52 +1,111 @@
-"""The backbones by name, each with the normalisation its weights were trained with."""
+"""The backbones by name, and what is asked of them."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import flax.linen as nn
 
+from ppcjax.nn import modules, resnet, small_resnet
 from ppcjax.nn.hrnet import HRNet
+from ppcjax.nn.init import (
+    Initializer,
+    OfFanIn,
+    he_normal,
+    he_normal_fan_out,
+    torch_uniform,
+)
 from ppcjax.nn.mobilenet_v2 import MobileNetV2
 from ppcjax.nn.resnet import DEPTHS, ResNet
 from ppcjax.nn.small_resnet import SmallResNet
 from ppcjax.nn.vgg import VGG16
 from ppcjax.nn.wide_resnet38 import WideResNet38
 from ppcjax.ops.colour import IMAGENET_MEAN, IMAGENET_STD
+from ppcjax.types import UserError
 
 
 class Backbone(NamedTuple):
-    """make(dtype=...) -> module; mean and std apply to RGB in [0, 1]."""
+    """A network that methods stand on.
+
+    What depends on its settings is told by the module: `stride`, input pixels per cell
+    of its last stage; `endpoints`, names of its outputs; and, where the grid is not
+    ceil(size / stride), `grid`, see `ppcjax.nn.layers.features_extent`.
+
+    make: (dtype=..., **settings) -> module.
+    mean: mean of RGB in [0, 1] that its weights were trained with.
+    std: deviation that they were trained with.
+    kernels: initial kernels where a segmenter is trained on it.
+    scratch: rules of `ppcjax.nn.init.initialize` where it is pre-trained from nothing.
+    few_shot: settings that ASGNet was published with.
+    """
 
     make: Callable[..., nn.Module]
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    kernels: Initializer | OfFanIn = he_normal
+    scratch: Sequence[tuple[str, Initializer]] = ()
+    few_shot: Mapping[str, Any] = {}
 
 
 _HALF = (0.5, 0.5, 0.5)
 
 BACKBONES: dict[str, Backbone] = {
-    "wide_resnet38": Backbone(WideResNet38, IMAGENET_MEAN, IMAGENET_STD),
+    "wide_resnet38": Backbone(WideResNet38),
     "mobilenet_v2": Backbone(MobileNetV2, _HALF, _HALF),
-    "small_resnet": Backbone(SmallResNet, IMAGENET_MEAN, IMAGENET_STD),
-    "vgg16": Backbone(VGG16, IMAGENET_MEAN, IMAGENET_STD),
+    "small_resnet": Backbone(SmallResNet, scratch=small_resnet.INIT_RULES),
+    "vgg16": Backbone(VGG16),
     **{
         f"hrnet_w{width}": Backbone(
-            functools.partial(HRNet, width=width), IMAGENET_MEAN, IMAGENET_STD
+            functools.partial(HRNet, width=width), kernels=torch_uniform
         )
         for width in (18, 48)
     },
     **{
         f"resnet{depth}": Backbone(
-            functools.partial(ResNet, depth), IMAGENET_MEAN, IMAGENET_STD
+            functools.partial(ResNet, depth),
+            kernels=he_normal_fan_out,
+            scratch=resnet.init_rules(depth),
+            few_shot=resnet.PFENET,
         )
         for depth in DEPTHS
     },
 }
 
 
-def make(name: str, **settings: Any) -> tuple[nn.Module, Backbone]:
-    """The module of a backbone and its entry; ValueError for an unknown name."""
+def make(
+    name: str, settings: Mapping[str, Any] | None = None, **given: Any
+) -> tuple[nn.Module, Backbone]:
+    """The module of a backbone and its entry.
+
+    Args:
+        name: key of BACKBONES.
+        settings: fields of the module that a config sets.
+        **given: fields that the code sets, such as `dtype`.
+
+    Raises:
+        UserError: there is no such backbone, or it has no such setting.
+    """
     if name not in BACKBONES:
-        raise ValueError(f"backbone {name!r}: known are {', '.join(BACKBONES)}")
-    return BACKBONES[name].make(**settings), BACKBONES[name]
+        raise UserError(f"backbone {name!r}: known are {', '.join(BACKBONES)}")
+    entry = BACKBONES[name]
+    module = modules.build(entry.make, settings, where="backbone_settings", **given)
+    return module, entry
+
+
+def need_endpoints(module: nn.Module, names: Sequence[str], where: str) -> None:
+    """Refuses outputs that a backbone does not have.
+
+    Args:
+        module: the backbone.
+        names: outputs that are asked for.
+        where: setting that asks for them, for the message.
+
+    Raises:
+        UserError: the backbone lacks one of them.
+    """
+    for name in names:
+        if name not in module.endpoints:
+            raise UserError(
+                f"config.method.{where}: the backbone has no output {name!r}; it has "
+                + ", ".join(module.endpoints)
+            )

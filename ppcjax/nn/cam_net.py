@@ -11,7 +11,13 @@ import jax
 import jax.numpy as jnp
 
 from ppcjax.nn.init import he_normal, xavier_uniform
-from ppcjax.nn.layers import Conv, channel_dropout, clip_to, inside, shrink
+from ppcjax.nn.layers import (
+    Conv,
+    channel_dropout,
+    clip_to,
+    features_extent,
+    inside,
+)
 from ppcjax.ops import cam as cam_ops
 from ppcjax.ops.resize import resize
 
@@ -133,6 +139,6 @@ class CamNet(nn.Module):
             endpoints,
             image,
             image_extent=extent,
-            extent=shrink(extent, self.backbone.stride),
+            extent=features_extent(self.backbone, extent),
             train=train,
         )

@@ -7,15 +7,17 @@ spatial pyramid) as retrained in the released SEAM and PPC, and v3 (arXiv 1706.0
 
 import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ppcjax.fields import Range
 from ppcjax.nn.batch_norm import BatchNorm
 from ppcjax.nn.init import he_normal_fan_out
 from ppcjax.nn.layers import Conv, clip_to, features_extent
+from ppcjax.nn.modules import Channels, Count, Dropout, Share
 
 INIT_RULES = ((r"^params/head/.*kernel", he_normal_fan_out),)
 
@@ -28,7 +30,7 @@ class ConvNormRelu(nn.Module):
     dilation: spacing of the taps.
     use_bias: whether the convolution has a bias.
     relu: whether there is a ReLU.
-    momentum: of the batch statistics, PyTorch's convention.
+    momentum: weight of the newest batch in the statistics, PyTorch's convention.
     dtype: type of the convolution.
     """
 
@@ -37,7 +39,7 @@ class ConvNormRelu(nn.Module):
     dilation: int = 1
     use_bias: bool = False
     relu: bool = True
-    momentum: float = 0.1
+    momentum: Share = 0.1
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -60,14 +62,14 @@ class Pyramid(nn.Module):
     rates: dilation of each 3x3 branch.
     width: channels of each branch.
     pointwise: whether there is a 1x1 branch too.
-    momentum: of the batch statistics.
+    momentum: weight of the newest batch in the statistics.
     dtype: type of the convolutions.
     """
 
     rates: Sequence[int]
     width: int
     pointwise: bool
-    momentum: float = 0.1
+    momentum: Share = 0.1
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -102,15 +104,15 @@ class LargeFieldHead(nn.Module):
     width: channels of the hidden layers.
     rate: dilation.
     dropout: rate before the classifier.
-    momentum: of the batch statistics.
+    momentum: weight of the newest batch in the statistics.
     dtype: type of the hidden layers; the classifier is float32.
     """
 
     num_classes: int
-    width: int = 512
-    rate: int = 12
-    dropout: float = 0.5
-    momentum: float = 0.1
+    width: Channels = 512
+    rate: Count = 12
+    dropout: Dropout = 0.5
+    momentum: Share = 0.1
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -133,15 +135,15 @@ class PyramidHead(nn.Module):
     width: channels of each branch and of the mixture.
     rates: dilation of each branch.
     dropout: rate, applied twice before the classifier.
-    momentum: of the batch statistics.
+    momentum: weight of the newest batch in the statistics.
     dtype: type of the hidden layers; the classifier is float32.
     """
 
     num_classes: int
-    width: int = 256
-    rates: Sequence[int] = (6, 12, 18, 24)
-    dropout: float = 0.5
-    momentum: float = 0.1
+    width: Channels = 256
+    rates: tuple[Count, ...] = (6, 12, 18, 24)
+    dropout: Dropout = 0.5
+    momentum: Share = 0.1
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -165,17 +167,17 @@ class DeepLabV3Head(nn.Module):
     mix_kernel: side of the kernel that mixes the branches; ContrastiveSeg has 3.
     refine_relu: whether the layer after ends in a ReLU; ContrastiveSeg's does not.
     dropout: rate on the mixture.
-    momentum: of the batch statistics.
+    momentum: weight of the newest batch in the statistics.
     dtype: type of the hidden layers; the classifier is float32.
     """
 
     num_classes: int
-    width: int = 256
-    rates: Sequence[int] = (12, 24, 36)
-    mix_kernel: int = 1
+    width: Channels = 256
+    rates: tuple[Count, ...] = (12, 24, 36)
+    mix_kernel: Literal[1, 3, 5, 7] = 1
     refine_relu: bool = True
-    dropout: float = 0.5
-    momentum: float = 0.1
+    dropout: Dropout = 0.5
+    momentum: Share = 0.1
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -204,15 +206,15 @@ class FCNHead(nn.Module):
     width: channels of the hidden layers.
     layers: how many of them.
     rate: their dilation.
-    momentum: of the batch statistics.
+    momentum: weight of the newest batch in the statistics.
     dtype: type of the hidden layers; the classifier is float32.
     """
 
     num_classes: int
-    width: int = 256
-    layers: int = 2
-    rate: int = 6
-    momentum: float = 0.1
+    width: Channels = 256
+    layers: Annotated[int, Range(0)] = 2
+    rate: Count = 6
+    momentum: Share = 0.1
     dtype: Any = jnp.float32
 
     @nn.compact

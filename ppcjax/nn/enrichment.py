@@ -6,17 +6,18 @@ Feature Enrichment Network for Few-Shot Segmentation", TPAMI 2020) that ASGNet u
 """
 
 import functools
-from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 
+from ppcjax.fields import Length, Range
 from ppcjax.nn.batch_norm import BatchNorm
 from ppcjax.nn.deeplab import global_mean
-from ppcjax.nn.init import Initializer
+from ppcjax.nn.init import torch_uniform
 from ppcjax.nn.layers import Conv, channel_dropout
+from ppcjax.nn.modules import Channels, Count, Dropout
 from ppcjax.ops.pooling import adaptive_mean
 from ppcjax.ops.resize import resize
 
@@ -30,7 +31,7 @@ class MaskClassifier(nn.Module):
     """
 
     width: int
-    dropout: float = 0.1
+    dropout: Dropout = 0.1
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -41,6 +42,10 @@ class MaskClassifier(nn.Module):
         return Conv(2, 1, use_bias=True, name="classifier")(y)
 
 
+# Cells of a square, or a share of the grid.
+Scale = Count | Annotated[float, Range(above=0, most=1)]
+
+
 class FeatureEnrichment(nn.Module):
     """Features, guide and prior at several scales, each fed by the larger one before.
 
@@ -48,16 +53,16 @@ class FeatureEnrichment(nn.Module):
         u_l += relu(conv1x1[u_l, resize(out_{l-1})])                 for l > 0
         u_l += relu(conv3x3 relu(conv3x3 u_l));  out_l = resize(u_l)
 
-    scales: of the levels, large to small: whole numbers are cells of a square, as
-        released for VOC, fractions are shares of the grid, rounded down.
+    scales: sizes of the levels, large to small: whole numbers are cells of a square
+        (released for VOC), fractions are shares of the grid, rounded down.
     width: channels.
     classifier_dropout: rate before each classifier.
     dtype: type of the convolutions.
     """
 
-    scales: Sequence[int | float] = (60, 30, 15, 8)
-    width: int = 256
-    classifier_dropout: float = 0.1
+    scales: Annotated[tuple[Scale, ...], Length(1)] = (60, 30, 15, 8)
+    width: Channels = 256
+    classifier_dropout: Dropout = 0.1
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -138,10 +143,10 @@ class PyramidDecoder(nn.Module):
     dtype: type of the convolutions.
     """
 
-    rates: Sequence[int] = (6, 12, 18)
-    width: int = 256
-    dropout: float = 0.5
-    classifier_dropout: float = 0.1
+    rates: tuple[Count, ...] = (6, 12, 18)
+    width: Channels = 256
+    dropout: Dropout = 0.5
+    classifier_dropout: Dropout = 0.1
     frozen_statistics: bool = False
     dtype: Any = jnp.float32
 
@@ -201,23 +206,8 @@ class PyramidDecoder(nn.Module):
 HEADS = {"enrichment": FeatureEnrichment, "aspp": PyramidDecoder}
 
 
-def init_rules(width: int) -> Sequence[tuple[str, Initializer]]:
-    """Rules of `ppcjax.nn.init.initialize`: PyTorch's default for convolutions.
-
-    Kernels and biases are uniform within 1 / sqrt(fan-in).
-    """
-
-    def kernel(rng, shape):
-        bound = 1.0 / np.sqrt(np.prod(shape[:-1]))
-        return rng.uniform(-bound, bound, shape)
-
-    def bias(fan_in):
-        bound = 1.0 / np.sqrt(fan_in)
-        return lambda rng, shape: rng.uniform(-bound, bound, shape)
-
-    return (
-        (r"^params/(head|reduction|vit_projection)/.*kernel", kernel),
-        (r"^params/head/rate\d+/conv/bias", bias(9 * width)),
-        (r"^params/head/mix/conv/bias", bias(5 * width)),
-        (r"^params/head/.*conv/bias", bias(width)),
-    )
+# PyTorch's default for convolutions, in and around the head.
+INIT_RULES = (
+    (r"^params/(head|reduction|vit_projection)/.*kernel", torch_uniform),
+    (r"^params/head/.*conv/bias", torch_uniform),
+)

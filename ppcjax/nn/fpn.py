@@ -6,15 +6,17 @@ coarser levels as in RetinaNet (Lin et al., ICCV 2017), on the pyramid's own las
 
 import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ppcjax.fields import Length, Range
 from ppcjax.nn.init import Initializer, OfFanIn
 from ppcjax.nn.layers import Conv, clip_to, shrink, stride_of
+from ppcjax.nn.modules import Channels
 from ppcjax.types import UserError
 
 
@@ -33,9 +35,9 @@ class FeaturePyramid(nn.Module):
     dtype: type of the convolutions.
     """
 
-    endpoints: Sequence[str] = ("stage2", "stage3", "stage4")
-    width: int = 256
-    coarser: int = 1
+    endpoints: Annotated[tuple[str, ...], Length(1)] = ("stage2", "stage3", "stage4")
+    width: Channels = 256
+    coarser: Annotated[int, Range(0)] = 1
     dtype: Any = jnp.float32
 
     def __post_init__(self):

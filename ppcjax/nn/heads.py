@@ -6,15 +6,17 @@ trains them.
 """
 
 import functools
-from typing import Any
+from typing import Annotated, Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ppcjax.fields import Range
 from ppcjax.nn import deeplab
 from ppcjax.nn.deeplab import ConvNormRelu
 from ppcjax.nn.layers import Conv, channel_dropout, inside
+from ppcjax.nn.modules import Channels, Dropout, Share
 
 
 class HRNetHead(nn.Module):
@@ -22,13 +24,13 @@ class HRNetHead(nn.Module):
 
     num_classes: C.
     dropout: rate of whole channels before the classifier.
-    momentum: of the batch statistics, PyTorch's convention.
+    momentum: weight of the newest batch in the statistics, PyTorch's convention.
     dtype: type of the hidden layer; the classifier is float32.
     """
 
     num_classes: int
-    dropout: float = 0.1
-    momentum: float = 0.1
+    dropout: Dropout = 0.1
+    momentum: Share = 0.1
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -50,13 +52,13 @@ class AuxiliaryHead(nn.Module):
 
     num_classes: C.
     width: channels of the layer; 0: those of its input.
-    momentum: of the batch statistics, PyTorch's convention.
+    momentum: weight of the newest batch in the statistics, PyTorch's convention.
     dtype: type of the hidden layer; the classifier is float32.
     """
 
     num_classes: int
-    width: int = 256
-    momentum: float = 0.1
+    width: Annotated[int, Range(0), "channels"] = 256
+    momentum: Share = 0.1
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -86,15 +88,15 @@ class OCRHead(nn.Module):
     width: channels of x and y.
     key_width: channels of queries, keys and values.
     dropout: rate of whole channels before the classifier.
-    momentum: of the batch statistics, PyTorch's convention.
+    momentum: weight of the newest batch in the statistics, PyTorch's convention.
     dtype: type of the layers; both softmaxes and the classifier are float32.
     """
 
     num_classes: int
-    width: int = 512
-    key_width: int = 256
-    dropout: float = 0.05
-    momentum: float = 0.1
+    width: Channels = 512
+    key_width: Channels = 256
+    dropout: Dropout = 0.05
+    momentum: Share = 0.1
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -150,5 +152,5 @@ def gather_regions(x: Any, regions: Any, extent: Any) -> jax.Array:
     return jnp.einsum("bhwk,bhwd->bkd", weights, x.astype(jnp.float32))
 
 
-# Heads that need no other's scores: (num_classes, ...) -> module of x and extent.
-HEADS = {**deeplab.HEADS, "hrnet": HRNetHead}
+# (num_classes, ...) -> module of features and extent; "ocr" reads scores between them.
+HEADS = {**deeplab.HEADS, "hrnet": HRNetHead, "ocr": OCRHead}

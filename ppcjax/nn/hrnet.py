@@ -5,7 +5,7 @@ TPAMI 2020, in the form that ContrastiveSeg (ICCV 2021) trains.
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from ppcjax.nn.batch_norm import BatchNorm
 from ppcjax.nn.layers import Conv, shrink
+from ppcjax.nn.modules import Channels, Count, Share
 from ppcjax.nn.resnet import BasicBlock, Bottleneck
 from ppcjax.ops.resize import resize
 
@@ -47,7 +48,7 @@ class ConvNorm(nn.Module):
 class Exchange(nn.Module):
     """One module of a stage: basic blocks on each branch, then every branch to every.
 
-    blocks: of each branch.
+    blocks: how many blocks each branch has.
     norm: makes a normalisation from its name.
     dtype: type of the convolutions.
     """
@@ -126,20 +127,24 @@ class HRNet(nn.Module):
     by 1x1 convolutions and bilinear resizing with aligned corners.
 
     width: channels of the finest branch.
-    modules: of the three stages.
-    blocks: of a branch in a module.
-    momentum: of the batch statistics, PyTorch's convention.
+    modules: how many modules each of the three stages has.
+    blocks: how many blocks a branch has in a module.
+    momentum: weight of the newest batch in the statistics, PyTorch's convention.
     frozen_statistics: whether training uses the stored statistics and keeps them.
     dtype: type of the convolutions.
     """
 
-    width: int = 48
-    modules: Sequence[int] = (1, 4, 3)
-    blocks: int = 4
-    momentum: float = 0.1
+    width: Channels = 48
+    modules: tuple[Count, Count, Count] = (1, 4, 3)
+    blocks: Count = 4
+    momentum: Share = 0.1
     frozen_statistics: bool = False
     dtype: Any = jnp.float32
     stride = 4
+    endpoints = (
+        *("branch0", "branch1", "branch2", "branch3"),
+        *("stage3", "stage4", "embedding"),
+    )
 
     def __post_init__(self):
         """Raises ValueError for a setting outside its range."""

@@ -147,6 +147,7 @@ class MobileNetV2(nn.Module):
 
     dtype: Any = jnp.float32
     stride = 8
+    endpoints = ("stage3", "stage4", "embedding")
 
     @nn.compact
     def __call__(self, x, extent=None, *, train=False):

@@ -13,9 +13,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ppcjax.nn import fpn, resnet
+from ppcjax.nn import fpn
+from ppcjax.nn.backbones import Backbone
 from ppcjax.nn.batch_norm import BatchNorm
-from ppcjax.nn.init import Initializer, he_normal_fan_out
+from ppcjax.nn.init import Initializer, OfFanIn, torch_uniform
 from ppcjax.nn.layers import Conv
 
 
@@ -24,7 +25,7 @@ class Projector(nn.Module):
 
     hidden: channels between the convolutions.
     features: output channels.
-    momentum: of the batch statistics, PyTorch's convention.
+    momentum: weight of the newest batch in the statistics, PyTorch's convention.
     dtype: type of the convolutions.
     """
 
@@ -70,8 +71,8 @@ class Maps(NamedTuple):
     value: [B, h, w, E] the transformed projection, or None.
     instance: [B, h, w, E] the projection of the instance branch, or None.
     prediction: [B, h, w, E] what is predicted from it, or None.
-    pyramid: of each level, from fine to coarse, Maps whose feature, projection and
-        value are the level's; the projection and value above are then None.
+    pyramid: one Maps for each level, from fine to coarse, whose feature, projection
+        and value are the level's; the projection and value above are then None.
     """
 
     feature: jax.Array
@@ -165,47 +166,18 @@ def _on_all(head, levels, train):
 TARGET_PARTS = ("backbone", "pyramid", "projector", "instance_projector")
 
 
-def init_rules(
-    backbone: str, features: int, heads: dict[str, nn.Module | None]
-) -> Sequence[tuple[str, Initializer]]:
+def init_rules(backbone: Backbone) -> Sequence[tuple[str, Initializer | OfFanIn]]:
     """Rules of `ppcjax.nn.init.initialize` for a PixProNet trained from scratch.
 
-    Residual networks have He-normal kernels by fan-out, and 0 as the last scale of each
-    branch. Kernels and biases of the heads are uniform within 1 / sqrt(fan-in), which
-    is PyTorch's default. For the pyramid see `ppcjax.nn.fpn.init_rules`.
+    Kernels and biases of the heads are uniform within 1 / sqrt(fan-in), which is
+    PyTorch's default. For the pyramid see `ppcjax.nn.fpn.init_rules`.
 
     Args:
-        backbone: its name in `ppcjax.nn.backbones.BACKBONES`.
-        features: channels D of the endpoint.
-        heads: heads and pyramid by field of PixProNet.
+        backbone: entry of the backbone, which says how its own arrays start.
     """
-    rules = list(fpn.init_rules("pyramid"))
-    inputs = {"projector": features, "instance_projector": features}
-    if heads.get("pyramid") is not None:
-        inputs["projector"] = heads["pyramid"].width
-    for name, head in heads.items():
-        if head is None or name == "pyramid":
-            continue
-        fan_in = inputs.get(name) or heads[_SOURCE[name]].features
-        hidden = getattr(head, "hidden", fan_in)
-        rules += [
-            (rf"params/{name}/(.*/)?linear1/", uniform_within(fan_in**-0.5)),
-            (rf"params/{name}/(.*/)?linear2/", uniform_within(hidden**-0.5)),
-        ]
-    if backbone == "small_resnet":
-        rules += [
-            (r"stage\d/BatchNorm_1/scale", lambda rng, shape: np.zeros(shape)),
-            (r"backbone/.*kernel", he_normal_fan_out),
-        ]
-    if backbone.startswith("resnet"):
-        rules += resnet.init_rules(int(backbone.removeprefix("resnet")))
-    return rules
-
-
-# Where the other heads get their input from.
-_SOURCE = {"transform": "projector", "predictor": "instance_projector"}
-
-
-def uniform_within(bound: float) -> Initializer:
-    """Uniform in [-bound, bound]."""
-    return lambda rng, shape: rng.uniform(-bound, bound, shape)
+    heads = "projector|transform|instance_projector|predictor"
+    return (
+        *fpn.init_rules("pyramid"),
+        (rf"params/({heads})/(.*/)?linear[12]/", torch_uniform),
+        *backbone.scratch,
+    )

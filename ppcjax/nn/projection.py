@@ -26,7 +26,7 @@ class ProjectionHead(nn.Module):
 
     kind: an entry of KINDS.
     dim: channels D of an embedding.
-    momentum: of the batch statistics, PyTorch's convention.
+    momentum: weight of the newest batch in the statistics, PyTorch's convention.
     """
 
     kind: str = "convmlp"

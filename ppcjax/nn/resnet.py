@@ -7,7 +7,7 @@ et al., DeepLab (TPAMI 2018); deep stem as in PSPNet (Zhao et al., CVPR 2017).
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -16,14 +16,15 @@ import numpy as np
 from ppcjax.nn.batch_norm import BatchNorm
 from ppcjax.nn.init import Initializer, he_normal_fan_out
 from ppcjax.nn.layers import Conv, ceil_pooled, max_pool, shrink
+from ppcjax.nn.modules import Channels, Share
 
 
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions around a shortcut.
 
     width: output channels.
-    stride: of the first convolution and of the shortcut.
-    dilation: of both convolutions.
+    stride: step of the first convolution and of the shortcut.
+    dilation: spacing of the taps of both convolutions.
     norm: makes a normalisation from its name.
     last_relu: whether the sum passes through a ReLU.
     dtype: type of the convolutions.
@@ -81,6 +82,8 @@ def _shortcut(block: nn.Module, x, shape, train):
     return block.norm(name="downsample_bn")(conv(x), train=train)
 
 
+# Settings of the deep-stem network that PFENet and ASGNet stand on.
+PFENET = {"stem": "deep", "stages": 3, "output_stride": 8, "dilate_first": True}
 # Blocks of each stage, and their kind.
 DEPTHS = {
     18: ((2, 2, 2, 2), BasicBlock),
@@ -108,21 +111,21 @@ class ResNet(nn.Module):
     stage_links: whether the stem and each stage have a strided 1x1 convolution from
         their input to their output as well, which starts at zero (an experiment with
         ASGNet; no published file has these).
-    momentum: of the batch statistics, PyTorch's convention.
+    momentum: weight of the newest batch in the statistics, PyTorch's convention.
     frozen_statistics: whether training uses the stored statistics and keeps them.
     dtype: type of the convolutions.
     """
 
     depth: int = 50
-    stem: str = "plain"
+    stem: Literal["plain", "deep"] = "plain"
     ceil_pool: bool = False
-    stages: int = 4
-    width: int = 64
-    output_stride: int = 32
+    stages: Literal[1, 2, 3, 4] = 4
+    width: Channels = 64
+    output_stride: Literal[8, 16, 32] = 32
     dilate_first: bool = False
     last_relu: bool = True
     stage_links: bool = False
-    momentum: float = 0.1
+    momentum: Share = 0.1
     frozen_statistics: bool = False
     dtype: Any = jnp.float32
 
@@ -145,6 +148,11 @@ class ResNet(nn.Module):
     def stride(self) -> int:
         """Input pixels per cell of the last stage."""
         return min(self.output_stride, 2 ** (self.stages + 1))
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """Names of the outputs."""
+        return (*(f"stage{i}" for i in range(1, self.stages + 1)), "embedding")
 
     def grid(self, extent: Any) -> Any:
         """Rows and columns of the last stage for images of `extent`, any integers."""

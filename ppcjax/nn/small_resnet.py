@@ -4,8 +4,17 @@ from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
+import numpy as np
 
+from ppcjax.nn.init import he_normal_fan_out
 from ppcjax.nn.layers import Conv, shrink
+from ppcjax.nn.modules import Channels
+
+# For pre-training from nothing: every block starts as the identity.
+INIT_RULES = (
+    (r"stage\d/BatchNorm_1/scale", lambda rng, shape: np.zeros(shape)),
+    (r"backbone/.*kernel", he_normal_fan_out),
+)
 
 
 class BasicBlock(nn.Module):
@@ -37,9 +46,10 @@ class SmallResNet(nn.Module):
     dtype: type of the convolutions.
     """
 
-    width: int = 24
+    width: Channels = 24
     dtype: Any = jnp.float32
     stride = 4
+    endpoints = ("stage3", "stage4", "embedding")
 
     @nn.compact
     def __call__(self, x, extent=None, *, train=False):

@@ -29,6 +29,7 @@ class VGG16(nn.Module):
     last_relu: bool = False
     dtype: Any = jnp.float32
     stride = 8
+    endpoints = ("stage3", "stage4", "embedding")
 
     @nn.compact
     def __call__(self, x, extent=None, *, train=False):
@@ -40,7 +41,7 @@ class VGG16(nn.Module):
             train: ignored; the network has neither drop-out nor statistics.
 
         Returns:
-            stage3 (the fourth group), stage4 (the fifth) and embedding (likewise), each
+            stage3 (the fourth group), stage4 and embedding (both the fifth), each
             [B, h, w, 512]; h = ceil(H / 8).
         """
         del train

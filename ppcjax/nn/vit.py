@@ -11,6 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ppcjax.nn.modules import Channels, Count
 from ppcjax.ops.resize import resize
 
 
@@ -39,7 +40,7 @@ class Attention(nn.Module):
 class Block(nn.Module):
     """Attention and a two-layer perceptron, each normalised before and added.
 
-    heads: of the attention.
+    heads: heads of the attention.
     ratio: width of the perceptron over that of the tokens.
     dtype: type of the products.
     """
@@ -65,16 +66,16 @@ class VisionTransformer(nn.Module):
     patch: side of a patch in pixels.
     width: D, channels of a token.
     depth: number of blocks.
-    heads: of each attention, a divisor of the width.
+    heads: heads of each attention, a divisor of the width.
     grid: (rows, columns) of patches that positions are learnt for.
     dtype: type of the products.
     """
 
-    patch: int = 16
-    width: int = 768
-    depth: int = 12
-    heads: int = 12
-    grid: tuple[int, int] = (14, 14)
+    patch: Count = 16
+    width: Channels = 768
+    depth: Count = 12
+    heads: Count = 12
+    grid: tuple[Count, Count] = (14, 14)
     dtype: Any = jnp.float32
 
     def __post_init__(self):

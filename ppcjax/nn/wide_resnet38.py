@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 from ppcjax.nn.batch_norm import BatchNorm
 from ppcjax.nn.layers import Conv, FrozenBatchNorm, channel_dropout, shrink
+from ppcjax.nn.modules import Share
 
 
 class PlainBlock(nn.Module):
@@ -93,15 +94,16 @@ class WideResNet38(nn.Module):
     batch_statistics: whether training normalises by the batch and updates what is
         stored, as the released DeepLab does; the CAM networks use stored statistics
         only, which then are parameters.
-    momentum: of the batch statistics, PyTorch's convention.
+    momentum: weight of the newest batch in the statistics, PyTorch's convention.
     dtype: type of the convolutions.
     """
 
     dropout: bool = True
     batch_statistics: bool = False
-    momentum: float = 3e-4
+    momentum: Share = 3e-4
     dtype: Any = jnp.float32
     stride = 8
+    endpoints = ("stage3", "stage4", "embedding")
 
     @nn.compact
     def __call__(self, x, extent=None, *, train=False):

@@ -67,7 +67,7 @@ def pair_affinity(features: chex.Array, radius: int = 5) -> jax.Array:
 
     Args:
         features: [B, h, w, D], any real values.
-        radius: see `pair_offsets`.
+        radius: largest distance of a pair, see `pair_offsets`.
 
     Returns:
         [B, O, rows, columns] float32 in [0, 1]; row 0 and column 0 are the anchor
@@ -99,7 +99,7 @@ def pair_labels(cells: chex.Array, radius: int = 5) -> PairLabels:
     Args:
         cells: [B, h, w] int32 labels, 0 background, or IGNORE; a pair with an IGNORE
             at either end is no pair.
-        radius: see `pair_offsets`.
+        radius: largest distance of a pair, see `pair_offsets`.
 
     Returns:
         Three masks [B, O, rows, columns], where no two hold at once.
@@ -137,7 +137,7 @@ def pairs_on_grid(
         size: (h, w) of the grid.
         extent: [B, 2] true rows and columns of the grid; None: all of it. Anchors are
             counted on the true grid.
-        radius: see `pair_offsets`.
+        radius: largest distance of a pair, see `pair_offsets`.
 
     Returns:
         [B, O, h, w]: entry (o, y, x) belongs to (y, x) and (y + dy, x + dx) of offset

@@ -77,7 +77,7 @@ def select(
     Args:
         labels: [B, P] int32 class of each cell, or IGNORE.
         wrong: [B, P] bool cells that the segmenter mispredicts.
-        draws: see `Draws`.
+        draws: random numbers, see `Draws`.
         max_anchors: S, rows of the result.
         max_views: V >= 1.
         rule: "hard_easy"; "hard_random", the paper's: floor(n / 2) hard ones if there

@@ -14,7 +14,7 @@ def random_blur(image: chex.Array, key: chex.PRNGKey, *, share: float) -> jax.Ar
     Args:
         image: [B, H, W, 3]; H and W > 2. Borders are mirrored about the last pixel.
         key: a PRNG key; row b uses fold_in(key, b), whatever the device.
-        share: of the images, in [0, 1].
+        share: share of the images that is blurred, in [0, 1].
 
     Returns:
         [B, H, W, 3].

@@ -9,6 +9,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from ppcjax.ops.blocks import over_blocks
 from ppcjax.ops.masks import norm
 
 EPSILON = 1e-5  # of every division and comparison of SEAM and PPC
@@ -164,20 +165,12 @@ def pixel_correlation(
     features = features.reshape(batch, pixels, -1).astype(jnp.float32)
     features = features / (norm(features) + EPSILON)  # [B, P, D]
 
-    def columns(chunk):  # [B, block, D] -> [B, block, C]
+    def columns(chunk):  # [B, b, D] -> [B, b, C]
         affinity = jax.nn.relu(jnp.einsum("bid,bjd->bij", features, chunk))
-        mass = jnp.sum(affinity, axis=1)[..., None] + EPSILON  # [B, block, 1]
+        mass = jnp.sum(affinity, axis=1)[..., None] + EPSILON  # [B, b, 1]
         return jnp.einsum("bij,bic->bjc", affinity, maps) / mass
 
-    blocks = -(-pixels // block)
-    if blocks == 1:
-        result = columns(features)
-    else:
-        padded = jnp.pad(features, ((0, 0), (0, blocks * block - pixels), (0, 0)))
-        chunks = padded.reshape(batch, blocks, block, -1).swapaxes(0, 1)
-        result = jax.lax.map(jax.checkpoint(columns), chunks)  # [blocks, B, block, C]
-        result = result.swapaxes(0, 1).reshape(batch, blocks * block, classes)
-        result = result[:, :pixels]
+    result = over_blocks(columns, features, block=block)
     return result.reshape(batch, height, width, classes)
 
 

@@ -82,8 +82,8 @@ def jitter(
         image: [B, H, W, 3] float32 in [0, 1].
         valid: [B, 4] int32 rectangle over which the mean grey of contrast is taken.
         key: a PRNG key; row b uses fold_in(key, b), whatever the device.
-        strengths: of brightness, contrast and saturation, each in [0, 1], and of
-            hue, in [0, 0.5].
+        strengths: strength of brightness, contrast and saturation, each in [0, 1],
+            and of hue, in [0, 0.5].
 
     Returns:
         [B, H, W, 3] float32 in [0, 1].

@@ -35,7 +35,7 @@ def resize_adjoint(
         size: (h, w) of the grid.
         align_corners: convention of the resize.
         grid_extent: [B, 2] true rows and columns of the grids; None: all.
-        extent: [B, 2] likewise of the images, given together with `grid_extent`.
+        extent: [B, 2] true rows and columns of the images, given with `grid_extent`.
 
     Returns:
         [B, h, w, J] float32.
@@ -79,7 +79,7 @@ def masked_sums(
         at: where they meet. "image": features are resized to the masks (by the
             adjoint, hence never formed); "grid": masks are resized to the features.
         grid_extent: [B, 2] true rows and columns of the grids; None: all.
-        extent: [B, 2] likewise of the images, given together with `grid_extent`.
+        extent: [B, 2] true rows and columns of the images, given with `grid_extent`.
 
     Returns:
         sums [B, J, D] and areas [B, J], of pixels or of cells; float32.

@@ -40,7 +40,7 @@ def push(bank: Bank, vectors: chex.Array, counts: chex.Array) -> Bank:
     """Writes vectors into the rings of their classes.
 
     Args:
-        bank: see above.
+        bank: slots and their pointers, described above.
         vectors: [B, C, K, D]; of image b and class c the first counts[b, c] are pushed,
             after those of all images before.
         counts: [B, C] int32 in 0..K.
@@ -59,7 +59,7 @@ def push(bank: Bank, vectors: chex.Array, counts: chex.Array) -> Bank:
     owner = jnp.broadcast_to(jnp.arange(num_classes)[None, :, None], rank.shape)
     slots = bank["slots"]
     return {
-        # A slot that does not exist takes what is not to be written.
+        # What is not pushed goes to a slot beyond the ring, where it is dropped.
         "slots": slots.at[owner, jnp.where(pushed, place, size)].set(
             vectors.astype(slots.dtype), mode="drop"
         ),

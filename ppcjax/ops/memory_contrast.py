@@ -62,10 +62,10 @@ def negative_logsumexp(
     Args:
         anchors: [S, D] float32 unit vectors.
         labels: [S] int32 class of each, or IGNORE.
-        banks: see `ppcjax.ops.memory`; constant for gradients.
+        banks: memories of `ppcjax.ops.memory`, constant for gradients.
         temperature: t > 0.
         mining: which slots take part; None: all that are written.
-        key: of its draws.
+        key: PRNG key of its draws.
         block: slots compared at once.
 
     Returns:
@@ -131,10 +131,10 @@ def positive_terms(
         anchors: [S, D] float32 unit vectors.
         labels: [S] int32 class of each, or IGNORE.
         lse: [S] L_i.
-        banks: see `ppcjax.ops.memory`; constant for gradients.
+        banks: memories of `ppcjax.ops.memory`, constant for gradients.
         temperature: t > 0.
         mining: which slots take part; None: all that are written.
-        key: of its draws.
+        key: PRNG key of its draws.
         without: [S] slot, over all banks side by side, that is left out; -1 for none.
 
     Returns:

@@ -30,7 +30,7 @@ _EDGES = 64
 
 
 class Mining(NamedTuple):
-    """What of a memory takes part.
+    """Which slots of a memory take part.
 
     kind: "semi_hard": so many drawn from the hardest share; "hardest": so many of the
         hardest; "random": so many drawn from all.
@@ -84,11 +84,11 @@ def choose(
     """Finds the cut of each anchor and how likely a slot above it takes part.
 
     Args:
-        mining: see `Mining`.
+        mining: what is to take part.
         most: how many are to take part.
         available: [S] int32 how many there are.
         count: edges [S, T] -> [S, T] int32 how many slots are as difficult as that.
-        key: of the draws.
+        key: PRNG key of the draws.
         columns: N.
 
     Returns:

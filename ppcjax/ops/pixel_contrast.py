@@ -42,7 +42,7 @@ def contrast(
     without: chex.Array | None = None,
     block: int = 4096,
 ) -> jax.Array:
-    """The loss above.
+    """The contrast of anchors with each other, with memories, or with both.
 
     Args:
         anchors: [S, D] float32 unit vectors.
@@ -52,7 +52,7 @@ def contrast(
         temperature: t > 0.
         base_temperature: t_base > 0.
         mining: which of the memory takes part; None: all.
-        key: of the mining's draws.
+        key: PRNG key of the mining's draws.
         without: [S] slot of its own class, over all banks side by side, that is no
             positive of the anchor; -1 for none.
         block: slots compared at once.
@@ -90,7 +90,7 @@ def row_nats(
 ) -> tuple[jax.Array, jax.Array]:
     """Mean of l_ij over the positives of each anchor, and how many these are.
 
-    Args and meaning as of `contrast`.
+    Arguments mean what they do in `contrast`.
 
     Returns:
         [S] nats and [S] float32 |P_i|; rows without an anchor mean nothing.

@@ -57,8 +57,8 @@ def distances(
     """Distances between cells of two crops, in units of the larger cell's diagonal.
 
     Args:
-        box: [B, 4] of the one crop.
-        other_box: [B, 4] of the other.
+        box: [B, 4] box of one crop.
+        other_box: [B, 4] box of the other crop.
         grid: rows and columns of both grids.
 
     Returns:
@@ -89,8 +89,8 @@ def consistency(
     Args:
         queries: [B, h, w, D] q of unit norm (or 0).
         keys: [B, h, w, D] k of unit norm (or 0).
-        query_box: [B, 4], see `cell_centres`.
-        key_box: [B, 4].
+        query_box: [B, 4] box of the queries' crop, see `cell_centres`.
+        key_box: [B, 4] box of the keys' crop.
         threshold: in diagonals of the larger cell, above 0.
         block: query cells compared at once.
 
@@ -127,9 +127,9 @@ def pixel_contrast(
     Args:
         queries: [B, h, w, D] q of unit norm (or 0).
         keys: [B, h, w, D] k of unit norm (or 0).
-        query_box: [B, 4], see `cell_centres`.
-        key_box: [B, 4].
-        threshold: as of `consistency`.
+        query_box: [B, 4] box of the queries' crop, see `cell_centres`.
+        key_box: [B, 4] box of the keys' crop.
+        threshold: largest distance of a pair, see `consistency`.
         temperature: t > 0.
         block: query cells compared at once.
 

@@ -48,7 +48,7 @@ def masked_positive(labels: chex.Array, num_classes: int, slots: int) -> jax.Arr
     Args:
         labels: [S] class of each anchor.
         num_classes: C.
-        slots: of one class, of both banks together.
+        slots: how many slots a class has in both banks together.
 
     Returns:
         [S] int32 slot of the anchor's own class, or -1 where column i is of another.
@@ -60,7 +60,7 @@ def masked_positive(labels: chex.Array, num_classes: int, slots: int) -> jax.Arr
     if anchors > num_classes * slots:
         raise ValueError(
             f"{anchors} anchors and {num_classes * slots} slots: mem_official needs as "
-            "many slots as anchors; lower max_samples"
+            "many slots as anchors; lower max_anchors"
         )
     block, slot = jnp.divmod(jnp.arange(anchors), slots)
     owner = jnp.where(block == num_classes - 1, 0, block + 1)

@@ -1,4 +1,4 @@
-"""Bilinear resizing as a product with one small matrix per axis.
+"""Resizing: bilinear, as a product with one small matrix per axis, and nearest.
 
 Matrices make the published conventions exact (with and without aligned corners,
 never antialiased), run as matrix products on every device, and compose: resizing
@@ -131,3 +131,39 @@ def resized_mean(x: chex.Array, size: tuple[int, int]) -> jax.Array:
     return jnp.einsum(
         "h,w,bhwd->bd", rows, columns, x, precision=jax.lax.Precision.HIGHEST
     )
+
+
+def shrink_nearest(
+    mask: chex.Array,
+    size: tuple[int, int],
+    *,
+    in_extent: chex.Array | None = None,
+    out_extent: chex.Array | None = None,
+) -> jax.Array:
+    """Takes row floor(i H / h) and column floor(j W / w), as OpenCV's INTER_NEAREST.
+
+    Args:
+        mask: [B, H, W], any type.
+        size: (h, w) of the result.
+        in_extent: [B, 2] true rows and columns of each mask; None: all.
+        out_extent: [B, 2] true rows and columns of each result, given together with
+            `in_extent`; the rest is zero.
+
+    Returns:
+        [B, h, w] of the type of `mask`.
+    """
+    chex.assert_rank(mask, 3)
+    for axis, cells in zip((1, 2), size, strict=True):
+        i = jnp.arange(cells)[None, :]
+        if in_extent is None:
+            source, inside = i * mask.shape[axis] // cells, None
+        else:
+            true_out = jnp.maximum(out_extent[:, axis - 1 : axis], 1)
+            source = i * in_extent[:, axis - 1 : axis] // true_out
+            inside = i < out_extent[:, axis - 1 : axis]
+            source = jnp.where(inside, source, 0)
+        others = tuple(a for a in (1, 2) if a != axis)
+        mask = jnp.take_along_axis(mask, jnp.expand_dims(source, others), axis=axis)
+        if inside is not None:
+            mask = jnp.where(jnp.expand_dims(inside, others), mask, 0)
+    return mask

@@ -12,42 +12,6 @@ import jax
 import jax.numpy as jnp
 
 
-def shrink_nearest(
-    mask: chex.Array,
-    size: tuple[int, int],
-    *,
-    in_extent: chex.Array | None = None,
-    out_extent: chex.Array | None = None,
-) -> jax.Array:
-    """Takes row floor(i H / h) and column floor(j W / w), as OpenCV's INTER_NEAREST.
-
-    Args:
-        mask: [B, H, W], any type.
-        size: (h, w) of the result.
-        in_extent: [B, 2] true rows and columns of each mask; None: all.
-        out_extent: [B, 2] true rows and columns of each result, given together with
-            `in_extent`; the rest is zero.
-
-    Returns:
-        [B, h, w] of the type of `mask`.
-    """
-    chex.assert_rank(mask, 3)
-    for axis, cells in zip((1, 2), size, strict=True):
-        i = jnp.arange(cells)[None, :]
-        if in_extent is None:
-            source, inside = i * mask.shape[axis] // cells, None
-        else:
-            true_out = jnp.maximum(out_extent[:, axis - 1 : axis], 1)
-            source = i * in_extent[:, axis - 1 : axis] // true_out
-            inside = i < out_extent[:, axis - 1 : axis]
-            source = jnp.where(inside, source, 0)
-        others = tuple(a for a in (1, 2) if a != axis)
-        mask = jnp.take_along_axis(mask, jnp.expand_dims(source, others), axis=axis)
-        if inside is not None:
-            mask = jnp.where(jnp.expand_dims(inside, others), mask, 0)
-    return mask
-
-
 def superpixel_count(area: chex.Array, *, cells: int, largest: int) -> jax.Array:
     """How many superpixels an object has: area / cells, rounded, at most `largest`.
 
@@ -55,7 +19,7 @@ def superpixel_count(area: chex.Array, *, cells: int, largest: int) -> jax.Array
 
     Args:
         area: [...] int cells of the object.
-        cells: of one superpixel, > 0.
+        cells: area of one superpixel, > 0.
         largest: number of slots.
 
     Returns:

@@ -29,14 +29,14 @@ def cluster_step(
 
     Args:
         centres: [S, D + 2] features and coordinates in cells.
-        points: [P, D + 2] likewise.
+        points: [P, D + 2] features and coordinates of the cells.
         region: [P] bool, the points that take part.
 
     Returns:
         The next centres [S, D + 2], 0 where no point takes part, and the weights a
         [P, S], which sum to 1 over the points.
 
-    Deviations: as a softmax, finite at any distance; the release divides 0 by 0 beyond
+    Deviations: a softmax, finite at any distance; the release divides 0 by 0 beyond
         a distance of about 104.
     """
     weights = jnp.concatenate(
@@ -109,7 +109,7 @@ def object_prototypes(
         weights: [N, h, w] in [0, 1], how much of each cell is object; cells of at least
             half take part in the clustering.
         seeds: cells [N, S, 2] and count [N]; below 2, slot 0 holds the mean.
-        iterations: of the clustering.
+        iterations: steps of the clustering.
 
     Returns:
         [N, S, D] float32 prototypes, and [N, S] bool slots that hold one: none where

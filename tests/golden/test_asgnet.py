@@ -12,12 +12,11 @@ from ppcjax.configs import asgnet_voc
 from ppcjax.evaluate.episodes.metric import count_query
 from ppcjax.losses import cross_entropy
 from ppcjax.methods import asgnet_terms as terms
-from ppcjax.methods.asgnet import RESNET
 from ppcjax.nn.asgnet import ASGNet
 from ppcjax.nn.enrichment import FeatureEnrichment, PyramidDecoder
-from ppcjax.nn.resnet import ResNet
+from ppcjax.nn.resnet import PFENET, ResNet
 from ppcjax.ops import seeds as seed_ops
-from ppcjax.ops.resize import resize
+from ppcjax.ops.resize import resize, shrink_nearest
 from ppcjax.train import schedules
 from ppcjax.weights.names import resnet_torch
 from tests.golden.arrays import assert_close, jit, load, paths, recipe_weights
@@ -92,7 +91,7 @@ class Recorded:
                 dropout=0.0, classifier_dropout=0.0, frozen_statistics=frozen
             )
         low = None if args["pyramid"] else "stage1"
-        backbone = ResNet(50, **RESNET, frozen_statistics=frozen)
+        backbone = ResNet(50, **PFENET, frozen_statistics=frozen)
         self.net = ASGNet(backbone, head, low=low, dropout=0.0)
         name_of = functools.partial(
             official_name, mix="res1.0" if args["pyramid"] else "ASPP.layer7.0"
@@ -190,7 +189,7 @@ def test_prediction(case):
         np.abs(features).max(),
     ]
     assert_close(stats, golden["query_feat_stats_f64"], tolerance)
-    small = seed_ops.shrink_nearest(
+    small = shrink_nearest(
         (golden["s_y"] == 1).reshape(-1, *golden["s_y"].shape[2:]), (12, 12)
     )
     placed = seed_ops.place_seeds(small, cells=12).cells

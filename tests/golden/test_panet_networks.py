@@ -9,9 +9,9 @@ import numpy as np
 import optax
 import pytest
 
+from ppcjax import methods
 from ppcjax.losses import cross_entropy
 from ppcjax.methods import panet_terms
-from ppcjax.methods.panet import panet
 from ppcjax.methods.panet_terms import Matching
 from ppcjax.nn.resnet import ResNet
 from ppcjax.nn.vgg import VGG16
@@ -220,7 +220,8 @@ def test_resnet_variant(mode):
 
 def test_the_variant_is_settings_of_panet():
     settings = {"stem": "deep", "stages": 3, "output_stride": 8, "last_relu": False}
-    method = panet(2, backbone_settings=settings, **VARIANT)
+    settings = {"name": "panet", "backbone_settings": settings, **VARIANT}
+    method = methods.make(settings, 2)
     params, _ = method.init(jax.random.key(0), None)
     count = sum(leaf.size for leaf in jax.tree.leaves(params))
     assert count == 8_667_072

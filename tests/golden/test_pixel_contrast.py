@@ -10,8 +10,7 @@ import pytest
 from ppcjax.losses import cross_entropy
 from ppcjax.ops import anchors as anchor_ops
 from ppcjax.ops import pixel_contrast, released_memory
-from ppcjax.ops.resize import resize
-from ppcjax.ops.seeds import shrink_nearest
+from ppcjax.ops.resize import resize, shrink_nearest
 from ppcjax.types import IGNORE
 from tests.golden.arrays import assert_close, load
 

@@ -7,6 +7,7 @@ import pytest
 
 from ppcjax.ops import seeds as seed_ops
 from ppcjax.ops import superpixels
+from ppcjax.ops.resize import shrink_nearest
 from tests.golden.arrays import assert_close, load
 
 OPS = 1e-5
@@ -18,7 +19,7 @@ def test_seeds(case):
     metas = [m for m in golden.text("meta") if m["case"] == case]
     side, (small, _) = metas[0]["W"], metas[0]["down_shape"]
     masks = np.unpackbits(golden[f"mask_{case}"], axis=-1)[..., :side]
-    down = seed_ops.shrink_nearest(masks, (small, small))
+    down = shrink_nearest(masks, (small, small))
     np.testing.assert_array_equal(down, golden[f"down_{case}"])
     found = seed_ops.place_seeds(
         down, cells=metas[0]["avg_sp_area"], largest=metas[0]["max_num_sp"]

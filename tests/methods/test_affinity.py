@@ -1,12 +1,9 @@
-"""The affinity method: its losses, its prediction, its configs."""
-
-import importlib
+"""The affinity method: its losses and its prediction."""
 
 import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 from ppcjax import methods
@@ -14,7 +11,6 @@ from ppcjax.methods import affinity as method_affinity
 from ppcjax.nn.affinity_net import AffinityHeads, init_rules
 from ppcjax.nn.init import initialize
 from ppcjax.ops import affinity, colour
-from ppcjax.train import mesh, optim
 from ppcjax.types import IGNORE, UserError
 
 KEY = jax.random.key(0)
@@ -53,12 +49,10 @@ def small():
 class TestLoss:
     def test_is_the_weighted_sum_of_its_terms(self, small):
         _, grads, start = small
-        (loss, (state, scalars)), grad = grads(*start, _batch(), KEY, 0)
+        (loss, (_, scalars)), grad = grads(*start, _batch(), KEY, 0)
         parts = {"background": 0.25, "foreground": 0.25, "different": 0.5}
         total = sum(w * scalars[f"loss/{name}"] for name, w in parts.items())
         np.testing.assert_allclose(loss, total, rtol=1e-6)
-        np.testing.assert_allclose(loss, scalars["loss/total"], rtol=1e-6)
-        chex.assert_trees_all_equal_shapes_and_dtypes(state, start[1])
         # Nothing is detached: the first layer learns.
         assert np.any(grad["backbone"]["stem"]["conv"]["kernel"])
         cells = affinity.cell_labels(_batch()["mask"], 4, CLASSES)
@@ -89,32 +83,11 @@ class TestLoss:
         chex.assert_trees_all_equal(first, same)
         assert first[0][0] != other[0][0]
 
-    def test_two_devices_equal_one(self, small):
-        method, grads, start = small
-        rows = mesh.sharded(mesh.make_mesh())
-        one, _ = grads(*start, _batch(), KEY, 0)
-        sharded = jax.device_put(_batch(), rows)
-        two = jax.jit(method.loss)(*start, sharded, KEY, 0)
-        chex.assert_trees_all_close(one, two, rtol=1e-4, atol=2e-5)
-
     def test_a_batch_without_masks(self, small):
         method, _, start = small
         batch = {k: v for k, v in _batch().items() if k != "mask"}
         with pytest.raises(UserError, match="with_masks=True"):
             method.loss(*start, batch, KEY, 0)
-
-    def test_thirty_steps_lower_it(self, small):
-        _, grads, (params, state) = small
-        optimizer = optax.adam(3e-3)
-        opt_state, update = optimizer.init(params), jax.jit(optimizer.update)
-        losses = []
-        for i in range(30):
-            key = jax.random.fold_in(KEY, i)
-            (loss, (state, _)), grad = grads(params, state, _batch(), key, i)
-            updates, opt_state = update(grad, opt_state)
-            params = optax.apply_updates(params, updates)
-            losses.append(float(loss))
-        assert losses[-1] < 0.7 * losses[0]
 
 
 def test_terms():
@@ -192,29 +165,3 @@ def test_initial_heads_have_the_published_spread():
     for name, deviation in deviations.items():
         found = kernels[f"affinity_{name}"].std()
         np.testing.assert_allclose(found, deviation, rtol=0.02)
-
-
-@pytest.mark.parametrize("name", ["voc", "mobilenet", "folder"])
-def test_config_builds_and_traces(name, monkeypatch):
-    def shapes(module, key, image, rules):
-        return dict(jax.eval_shape(module.init, key, image))
-
-    monkeypatch.setattr(method_affinity, "initialize", shapes)
-    config = importlib.import_module(f"ppcjax.configs.affinity_{name}").get_config()
-    assert config.name == f"affinity_{name}" and config.data.with_masks
-    method = methods.make(config.method, CLASSES)
-    rows, side = config.data.batch_size, config.data.crop
-    batch = {
-        "image": jax.ShapeDtypeStruct((rows, side, side, 3), np.uint8),
-        "valid": jax.ShapeDtypeStruct((rows, 4), np.int32),
-        "mask": jax.ShapeDtypeStruct((rows, side, side), np.int32),
-    }
-    start = method.init(KEY, batch)
-    loss, (after, scalars) = jax.eval_shape(method.loss, *start, batch, KEY, 0)
-    assert loss.shape == () and loss.dtype == np.float32 and after == start[1]
-    assert all(s.shape == () and s.dtype == np.float32 for s in scalars.values())
-    predicted = jax.eval_shape(method.predict, *start, batch)["affinity"]
-    assert predicted.shape == (rows, 34, side // 8, side // 8)
-    # A pattern that matches no parameter is a UserError.
-    optimizer = optim.make(steps=config.steps, **config.optim)
-    jax.eval_shape(optimizer.init, start[0])

@@ -92,8 +92,6 @@ def test_scalars_and_state(built, mode):
     chex.assert_tree_all_finite((scalars, grads))
     assert scalars["loss/contrast"] > 0
     assert np.any(grads["projection"]["conv2"]["conv"]["kernel"])
-    total = scalars["loss/segmentation"] + 0.1 * scalars["loss/contrast"]
-    np.testing.assert_allclose(scalars["loss/total"], total, rtol=1e-6)
     assert 0 <= scalars["stat/hard_anchors"] <= 1
     if mode == "mem_official":
         assert scalars["stat/pixel_fill"] == 1  # with what, it does not ask
@@ -138,7 +136,7 @@ def test_warm_up_leaves_the_projection_alone(built, monkeypatch):
     method, params, carried, _ = built("mem_fixed", warmup_steps=2)
     monkeypatch.setattr(
         contrastive_terms,
-        "contrast",
+        "batch_contrast",
         lambda s, embedding, *_: jnp.nan * embedding.sum(),
     )
     function = jax.jit(jax.value_and_grad(method.loss, has_aux=True))
@@ -166,6 +164,10 @@ def test_two_devices_equal_one(built):
             jax.device_get(function(now, memory, rows, jax.random.fold_in(KEY, i), i))
             for rows in (batch, jax.device_put(batch, sharding))
         )
+        # Two scores of a pixel may be so near that rounding decides which is larger.
+        right = [out[0][1][1].pop("stat/accuracy") for out in (one, two)]
+        one_pixel = 1 / np.sum(batch["mask"] != IGNORE)
+        np.testing.assert_allclose(*right, rtol=0, atol=1.01 * one_pixel)
         chex.assert_trees_all_close(one[0], two[0], rtol=1e-4, atol=1e-4)
         lengths = optax.tree.norm(one[1]) * optax.tree.norm(two[1])
         assert optax.tree.vdot(one[1], two[1]) > 0.999 * lengths
@@ -220,14 +222,14 @@ def test_exported_run_predicts_the_same(built, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"mode": "mem"}, "mode='mem': choose one of nomem, mem_official"),
-        ({"temperature": 0}, "temperature=0 and base_temperature=0.07"),
-        ({"max_views": 0}, "max_views=0: give at least 1"),
-        ({"weight": -1}, "weight=-1.*at least 0"),
+        ({"mode": "mem"}, "mode='mem': give one of nomem, mem_official"),
+        ({"temperature": 0}, "temperature=0: give a number above 0"),
+        ({"max_views": 0}, "max_views=0: give a whole number of at least 1"),
+        ({"weight": -1}, "weight=-1: .*at least 0"),
         ({"slot_dtype": "int8"}, "slot_dtype='int8'"),
         ({"mining": "hard"}, "mining='hard'"),
         ({"class_weights": (1.0,)}, "class_weights has 1 entries"),
-        ({"projection": "mlp"}, "projection kind='mlp'"),
+        ({"projection": "mlp"}, "projection='mlp': give one of convmlp, linear"),
         ({**OFFICIAL, "pixel_slots": 5}, "as many region_slots as pixel_slots"),
         ({**OFFICIAL, "max_anchors": 999}, "max_anchors=999.*there are 160"),
     ],

@@ -8,6 +8,7 @@ import pytest
 
 from ppcjax import methods
 from ppcjax.methods import eps
+from ppcjax.ops.resize import shrink_nearest
 from ppcjax.types import UserError
 
 KEY = jax.random.key(0)
@@ -79,7 +80,7 @@ def test_maps_that_say_what_is_salient_cost_nothing():
 
 def test_cells_take_the_pixel_of_nearest():
     pixels = jnp.arange(35.0).reshape(1, 5, 7)
-    found = eps.at_cells(pixels, (2, 3))
+    found = shrink_nearest(pixels, (2, 3))
     np.testing.assert_array_equal(found[0], pixels[0][np.ix_([0, 2], [0, 2, 4])])
 
 

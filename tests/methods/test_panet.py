@@ -1,11 +1,9 @@
 import chex
 import jax
 import numpy as np
-import optax
 import pytest
 
 from ppcjax import methods
-from ppcjax.train import mesh
 from ppcjax.types import IGNORE, UserError
 
 KEY = jax.random.key(0)
@@ -55,29 +53,11 @@ def made():
     return method, params, state, step, jax.jit(method.predict)
 
 
-def _supports(batch):
-    return {name: batch[name] for name in SUPPORT_FIELDS}
-
-
 def test_terms_add_up(made):
     _, params, state, step, _ = made
-    (loss, (after, scalars)), grads = step(params, state, _batch(), KEY, 0)
+    (loss, (_, scalars)), _ = step(params, state, _batch(), KEY, 0)
     total = scalars["loss/query"] + scalars["loss/alignment"]
     np.testing.assert_allclose(loss, total, rtol=1e-6)
-    chex.assert_trees_all_equal_shapes_and_dtypes(after, state)
-    chex.assert_tree_all_finite(grads)
-
-
-def test_twenty_steps_lower_the_loss(made):
-    _, params, state, step, _ = made
-    optimizer = optax.adam(3e-3)
-    opt_state, losses = optimizer.init(params), []
-    for _ in range(20):
-        (_, (state, scalars)), grads = step(params, state, _batch(), KEY, 0)
-        updates, opt_state = optimizer.update(grads, opt_state)
-        params = optax.apply_updates(params, updates)
-        losses.append(float(scalars["loss/query"]))
-    assert losses[-1] < 0.6 * losses[0]
 
 
 def test_missing_shots_count_nowhere(made):
@@ -90,16 +70,6 @@ def test_missing_shots_count_nowhere(made):
     exact, found = (predict(params, state, b)["logits"] for b in (fewer, masked))
     np.testing.assert_allclose(found, exact, atol=1e-4)
     assert exact.shape == (2, QUERY, 6, 6, 1 + WAY)
-
-
-def test_fit_then_segment_equals_predict(made):
-    method, params, state, _, predict = made
-    batch = _batch()
-    fitted = method.fit(params, state, _supports(batch))
-    queries = {k: batch[k] for k in ("query_image", "query_valid")}
-    found = method.segment(params, state, fitted, queries)["logits"]
-    wanted = predict(params, state, batch)["logits"]
-    np.testing.assert_allclose(found, wanted, atol=1e-4)
 
 
 @pytest.mark.parametrize("what", ["empty support", "void query", "void support"])
@@ -118,15 +88,6 @@ def test_nothing_to_go_by_is_a_defined_zero(made, what):
         assert scalars["loss/query"] == 0
     if what == "void support":
         assert np.all(predict(params, state, batch)["logits"] == 0)
-
-
-def test_two_devices_equal_one(made):
-    _, params, state, step, _ = made
-    rows = mesh.sharded(mesh.make_mesh())
-    one = step(params, state, _batch(), KEY, 0)
-    two = step(params, state, jax.device_put(_batch(), rows), KEY, 0)
-    np.testing.assert_allclose(two[0][0], one[0][0], rtol=1e-5)
-    chex.assert_trees_all_close(two[1], one[1], atol=5e-5)
 
 
 @pytest.mark.parametrize("pooling", ["image", "grid"])

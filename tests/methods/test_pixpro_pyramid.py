@@ -8,6 +8,7 @@ import pytest
 
 from ppcjax import methods
 from ppcjax.methods import pixpro_terms as terms
+from ppcjax.nn.backbones import Backbone
 from ppcjax.nn.fpn import FeaturePyramid
 from ppcjax.nn.init import initialize
 from ppcjax.nn.pixpro_net import Maps, PixProNet, Projector, Transform, init_rules
@@ -23,14 +24,6 @@ SETTINGS = {
     "projector": (16, 8),
     "momentum_steps": 20,
     "jitter_share": 0.0,
-}
-LOSS = {
-    "loss": "pixpro",
-    "threshold": 0.7,
-    "power": 2.0,
-    "clamp": 0.0,
-    "temperature": 0.3,
-    "block": 1024,
 }
 GRIDS = [(9, 7), (5, 4)]  # of crops of 34 x 27 pixels
 
@@ -99,9 +92,9 @@ def test_a_term_of_each_level_on_its_own_grid():
     @jax.jit
     def compare(pyramids, views):
         """What all levels give together, and each alone."""
-        together = terms.pixel_loss(pyramids[:2], pyramids[2:], box, **LOSS)
+        together = terms.pixel_loss(pyramids[:2], pyramids[2:], box, terms.Pixels())
         alone = [
-            terms.pixel_loss(level[:2], level[2:], box, **LOSS)
+            terms.pixel_loss(level[:2], level[2:], box, terms.Pixels())
             for level in zip(*views, strict=True)
         ]
         return together, alone
@@ -132,7 +125,7 @@ def test_levels_share_heads_and_their_statistics(names):
         "transform": Transform(1),
     }
     net = PixProNet(Steps(), **heads)
-    variables = initialize(net, KEY, image, rules=init_rules("", 3, heads))
+    variables = initialize(net, KEY, image, rules=init_rules(Backbone(Steps)))
     train = {"train": True, "mutable": ["batch_stats"]}
     maps, after = jax.jit(lambda v: net.apply(v, image, **train))(variables)
     assert maps.projection is None and maps.value is None
@@ -182,7 +175,10 @@ def test_initial_weights_of_the_projector():
     ("setting", "message"),
     [
         ({"pixel_weight": 0.0, "instance_weight": 1.0}, "serves the pixel branch"),
-        ({"pyramid": {"levels": 3}}, "unexpected keyword argument 'levels'"),
+        (
+            {"pyramid": {"levels": 3}},
+            "pyramid.levels is not a setting; there are",
+        ),
         ({"pyramid": {"width": 0}}, "pyramid width=0"),
     ],
 )
@@ -192,6 +188,5 @@ def test_settings_outside_their_range(setting, message):
 
 
 def test_unknown_stage():
-    method = methods.make(SETTINGS | {"pyramid": {"endpoints": ("stage2",)}}, 1)
-    with pytest.raises(UserError, match="'stage2': the backbone has stage3, stage4"):
-        method.init(KEY, None)
+    with pytest.raises(UserError, match="'stage2'; it has stage3, stage4"):
+        methods.make(SETTINGS | {"pyramid": {"endpoints": ("stage2",)}}, 1)

@@ -12,7 +12,7 @@ from ppcjax.types import UserError
         ({"background": 4}, "background=4: there are 4 channels"),
         ({"background": -2}, "background=-2"),
         ({"maps": "raw"}, "maps='raw'"),
-        ({"jitter": (0.3,)}, "four strengths"),
+        ({"jitter": (0.3,)}, "jitter="),
         ({"temperature": 0.0}, "above 0"),
         ({"dtype": "float99"}, "float99"),
         ({"backbone_settings": {"widht": 4}}, "widht"),

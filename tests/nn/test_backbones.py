@@ -10,6 +10,7 @@ import pytest
 from ppcjax.nn import backbones
 from ppcjax.nn.init import initialize
 from ppcjax.nn.wide_resnet38 import BottleneckBlock, PlainBlock
+from ppcjax.types import UserError
 
 KEY = jax.random.key(0)
 ENDPOINTS = ("stage3", "stage4", "embedding")
@@ -168,5 +169,5 @@ def test_bfloat16_keeps_float32_parameters():
 
 
 def test_unknown_name():
-    with pytest.raises(ValueError, match="resnet9.*known are wide_resnet38"):
+    with pytest.raises(UserError, match="resnet9.*known are wide_resnet38"):
         backbones.make("resnet9")

@@ -213,7 +213,7 @@ def test_links_around_stages_start_at_zero():
     settings = {"depth": 18, "stem": "deep", "stages": 2}
     x = np.random.default_rng(0).standard_normal((1, 33, 40, 3)).astype(np.float32)
     linked = ResNet(**settings, stage_links=True)
-    variables = initialize(linked, KEY, x, rules=asgnet.init_rules(8))
+    variables = initialize(linked, KEY, x, rules=asgnet.INIT_RULES)
     links = {p for p in paths(variables["params"]) if p.startswith("link")}
     assert links == {"link0/kernel", "link1/kernel", "link2/kernel"}
     plain = {k: v for k, v in variables["params"].items() if not k.startswith("link")}

@@ -5,11 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ppcjax.methods.asgnet import RESNET
-from ppcjax.nn.asgnet import ASGNet, init_rules
+from ppcjax.nn.asgnet import INIT_RULES, ASGNet
 from ppcjax.nn.enrichment import FeatureEnrichment
 from ppcjax.nn.init import initialize
-from ppcjax.nn.resnet import ResNet
+from ppcjax.nn.resnet import PFENET, ResNet
 from ppcjax.nn.vit import VisionTransformer, token_map
 
 KEY = jax.random.key(0)
@@ -65,7 +64,7 @@ def _reference(x, params):
 
 def test_tokens_follow_the_published_equations():
     x = np.random.default_rng(0).standard_normal((1, 12, 12, 3)).astype(np.float32)
-    params = initialize(TINY, KEY, x, rules=init_rules(8))["params"]
+    params = initialize(TINY, KEY, x, rules=INIT_RULES)["params"]
     wave = np.cos(np.arange(1000, dtype=np.float32))
     params = jax.tree.map(
         lambda p: p + 0.1 * np.resize(wave, p.shape).astype(np.float32), params
@@ -97,7 +96,7 @@ def test_width_must_be_a_multiple_of_the_heads():
 
 def test_tokens_beside_the_features_of_asgnet():
     net = ASGNet(
-        ResNet(50, **RESNET), FeatureEnrichment((1.0, 0.5)), vit=VisionTransformer()
+        ResNet(50, **PFENET), FeatureEnrichment((1.0, 0.5)), vit=VisionTransformer()
     )
     image = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
     params = jax.eval_shape(net.init, KEY, image)["params"]

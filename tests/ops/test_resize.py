@@ -5,7 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ppcjax.ops.resize import bilinear_matrix, resize, resized_mean
+from ppcjax.ops.resize import (
+    bilinear_matrix,
+    resize,
+    resized_mean,
+    shrink_nearest,
+)
 
 SIZES = [(5, 3), (3, 7), (8, 8), (1, 4), (4, 1), (7, 5), (2, 9)]
 
@@ -117,3 +122,13 @@ def test_gradient_is_the_transpose():
     columns = bilinear_matrix(6, 3, align_corners=True)
     expected = np.einsum("ih,jw,bijd->bhwd", rows, columns, g)
     np.testing.assert_allclose(vjp(jnp.asarray(g))[0], expected, atol=1e-6)
+
+
+def test_nearest_cells_of_a_photo_on_a_canvas():
+    mask = np.random.default_rng(0).integers(0, 2, (1, 24, 32))
+    exact = shrink_nearest(mask[:, :19, :25], (3, 4))
+    extents = {"in_extent": np.int32([[19, 25]]), "out_extent": np.int32([[3, 4]])}
+    padded = shrink_nearest(mask, (5, 6), **extents)
+    np.testing.assert_array_equal(padded[:, :3, :4], exact)
+    assert np.sum(padded) == np.sum(exact)
+    np.testing.assert_array_equal(exact, mask[:, [0, 6, 12]][:, :, [0, 6, 12, 18]])

@@ -53,16 +53,6 @@ def test_squared_distance_without_a_target_is_large():
     assert np.min(seeds.squared_distance(jnp.zeros((3, 4), bool))) >= 49
 
 
-def test_nearest_cells_of_a_photo_on_a_canvas():
-    mask = np.random.default_rng(0).integers(0, 2, (1, 24, 32))
-    exact = seeds.shrink_nearest(mask[:, :19, :25], (3, 4))
-    extents = {"in_extent": np.int32([[19, 25]]), "out_extent": np.int32([[3, 4]])}
-    padded = seeds.shrink_nearest(mask, (5, 6), **extents)
-    np.testing.assert_array_equal(padded[:, :3, :4], exact)
-    assert np.sum(padded) == np.sum(exact)
-    np.testing.assert_array_equal(exact, mask[:, [0, 6, 12]][:, :, [0, 6, 12, 18]])
-
-
 def test_released_count_loses_a_seed_at_two_borders():
     cells = jnp.array([[[0, 5], [3, 0], [0, 0]], [[1, 5], [3, 2], [0, 0]]])
     np.testing.assert_array_equal(seeds.released_count(cells), [1, 2])

@@ -4,7 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ppcjax.ops import superpixels
-from ppcjax.ops.seeds import Seeds, place_seeds, shrink_nearest
+from ppcjax.ops.resize import shrink_nearest
+from ppcjax.ops.seeds import Seeds, place_seeds
 
 
 def _waves(size, channels=4):

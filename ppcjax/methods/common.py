@@ -1,0 +1,146 @@
+"""What methods share: kinds of settings, the backbone, first variables, a pass."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import chex
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from ppcjax.fields import OneOf, Range
+from ppcjax.nn import backbones
+from ppcjax.nn.init import initialize
+from ppcjax.nn.modules import Share
+from ppcjax.ops import colour
+from ppcjax.ops.masks import masked_mean
+from ppcjax.types import IGNORE, DenseBatch
+
+Positive = Annotated[float, Range(above=0)]
+Weight = Annotated[float, Range(0)]
+Steps = Annotated[int, Range(0), "steps"]
+Fields = dict[str, Any] | None
+BackboneName = Annotated[str, OneOf(backbones.BACKBONES)]
+# Strengths of brightness, contrast, saturation and hue, see `ppcjax.ops.colour.jitter`.
+Jitter = tuple[Share, Share, Share, Annotated[float, Range(0, 0.5)]]
+
+State = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """A network on a backbone; methods add what theirs has besides.
+
+    backbone: name of the backbone.
+    backbone_settings: fields of its module.
+    dtype: type of the convolutions.
+    """
+
+    backbone: BackboneName
+    backbone_settings: Fields = None
+    dtype: Literal["float32", "bfloat16"] = "float32"
+
+    def make_backbone(self) -> tuple[nn.Module, backbones.Backbone]:
+        """The module of the backbone, and its entry in the table."""
+        kind = jnp.dtype(self.dtype)
+        return backbones.make(self.backbone, self.backbone_settings, dtype=kind)
+
+
+def need_classes(name: str, num_classes: int) -> None:
+    """Raises ValueError where a method has no class but the background."""
+    if num_classes < 2:
+        raise ValueError(f"{name} needs a background and at least one more class")
+
+
+def initializer(
+    net: nn.Module, rules: Sequence = (), **arguments: Any
+) -> Callable[..., tuple[Any, dict[str, Any]]]:
+    """`Method.init` of a network whose arrays do not depend on the batch.
+
+    Args:
+        net: network of normalised images [B, H, W, 3].
+        rules: rules of `ppcjax.nn.init.initialize`.
+        **arguments: further arguments of the network.
+
+    Returns:
+        (key, batch) -> (params, model_state).
+    """
+
+    def init(key, batch):
+        image = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
+        variables = initialize(net, key, image, rules=rules, **arguments)
+        return variables.pop("params"), variables
+
+    return init
+
+
+def train_pass(
+    net: nn.Module,
+    params: Any,
+    model_state: State,
+    key: chex.PRNGKey | None,
+    *inputs: Any,
+    **arguments: Any,
+) -> tuple[Any, dict[str, Any]]:
+    """What a network gives in training, and the next model_state.
+
+    Args:
+        net: the network.
+        params: its parameters.
+        model_state: its other variables; all of them may change.
+        key: randomness of drop-out; None where there is none.
+        *inputs: inputs of the network.
+        **arguments: further arguments of `net.apply`.
+    """
+    return net.apply(
+        {"params": params, **model_state},
+        *inputs,
+        train=True,
+        mutable=list(model_state),
+        rngs=None if key is None else {"dropout": key},
+        **arguments,
+    )
+
+
+def normalized(
+    batch: DenseBatch,
+    entry: backbones.Backbone,
+    key: chex.PRNGKey | None = None,
+    jitter: Sequence[float] = (),
+    padding: float | None = None,
+) -> jax.Array:
+    """Images [B, H, W, 3] as a backbone wants them.
+
+    Args:
+        batch: "image" and "valid" are read.
+        entry: entry of the backbone.
+        key: randomness of the colours; None for the photos' own.
+        jitter: strengths of `ppcjax.ops.colour.jitter`.
+        padding: grey that fills the rest, see `ppcjax.ops.colour.normalize`.
+    """
+    image = batch["image"].astype(jnp.float32) / 255.0
+    if key is not None and any(jitter):
+        image = colour.jitter(image, batch["valid"], key, strengths=jitter)
+    return colour.normalize(
+        image, batch["valid"], mean=entry.mean, std=entry.std, padding=padding
+    )
+
+
+def accuracy(logits: chex.Array, mask: chex.Array) -> jax.Array:
+    """Share of the pixels with a class whose largest score [..., C] is that class."""
+    right = (jnp.argmax(logits, axis=-1) == mask).astype(jnp.float32)
+    return masked_mean(right, mask != IGNORE)
+
+
+def weighted_sum(
+    terms: Mapping[str, jax.Array], weights: Mapping[str, Any]
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """The loss sum w_i L_i, and its terms as they are logged.
+
+    Args:
+        terms: L_i by name.
+        weights: w_i by name; a term without one counts as it is.
+    """
+    total = sum(weights.get(name, 1.0) * term for name, term in terms.items())
+    return total, {f"loss/{name}": term for name, term in terms.items()}
