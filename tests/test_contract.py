@@ -1,9 +1,6 @@
-"""What holds for every method of METHODS, and for one that is not there yet.
+"""What holds for every method of METHODS, and for one that is not there yet."""
 
-A new method needs a row of SMALL only where its defaults are too large for a test.
-"""
-
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import chex
 import jax
@@ -13,102 +10,13 @@ import optax
 import pytest
 
 from ppcjax import methods
-from ppcjax.fields import Range, build, check, fields_of
-from ppcjax.losses import cross_entropy
 from ppcjax.train import mesh
 from ppcjax.types import Method, UserError
 from tests import batches
-from tests.wrong_values import allows, wrong_values
+from tests.small_methods import NAMES, make, toy
 
 KEY = jax.random.key(0)
 STEPS = 30
-SMALL = {
-    "affinity": {"radius": 2},
-    "asgnet": {
-        "endpoints": ("stage4", "stage3"),  # of small_resnet
-        "backbone_gradient": True,
-        "head_settings": {"scales": (1.0, 0.5)},
-        "superpixel_cells": 4,
-        "iterations": (2, 2),
-    },
-    "contrastive_seg": {
-        "head": "v1",
-        "head_settings": {"width": 8, "rate": 1},
-        "max_anchors": 32,
-        "max_views": 4,
-        "region_slots": 6,
-        "pixel_slots": 8,
-        "pixels_per_push": 3,
-        "contrast_block": 32,
-    },
-    "pixpro": {"momentum_steps": 60},
-    "ppc": {"small_view": 16},
-    "segment": {"head": "v2", "head_settings": {"width": 8, "rates": (1, 2)}},
-}
-
-
-def toy(num_classes: int, *, rate: Annotated[float, Range(0, 1)] = 0.5) -> Method:
-    """The method that somebody adds: colours of cells, classified.
-
-    Args:
-        num_classes: C.
-        rate: share of the old mean colour that the next one keeps.
-    """
-
-    def logits(params, batch):
-        cells = jnp.asarray(batch["image"], jnp.float32)[:, 2::4, 2::4] / 255
-        return cells @ params["kernel"] + params["bias"][None, None, None], cells
-
-    def init(key, batch):
-        params = {"kernel": np.zeros((3, num_classes), np.float32)}
-        params["bias"] = np.zeros(num_classes, np.float32)
-        return params, {"mean": np.zeros(3, np.float32)}
-
-    def loss(params, model_state, batch, key, step):
-        scores, cells = logits(params, batch)
-        mean = jnp.mean(cells, axis=(0, 1, 2))
-        state = {"mean": rate * model_state["mean"] + (1 - rate) * mean}
-        nats = cross_entropy(scores, batch["mask"][:, 2::4, 2::4])
-        return nats, (state, {"loss/nats": nats})
-
-    def predict(params, model_state, batch):
-        return {"logits": logits(params, batch)[0]}
-
-    return Method(init, loss, predict)
-
-
-FACTORIES = methods.METHODS | {"toy": toy}
-NAMES = list(FACTORIES)
-
-
-def small(name: str) -> dict:
-    """Settings of a method that is quick to compile, from what it declares."""
-    declared = fields_of(FACTORIES[name], without=("num_classes",))
-    settings = {}
-    if "backbone" in declared:
-        settings["backbone"] = "small_resnet"
-        settings["backbone_settings"] = {"width": 4}
-    for field, (_, hint, *_) in declared.items():
-        marks = getattr(hint, "__metadata__", ())
-        of_items = getattr(hint, "__args__", ())
-        if "channels" in marks:
-            settings[field] = 8
-        elif of_items and all(
-            "channels" in getattr(item, "__metadata__", ()) for item in of_items
-        ):
-            settings[field] = (8,) * len(of_items)
-    return settings | SMALL.get(name, {})
-
-
-def make(name: str, **more) -> Method:
-    """As `methods.make` does, of the toy too."""
-    return build(
-        FACTORIES[name],
-        small(name) | more,
-        where="config.method",
-        what=name,
-        num_classes=batches.CLASSES,
-    )
 
 
 class Trained(NamedTuple):
@@ -329,35 +237,6 @@ def test_learning_from_examples_equals_prediction(name, trained):
     out = jax.jit(method.segment)(*last, learnt, queries)
     expected = jax.jit(method.predict)(*last, batch)
     chex.assert_trees_all_close(out, expected, atol=1e-4)
-
-
-FIELDS = [
-    (name, field)
-    for name, factory in FACTORIES.items()
-    for field in fields_of(factory, without=("num_classes",))
-]
-
-
-@pytest.mark.parametrize(("name", "field"), FIELDS)
-def test_a_value_that_is_not_declared_is_refused(name, field):
-    _, hint, default, text, group = fields_of(FACTORIES[name])[field]
-    wrong = wrong_values(hint)
-    assert wrong and (text or not group)
-    assert allows(hint, default)
-    for i, value in enumerate(wrong):
-        with pytest.raises(UserError, match=rf"config\.method\.{field}=.*: give"):
-            if i == 0:  # the whole way, which takes its time
-                make(name, **{field: value})
-            check(hint, value, f"config.method.{field}")
-
-
-def test_a_field_of_a_module_that_is_not_there_is_named():
-    for name in NAMES:
-        declared = fields_of(FACTORIES[name], without=("num_classes",))
-        for field in declared:
-            if allows(declared[field].hint, {"sizze": 1}):
-                with pytest.raises(UserError, match=rf"method\.{field}\.sizze"):
-                    make(name, **{field: {"sizze": 1}})
 
 
 def test_a_sixth_method_is_one_line(monkeypatch):

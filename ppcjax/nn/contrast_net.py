@@ -117,12 +117,8 @@ def make(
         dtype: type of the convolutions; classifiers and projection are float32 always.
 
     Raises:
-        ValueError: for a setting outside its range.
+        UserError: a module has no such field, or the backbone no such output.
     """
-    if channels not in ("rgb", "bgr"):
-        raise ValueError(f"channels={channels!r}: choose 'rgb' or 'bgr'")
-    if head not in HEADS:
-        raise ValueError(f"head={head!r}: choose one of {', '.join(HEADS)}")
     dtype = jnp.dtype(dtype)
     module, entry = backbones.make(backbone, backbone_settings, dtype=dtype)
     given = {"num_classes": num_classes, "dtype": dtype}

@@ -41,16 +41,11 @@ class FeaturePyramid(nn.Module):
     dtype: Any = jnp.float32
 
     def __post_init__(self):
-        """Raises ValueError for a setting outside its range."""
-        names = self.endpoints
-        if isinstance(names, str) or not names or len(set(names)) < len(names):
+        """Raises ValueError for a stage that is named twice."""
+        if len(set(self.endpoints)) < len(self.endpoints):
             raise ValueError(
-                f"pyramid endpoints={names!r}: give different stages, fine to coarse"
-            )
-        if self.width < 1 or self.coarser < 0:
-            raise ValueError(
-                f"pyramid width={self.width}, coarser={self.coarser}: give at least 1 "
-                "channel and 0 levels"
+                f"pyramid endpoints={self.endpoints!r}: give different stages, fine to "
+                "coarse"
             )
         super().__post_init__()
 

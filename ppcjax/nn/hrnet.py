@@ -146,18 +146,6 @@ class HRNet(nn.Module):
         *("stage3", "stage4", "embedding"),
     )
 
-    def __post_init__(self):
-        """Raises ValueError for a setting outside its range."""
-        if self.width < 1 or self.blocks < 1:
-            raise ValueError(
-                f"hrnet width={self.width}, blocks={self.blocks}: give numbers above 0"
-            )
-        if len(self.modules) != 3 or min(self.modules) < 1:
-            raise ValueError(
-                f"hrnet modules={tuple(self.modules)}: give three numbers above 0"
-            )
-        super().__post_init__()
-
     @nn.compact
     def __call__(self, x, extent=None, *, train=False):
         """Features of normalised images.

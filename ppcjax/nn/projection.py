@@ -33,16 +33,6 @@ class ProjectionHead(nn.Module):
     dim: int = 256
     momentum: float = 0.1
 
-    def __post_init__(self):
-        """Raises ValueError for a setting outside its range."""
-        if self.kind not in KINDS:
-            raise ValueError(
-                f"projection kind={self.kind!r}: choose one of {', '.join(KINDS)}"
-            )
-        if self.dim < 1:
-            raise ValueError(f"projection dim={self.dim}: give a number of channels")
-        super().__post_init__()
-
     @nn.compact
     def __call__(self, x, extent=None, *, train=False) -> jax.Array:
         """Embeddings of features.

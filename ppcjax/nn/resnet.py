@@ -130,16 +130,7 @@ class ResNet(nn.Module):
     dtype: Any = jnp.float32
 
     def __post_init__(self):
-        """Raises ValueError for a setting outside its range."""
-        for name, value, choices in (
-            ("depth", self.depth, tuple(DEPTHS)),
-            ("stem", self.stem, ("plain", "deep")),
-            ("stages", self.stages, (1, 2, 3, 4)),
-            ("output_stride", self.output_stride, (8, 16, 32)),
-        ):
-            if value not in choices:
-                known = ", ".join(map(str, choices))
-                raise ValueError(f"resnet {name}={value!r}: choose one of {known}")
+        """Raises ValueError for settings that do not fit each other."""
         if self.ceil_pool and self.stage_links:
             raise ValueError("resnet ceil_pool and stage_links: choose one of them")
         super().__post_init__()

@@ -79,7 +79,7 @@ class VisionTransformer(nn.Module):
     dtype: Any = jnp.float32
 
     def __post_init__(self):
-        """Raises ValueError for a setting outside its range."""
+        """Raises ValueError for settings that do not fit each other."""
         if self.width % self.heads:
             raise ValueError(f"vit width={self.width} is no multiple of heads")
         super().__post_init__()

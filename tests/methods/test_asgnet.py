@@ -191,18 +191,13 @@ def test_one_way_only():
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "message"),
     [
-        {"prior": "max"},
-        {"shots": "first"},
-        {"head": "pyramid"},
-        {"head": "aspp"},
-        {"class_token": "first"},
-        {"superpixel_cells": 0},
-        {"blur": 2.0},
-        {"vit": {"width": 10, "heads": 4}},
+        ({"head": "aspp"}, "head='aspp': the backbone has no output 'stage1'"),
+        ({"endpoints": ("stage2",)}, "endpoints: .* no output 'stage2'"),
+        ({"vit": {"width": 10, "heads": 4}}, "no multiple of heads"),
     ],
 )
-def test_settings_out_of_range(wrong):
-    with pytest.raises(UserError):
+def test_settings_that_do_not_fit_each_other(wrong, message):
+    with pytest.raises(UserError, match=message):
         methods.make(SMALL | wrong, 2)

@@ -222,18 +222,11 @@ def test_exported_run_predicts_the_same(built, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"mode": "mem"}, "mode='mem': give one of nomem, mem_official"),
-        ({"temperature": 0}, "temperature=0: give a number above 0"),
-        ({"max_views": 0}, "max_views=0: give a whole number of at least 1"),
-        ({"weight": -1}, "weight=-1: .*at least 0"),
-        ({"slot_dtype": "int8"}, "slot_dtype='int8'"),
-        ({"mining": "hard"}, "mining='hard'"),
         ({"class_weights": (1.0,)}, "class_weights has 1 entries"),
-        ({"projection": "mlp"}, "projection='mlp': give one of convmlp, linear"),
         ({**OFFICIAL, "pixel_slots": 5}, "as many region_slots as pixel_slots"),
         ({**OFFICIAL, "max_anchors": 999}, "max_anchors=999.*there are 160"),
     ],
 )
-def test_impossible_settings(settings, message):
+def test_settings_that_do_not_fit_each_other(settings, message):
     with pytest.raises(UserError, match=message):
         methods.make(SMALL | settings, CLASSES)

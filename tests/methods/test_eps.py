@@ -114,10 +114,6 @@ def test_background_channel_is_a_detail_of_the_network():
     )
 
 
-@pytest.mark.parametrize(
-    ("setting", "message"),
-    [({"losses_at": "full"}, "losses_at='full'")],
-)
-def test_settings_outside_their_range(setting, message):
-    with pytest.raises(UserError, match=message):
-        methods.make(SETTINGS | setting, CLASSES)
+def test_the_teacher_has_no_channel_beyond_the_classes():
+    with pytest.raises(UserError, match="teacher_background=5: there are 5 channels"):
+        methods.make(SETTINGS | {"teacher_background": CLASSES}, CLASSES)

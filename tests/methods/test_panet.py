@@ -107,15 +107,6 @@ def test_padding_changes_nothing(pooling):
     np.testing.assert_allclose(found[:, :, :6, :6], exact, atol=2e-4)
 
 
-@pytest.mark.parametrize(
-    ("setting", "message"),
-    [
-        ({"pooling": "middle"}, "middle"),
-        ({"alignment_masks": "none"}, "none"),
-        ({"scale": 0.0}, "scale=0.0"),
-        ({"backbone": "vgg61"}, "vgg61"),
-    ],
-)
-def test_wrong_setting_is_a_one_line_error(setting, message):
-    with pytest.raises(UserError, match=message):
-        methods.make(SMALL | setting, 4)
+def test_unknown_endpoint():
+    with pytest.raises(UserError, match="endpoint: .* no output 'stage9'"):
+        methods.make(SMALL | {"endpoint": "stage9"}, 4)

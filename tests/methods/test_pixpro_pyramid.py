@@ -179,7 +179,7 @@ def test_initial_weights_of_the_projector():
             {"pyramid": {"levels": 3}},
             "pyramid.levels is not a setting; there are",
         ),
-        ({"pyramid": {"width": 0}}, "pyramid width=0"),
+        ({"pyramid": {"width": 0}}, "pyramid.width=0: give"),
     ],
 )
 def test_settings_outside_their_range(setting, message):

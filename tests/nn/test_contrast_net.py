@@ -190,20 +190,6 @@ def test_zero_features_have_a_zero_embedding_and_finite_gradients():
     chex.assert_tree_all_finite(gradient)
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        (
-            {"head": "v9"},
-            "head='v9': choose one of fcn, linear, v1, v2, v3, hrnet, ocr",
-        ),
-        ({"channels": "grb"}, "channels='grb'"),
-        ({"projection": "mlp"}, "projection kind='mlp': choose one of convmlp"),
-        ({"projection_dim": 0}, "projection dim=0"),
-    ],
-)
-def test_impossible_settings(settings, message):
-    with pytest.raises(ValueError, match=message):
-        contrast_net.make(5, **settings)
+def test_unknown_auxiliary_endpoint():
     with pytest.raises(UserError, match="'c3'; it has stage3"):
         contrast_net.make(5, **SMALL, auxiliary={"endpoint": "c3"})

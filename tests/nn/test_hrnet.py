@@ -30,8 +30,6 @@ def test_parameter_count_of_the_narrow_network():
     """That of the wide one is in test_contrast_net."""
     params = _shapes(backbones.make("hrnet_w18")[0])["params"]
     assert sum(x.size for x in jax.tree.leaves(params)) == 9_562_260
-    with pytest.raises(ValueError, match="modules=\\(1, 4\\): give three"):
-        backbones.make("hrnet_w18", modules=(1, 4))
 
 
 def test_grids_of_a_crop_of_cityscapes():

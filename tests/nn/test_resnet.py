@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ppcjax.nn import asgnet, backbones
+from ppcjax.nn import asgnet
 from ppcjax.nn.batch_norm import BatchNorm
 from ppcjax.nn.init import initialize
 from ppcjax.nn.layers import max_pool
@@ -192,21 +192,6 @@ def test_bfloat16_keeps_float32_variables():
     chex.assert_trees_all_equal_shapes_and_dtypes(
         updated["batch_stats"], variables["batch_stats"]
     )
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"output_stride": 4}, "output_stride=4: choose one of 8, 16, 32"),
-        ({"stem": "wide"}, "stem='wide'"),
-        ({"stages": 5}, "stages=5"),
-    ],
-)
-def test_impossible_settings(settings, message):
-    with pytest.raises(ValueError, match=message):
-        backbones.make("resnet50", **settings)
-    with pytest.raises(ValueError, match="depth=20"):
-        ResNet(20)
 
 
 def test_links_around_stages_start_at_zero():
