@@ -77,6 +77,8 @@ def get_config(variant=""):
     )
     c.method.update(MODES[mode])
     c.method.update(NETWORKS[network]["method"])
+    if mode == "mem_official":  # it has as many of both
+        c.method.region_slots = c.method.pixel_slots
     c.data = dict(
         source="folder",
         root="~/data/camvid",

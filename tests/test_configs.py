@@ -234,6 +234,7 @@ def test_settings_pass_the_checks_of_a_launch(name):
     for variant in ("", *_variants(name)):
         config = _config(name, variant)
         method = _method(config)
+        config.data.batch_size *= jax.device_count()  # published ones fit one device
         settings.check(config, method.reads)
         values = config.get("eval", {})
         found = fields.build(

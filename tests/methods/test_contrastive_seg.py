@@ -8,9 +8,8 @@ import optax
 import pytest
 
 from ppcjax import load, methods
-from ppcjax.evaluate.masks import evaluation as evaluate
 from ppcjax.methods import contrastive_terms
-from ppcjax.runs import checkpoint
+from ppcjax.runs import checkpoint, export_run
 from ppcjax.train import mesh
 from ppcjax.types import IGNORE, TrainState, UserError
 
@@ -208,7 +207,7 @@ def test_exported_run_predicts_the_same(built, tmp_path):
     state = TrainState(np.int32(3), params, carried, {"trace": np.zeros(9)})
     saver.save(state, 3)
     saver.close()
-    evaluate.export_run(tmp_path / "run", tmp_path / "small")
+    export_run(tmp_path / "run", tmp_path / "small")
     small = checkpoint.restore(tmp_path / "small")
     assert set(small.params) == {"backbone", "head"}
     assert set(small.model_state) == {"batch_stats"}
@@ -216,7 +215,7 @@ def test_exported_run_predicts_the_same(built, tmp_path):
     one, two = (load(tmp_path / name).predict(image) for name in ("run", "small"))
     np.testing.assert_array_equal(one.scores, two.scores)
     with pytest.raises(UserError, match="holds a run already"):
-        evaluate.export_run(tmp_path / "run", tmp_path / "small")
+        export_run(tmp_path / "run", tmp_path / "small")
 
 
 @pytest.mark.parametrize(
