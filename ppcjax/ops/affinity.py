@@ -51,6 +51,21 @@ def pair_offsets(radius: int = 5) -> np.ndarray:
     return np.array([(0, dx) for dx in range(1, radius)] + below, np.int32)
 
 
+def radius_of(count: int) -> int:
+    """The radius whose `pair_offsets` are so many.
+
+    Args:
+        count: number of offsets, O.
+
+    Raises:
+        ValueError: no radius has as many.
+    """
+    radius = next(r for r in range(2, count + 2) if len(pair_offsets(r)) >= count)
+    if len(pair_offsets(radius)) != count:
+        raise ValueError(f"no radius has {count} offsets")
+    return radius
+
+
 def anchor_counts(height: int, width: int, radius: int = 5) -> tuple[int, int]:
     """Rows and columns of anchors on a grid: 52 and 48 on 56 x 56 at radius 5."""
     reach = radius - 1

@@ -38,7 +38,7 @@ def random_walk(
         extent: [B, 2] true rows and columns; None: all.
         power: exponent >= 1 of the affinity; the higher, the fewer ways remain.
         steps: number of steps >= 0. The release squares T: 6 times in PPC, 8 in PSA.
-        radius: largest distance of a pair, cells.
+        radius: partners are nearer than this, cells.
 
     Returns:
         [B, h, w, C] float32, each a mean of the scores around; 0 beyond the extent.
@@ -126,7 +126,7 @@ def walk_images(
         power: exponent of the affinity, see `random_walk`.
         steps: steps of the walk, see `random_walk`.
         stride: side of a cell, pixels.
-        radius: largest distance of a pair, cells.
+        radius: partners are nearer than this, cells.
 
     Returns:
         [B, H, W, C] float32, 0 beyond the extent.

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from ppcjax.fields import Range
+from ppcjax.ops.affinity import radius_of
 from ppcjax.predict.canvases import canvas_size, scaled_side
 from ppcjax.predict.prediction import Prediction
 from ppcjax.refine.random_walk import walk_images
@@ -103,6 +104,7 @@ def _walk(predict, params, model_state, images, scores, extent, settings):
         scores,
         extent,
         stride=scores.shape[1] // affinity.shape[2],
+        radius=radius_of(affinity.shape[1]),
         background=settings.background,
         alpha=settings.alpha,
         power=_whole(settings.power),

@@ -157,3 +157,10 @@ def test_combined_alphas():
     expected = np.array([0, IGNORE, 3, 0, IGNORE, IGNORE], np.uint8)
     np.testing.assert_array_equal(found, expected)
     assert found.dtype == np.uint8
+
+
+@pytest.mark.parametrize("radius", [2, 3, 5, 8])
+def test_radius_is_found_from_the_number_of_offsets(radius):
+    assert affinity.radius_of(len(affinity.pair_offsets(radius))) == radius
+    with pytest.raises(ValueError, match="no radius has 5 offsets"):
+        affinity.radius_of(5)
