@@ -68,7 +68,7 @@ def settings_of(config: Mapping[str, Any]) -> Iterator[tuple[str, Any, Field]]:
         config: JSON types or their like.
     """
     reads = reads_of(config["method"])
-    gives = methods.METHODS[config["method"]["name"]](3).gives
+    gives = methods.make({"name": config["method"]["name"]}, 3).gives
     fitting = {
         "Every run",
         "Any data",

@@ -45,7 +45,7 @@ def parse(hint: Any, text: str, name: str) -> Any:
         UserError: the text is no such value.
     """
     try:
-        return check(hint, _read(hint, text), name)
+        return _checked(hint, _read(hint, text))
     except (ValueError, TypeError, KeyError):
         raise UserError(f"{name}={_shown(text)}: give {describe(hint)}") from None
 
