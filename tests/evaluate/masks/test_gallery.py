@@ -1,4 +1,3 @@
-import json
 import re
 import shutil
 from html.parser import HTMLParser
@@ -8,16 +7,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ppcjax.evaluate.masks import evaluation as evaluate
-from ppcjax.evaluate.masks import gallery as report
-from ppcjax.evaluate.masks import summary
-from ppcjax.evaluate.masks.metric import predict_mask
-from ppcjax.predict.tta import Prediction
-from ppcjax.report import plots
+from ppcjax.evaluate.masks import gallery, summary
+from ppcjax.evaluate.masks.metric import sweep_with
+from ppcjax.predict.prediction import Prediction, predict_mask
+from ppcjax.report import page as pages
+from ppcjax.report.text import as_json, percent
 from ppcjax.types import IGNORE
 
 CLASSES = ("background", "cat", "<b>dog", "person")
-THRESHOLDS = evaluate.sweep_with(0.265)
+THRESHOLDS = sweep_with(0.265)
 
 
 class Shown(NamedTuple):
@@ -48,34 +46,24 @@ def make_prediction(name, size, *, seed=0, masked=True):
     return Prediction(example, scores, tags > 0)
 
 
+HEAD = {"config": "demo", "method": "ppc", "step": 12, "split": "val", "skipped": {}}
+
+
 def make_summary(predictions, *, masked=True, classes=CLASSES):
-    run = evaluate.Run(
-        folder=None,
-        config={"name": "demo", "method": {"name": "ppc"}},
+    scored = summary.Scored(
         classes=classes,
-        step=12,
-        predictor=(None, None, None),
-        kind="scores" if classes == CLASSES else "logits",
+        background=classes == CLASSES,
         threshold=0.265,
-        gallery=24,
-        metric={"report_classes": [classes[0], "cat"]},
-        tta={},
-        walk={},
-    )
-    result = None
-    if masked:
-        metric = evaluate.make_metric(classes, THRESHOLDS, **run.metric)
-        scored = predictions[0]
-        counts = metric.count({"scores": scored.scores}, scored.example)
-        result = metric.summarize(counts)
-    count = len(predictions)
-    return summary.summarize(
-        run,
-        evaluate.Evaluation(count, count if masked else 0, result),
-        split="val",
-        exported={"name": "fixed", "threshold": 0.265},
         chosen={"threshold": 0.4, "split": "val2", "images": 7} if masked else None,
+        exported={"name": "fixed", "threshold": 0.265},
+        report_classes=(classes[0], "cat"),
     )
+    counts = {"predicted": len(predictions)}
+    if masked:
+        first = predictions[0]
+        counts |= scored.metric().count({"scores": first.scores}, first.example)
+        counts["images"] = len(predictions)
+    return as_json(HEAD | summary.summarize(counts, scored))
 
 
 def write_demo(path, *, masked=True, classes=CLASSES):
@@ -83,16 +71,13 @@ def write_demo(path, *, masked=True, classes=CLASSES):
         make_prediction("first", (90, 120), masked=masked),
         make_prediction("sub/second", (700, 350), seed=1, masked=masked),
     ]
-    tiles = [report.make_tile(p, THRESHOLDS) for p in predictions]
+    tiles = [gallery.make_tile(p, THRESHOLDS) for p in predictions]
     steps = list(range(0, 100, 2))
     losses = {"total": (steps, [2 / (1 + s) for s in steps]), "er": ([0], [0.1])}
-    report.write_report(
-        path,
-        make_summary(predictions, masked=masked, classes=classes),
-        thresholds=THRESHOLDS,
-        tiles=tiles,
-        losses=losses,
-    )
+    found = make_summary(predictions, masked=masked, classes=classes)
+    page = gallery.page(found, tiles, THRESHOLDS)
+    sections = [*page.sections, pages.losses(losses)]
+    pages.write_page(path, page._replace(sections=sections))
     return predictions, tiles
 
 
@@ -135,7 +120,7 @@ def test_three_thresholds_stand_side_by_side(tmp_path):
     text = (tmp_path / "report.html").read_text()
     rows = make_summary(predictions)["thresholds"]
     for name in ("fixed", "chosen", "oracle"):
-        assert f"<div class='value'>{summary.percent(rows[name]['mean_iou'])}" in text
+        assert f"<div class='value'>{percent(rows[name]['mean_iou'])}" in text
     assert "validation split val2 (7 images)" in text and "upper bound" in text
 
 
@@ -158,7 +143,7 @@ def test_without_background_there_is_no_threshold(browser, tmp_path):
 
 def test_tile_masks_are_those_of_the_full_image():
     prediction = make_prediction("a", (700, 351))
-    tile = report.make_tile(prediction, THRESHOLDS, side=100)
+    tile = gallery.make_tile(prediction, THRESHOLDS, side=100)
     score, level, best, truth = tile.planes
     assert tile.planes.shape == (4, 100, 50)
     rows, columns = np.arange(3, 700, 7), (2 * np.arange(50) + 1) * 351 // 100
@@ -170,37 +155,6 @@ def test_tile_masks_are_those_of_the_full_image():
     np.testing.assert_array_equal(truth, prediction.example.mask[nearest])
     top = prediction.scores.max(-1)[nearest]
     np.testing.assert_allclose(score / 255, top, atol=0.5 / 255 + 1e-6)
-
-
-def test_losses_of_a_resumed_run(tmp_path):
-    rows = [
-        {"step": 10, "train/loss/total": 3.0, "train/loss/er": 1.0, "images": 5},
-        {"step": 20, "train/loss/total": 2.0, "train/loss/er": 0.5},
-        {"step": 20, "train/loss/total": 2.5, "train/loss/er": None},
-    ]
-    path = tmp_path / "metrics.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"step": 3')
-    losses = report.read_losses(path)
-    assert losses == {"total": ([10, 20], [3.0, 2.5]), "er": ([10, 20], [1.0, 0.5])}
-    assert list(losses)[0] == "total"
-    assert report.read_losses(tmp_path / "none.jsonl") == {}
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "expected"),
-    [(0, 97, [0, 25, 50, 75, 100]), (0.2, 0.2, None), (-3, 5, [-4, -2, 0, 2, 4, 6])],
-)
-def test_ticks_are_round_and_cover(low, high, expected):
-    found = plots.ticks(low, high, 4)
-    assert found[0] <= low and found[-1] >= high and len(found) >= 2
-    if expected:
-        assert found == expected
-
-
-def test_plot_breaks_where_undefined():
-    text = plots.line_plot([0, 1, 2, 3], [("a", [1, np.nan, 2, 3])], title="t")
-    assert len(re.findall("[ML]", re.search('class="line a" d="(.*?)"', text)[1])) == 3
-    assert "nan" not in text
 
 
 @pytest.fixture(scope="module")
