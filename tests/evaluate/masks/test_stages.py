@@ -10,19 +10,14 @@ from ppcjax.configs import affinity_folder, ppc_folder, segment_folder
 
 import ppcjax
 from ppcjax import data_pipelines
-from ppcjax.evaluate.masks import files as export
-from ppcjax.evaluate.masks.evaluation import evaluate, load_run, make_metric
-from ppcjax.evaluate.masks.stages import Stages
+from ppcjax.evaluate import command
+from ppcjax.evaluate.masks import files
 from ppcjax.runs import provenance
 from ppcjax.train import loop
 from ppcjax.types import IGNORE, UserError
 
 SIDE = 32
 SMALL = {"backbone": "small_resnet", "backbone_settings": {"width": 4}}
-NO_STAGE = dict.fromkeys(("alpha", "cams", "affinity_labels")) | {
-    "crf": "",
-    "workers": 0,
-}
 
 
 @pytest.fixture(scope="module")
@@ -50,22 +45,9 @@ def _train(config, folder, root, **data):
     return folder
 
 
-def _export(folder, out, **stages):
-    run = load_run(folder)
-    stages = Stages.of(run, **{**NO_STAGE, **stages})
-    data = dict(run.config["data"])
-    source = data_pipelines.make_source(data, "all", classes=run.classes)
-    evaluate(
-        stages.predictions(
-            run, data_pipelines.make_eval(data, source), background=0.3, out=out
-        ),
-        metric=make_metric(run.classes),
-        uses=[lambda p: export.write_prediction(p, out, threshold=run.threshold)],
-    )
-    export.write_classes(out / "classes.txt", run.classes)
-    exported = {"name": "fixed", "threshold": run.threshold}
-    provenance.write(out, stages.record(run, "all", len(source), exported, 0.3))
-    return run, stages
+def _export(folder, out, *words):
+    words = ("--split=all", "--threshold=0.3", f"--export={out}", *words)
+    command.main([f"--ckpt={folder}", *words])
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +58,7 @@ def cams(photos, tmp_path_factory):
     config.method.update(small_view=24, projection=8, affinity=(8, 8, 8))
     _train(config, folder, photos)
     out = folder.parent / "cams"
-    _export(folder, out, crf="k1", alpha=8.0, affinity_labels=("4", "24"))
+    _export(folder, out, "--crf=k1", "--alpha=8", "--affinity_labels=4,24")
     return folder, out
 
 
@@ -98,8 +80,9 @@ def test_affinity_walks_and_a_segmenter_learns(photos, cams, tmp_path):
     config.method.widths = (4, 4, 8)
     affinity = _train(config, tmp_path / "a", photos, masks=str(out / "labels"))
     walked = tmp_path / "walked"
-    run, stages = _export(affinity, walked, cams=str(out))
-    assert "random walk" in stages.describe(0.3)
+    _export(affinity, walked, f"--cams={out}")
+    metrics = json.loads((walked / "metrics.json").read_text())
+    assert "random walk of the scores in" in metrics["stages"]
     record = json.loads((walked / provenance.NAME).read_text())
     assert record["cams"]["crf"] == "k1"
 
@@ -107,7 +90,7 @@ def test_affinity_walks_and_a_segmenter_learns(photos, cams, tmp_path):
     config.method.head_settings = {"width": 8, "rate": 2}
     segmenter = _train(config, tmp_path / "s", photos, masks=str(walked))
     predictor = ppcjax.load(segmenter)
-    assert predictor.classes == run.classes == ("background", "green", "red")
+    assert predictor.classes == ("background", "green", "red")
     for size in ((1, 1), (30, 45)):
         found = predictor.predict(np.full((*size, 3), 99, np.uint8))
         assert found.mask.shape == size and found.scores.shape == (*size, 3)
@@ -117,7 +100,7 @@ def test_affinity_walks_and_a_segmenter_learns(photos, cams, tmp_path):
     ):
         with pytest.raises(UserError, match=message):
             predictor.predict(image)
-    with pytest.raises(UserError, match="needs the scores"):
+    with pytest.raises(UserError, match="needs the scores of another run"):
         ppcjax.load(affinity)
 
 
@@ -129,19 +112,29 @@ def test_tags_restrict_what_a_photo_can_show(cams):
         predictor.predict(image, tags=["blue"])
 
 
-@pytest.mark.parametrize(
-    ("stage", "message"),
-    [
-        ({"crf": "k9"}, "choose one of k1"),
-        ({"alpha": 8.0}, "--alpha=8.0: give"),
-        ({"affinity_labels": ["24", "4"]}, "give a low and a high alpha"),
-        ({"affinity_labels": ["4"]}, "give a low and a high alpha"),
-        ({"cams": "somewhere"}, "--cams is for runs of the method 'affinity'"),
-    ],
-)
-def test_stages_that_do_not_fit(cams, stage, message):
-    with pytest.raises(UserError, match=message):
-        Stages.of(load_run(cams[0]), **{**NO_STAGE, **stage})
+def test_the_crf_is_what_alpha_or_the_threshold_say(cams, tmp_path):
+    folder, out = cams
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["stages"] == "dense CRF k1, background (1 - best)^8"
+    assert metrics["arg_max"] and metrics["exported"]["threshold"] == 0.5
+    _export(folder, tmp_path, "--crf=k1")
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert "background as likely as a score of 0.3" in metrics["stages"]
+
+
+def test_affinity_needs_scores_of_its_own_classes(photos, cams, tmp_path):
+    config = affinity_folder.get_config()
+    config.method.widths = (4, 4, 8)
+    affinity = _train(config, tmp_path / "a", photos, masks=str(cams[1] / "labels"))
+    with pytest.raises(UserError, match="give the scores that are to walk, --cams"):
+        _export(affinity, tmp_path / "out")
+    with pytest.raises(UserError, match="export the activation maps into it first"):
+        _export(affinity, tmp_path / "out", f"--cams={tmp_path}")
+    (tmp_path / "scores").mkdir()
+    record = {"classes": ["background", "cat"]}
+    (tmp_path / provenance.NAME).write_text(json.dumps(record))
+    with pytest.raises(UserError, match="its scores are of the classes background, c"):
+        _export(affinity, tmp_path / "out", f"--cams={tmp_path}")
 
 
 def test_masks_of_other_classes_or_none(photos, cams, tmp_path):
@@ -157,4 +150,4 @@ def test_masks_of_other_classes_or_none(photos, cams, tmp_path):
         data_pipelines.make_source({**data, "masks": str(tmp_path)}, "all")
     assert Path(out / "scores/p0.npz").is_file()
     with pytest.raises(UserError, match="p9.npz is not there: export the scores"):
-        export.read_scores(out, "p9")
+        files.read_scores(out, "p9")
