@@ -1,60 +1,16 @@
-from typing import NamedTuple
-
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
 from ppcjax import methods
 from ppcjax.ops.resize import resize
-from ppcjax.predict import canvases, tta
-from ppcjax.types import Method, UserError
-
-STRIDE, CLASSES = 8, 4
-WEIGHTS = np.random.default_rng(0).normal(size=(3, CLASSES)).astype(np.float32)
+from ppcjax.predict import tta
+from tests.predict.toy import CLASSES, WEIGHTS, Photo, cell_means, make_toy, photo
 
 
-class Photo(NamedTuple):
-    id: str
-    image: np.ndarray
-    tags: np.ndarray | None = None
-
-
-def cell_means(image, valid):
-    """Mean colour of each 8 x 8 cell, padding counted as black."""
-    batch, height, width, _ = image.shape
-    rows = jnp.arange(height)[None, :, None, None] < valid[:, 2, None, None, None]
-    columns = jnp.arange(width)[None, None, :, None] < valid[:, 3, None, None, None]
-    x = jnp.where(rows & columns, image, 0).astype(jnp.float32) / 255
-    pad = [(0, -side % STRIDE) for side in (height, width)]
-    x = jnp.pad(x, [(0, 0), *pad, (0, 0)])
-    h, w = x.shape[1] // STRIDE, x.shape[2] // STRIDE
-    return x.reshape(batch, h, STRIDE, w, STRIDE, 3).mean((2, 4))
-
-
-def make_toy(traces=None):
-    """A linear map of stride 8, exact on padded canvases."""
-
-    def predict(params, model_state, batch):
-        if traces is not None:
-            traces.append(batch["image"].shape)
-        cells = cell_means(batch["image"], batch["valid"])
-        area = jnp.prod(batch["valid"][:, 2:], axis=1)[:, None]
-        scores = jnp.einsum(
-            "bhwk,kc->bhwc", cells, params, precision=jax.lax.Precision.HIGHEST
-        )
-        logits = scores.sum((1, 2)) / area * STRIDE**2
-        return {"scores": jax.nn.relu(scores), "tag_logits": logits}
-
-    return Method(None, None, predict, gives="maps")
-
-
-def photo(height, width, *, seed=0, tags=(1, 1, 0, 1)):
-    rng = np.random.default_rng(seed)
-    image = rng.integers(0, 256, (height, width, 3), np.uint8)
-    tags = None if tags is None else np.asarray(tags, np.float32)
-    return Photo(f"{height}x{width}", image, tags)
+def predict(method, examples, *, state=(WEIGHTS, None), **scaling):
+    return tta.predict(method, *state, examples, scaling=tta.Scaling(**scaling))
 
 
 def direct_total(image, *, scales=(0.5, 1.0, 1.5, 2.0)):
@@ -87,7 +43,7 @@ def direct_scores(image, tags):
 @pytest.mark.parametrize("size", [(1, 1), (1, 37), (33, 29), (32, 32), (57, 131)])
 def test_equals_the_unpadded_computation(size):
     example = photo(*size)
-    (result,) = tta.predict(make_toy(), WEIGHTS, None, [example])
+    (result,) = predict(make_toy(), [example])
     assert result.example is example and result.scores.dtype == np.float32
     expected = direct_scores(example.image, example.tags)
     np.testing.assert_allclose(result.scores, expected, atol=3e-5, rtol=1e-4)
@@ -99,13 +55,13 @@ def test_many_sizes_need_few_programs():
     examples = [photo(*size, seed=i) for i, size in enumerate(sizes.tolist())]
     traces = []
     toy = make_toy(traces)
-    predictions = list(tta.predict(toy, WEIGHTS, None, examples, canvas_steps=2))
+    predictions = list(predict(toy, examples, canvas_steps=2))
     # One abstract pass for the stride; images lie on canvases of 48 or 64 pixels.
     assert len(traces) - 1 == len(set(traces[1:])) <= 4 * 2**2
     assert [p.example.id for p in predictions] != [e.id for e in examples]
     assert {p.example.id for p in predictions} == {e.id for e in examples}
     traces.clear()
-    coarse = tta.predict(make_toy(traces), WEIGHTS, None, examples, canvas_steps=1)
+    coarse = predict(make_toy(traces), examples, canvas_steps=1)
     coarse = {p.example.id: p.scores for p in coarse}
     assert len(traces) - 1 == 3  # sides 32, 64 and 128; scales 1.5 and 2 share one
     for result in predictions:
@@ -116,10 +72,10 @@ def test_many_sizes_need_few_programs():
 
 def test_batching_changes_nothing():
     examples = [photo(40, 60 + i, seed=i) for i in range(3)]
-    batched = tta.predict(make_toy(), WEIGHTS, None, examples, batch_size=2)
+    batched = predict(make_toy(), examples, batch_size=2)
     batched = {p.example.id: p.scores for p in batched}
     for example in examples:
-        (alone,) = tta.predict(make_toy(), WEIGHTS, None, [example], batch_size=1)
+        (alone,) = predict(make_toy(), [example], batch_size=1)
         np.testing.assert_allclose(alone.scores, batched[example.id], atol=1e-5)
 
 
@@ -134,7 +90,7 @@ def test_ppc_gives_the_same_scores_on_any_canvas():
     }
     state = method.init(jax.random.key(0), spec)
     tight, wide = (
-        next(tta.predict(method, *state, [example], scales=(1.0,), canvas_steps=steps))
+        next(predict(method, [example], state=state, scales=(1.0,), canvas_steps=steps))
         for steps in (4, 1)
     )
     assert np.abs(tight.scores).max() > 0.5
@@ -143,9 +99,7 @@ def test_ppc_gives_the_same_scores_on_any_canvas():
 
 def test_one_scale_without_mirror():
     example = photo(24, 40, tags=(1, 1, 1, 1))
-    (result,) = tta.predict(
-        make_toy(), WEIGHTS, None, [example], scales=(1.0,), flip=False
-    )
+    (result,) = predict(make_toy(), [example], scales=(1.0,), flip=False)
     maps = cell_means(example.image[None], np.array([[0, 0, 24, 40]])) @ WEIGHTS
     x = resize(jax.nn.relu(maps), (24, 40), align_corners=True)
     x = np.asarray(x[0])
@@ -158,31 +112,39 @@ def test_predicted_tags_where_none_are_given():
     image = np.full((32, 32, 3), 200, np.uint8)
     weights = np.zeros((3, CLASSES), np.float32)
     weights[:, 1], weights[:, 3] = -2.0, -1.0
-    (result,) = tta.predict(make_toy(), weights, None, [Photo("a", image)])
+    (result,) = predict(make_toy(), [Photo("a", image)], state=(weights, None))
     np.testing.assert_array_equal(result.tags, [True, False, True, False])
     weights[:, 2] = -5.0  # nothing is positive: the likeliest class counts
-    (result,) = tta.predict(make_toy(), weights, None, [Photo("a", image)])
+    (result,) = predict(make_toy(), [Photo("a", image)], state=(weights, None))
     np.testing.assert_array_equal(result.tags, [True, False, False, True])
 
 
 def test_large_images_are_shrunk_for_the_network():
     traces = []
     example = photo(96, 160)
-    (result,) = tta.predict(
-        make_toy(traces), WEIGHTS, None, [example], max_side=80, scales=(1.0,)
-    )
+    (result,) = predict(make_toy(traces), [example], max_side=80, scales=(1.0,))
     assert result.scores.shape == (96, 160, CLASSES)
     assert traces[-1][1:3] == (48, 80)
 
 
-@pytest.mark.parametrize("n", [1, 31, 32, 33, 100, 128, 129, 375, 500, 4000])
-def test_canvas_ladder(n):
-    size = canvases.canvas_size(n)
-    assert size >= n and size % 8 == 0
-    assert size <= max(32, 1.25 * n + 1)
-    assert canvases.canvas_size(size) == size
+def test_two_devices_say_what_one_says(monkeypatch):
+    """Batches are split over both; a photo alone leaves a row of the batch empty."""
+    assert jax.local_device_count() == 2
+    examples = [photo(40, 60 + i, seed=i) for i in range(5)] + [photo(20, 90)]
+    shared = {p.example.id: p.scores for p in predict(make_toy(), examples)}
+    first = jax.local_devices()[:1]
+    monkeypatch.setattr(jax, "local_devices", lambda: first)
+    monkeypatch.setattr(jax, "local_device_count", lambda: 1)
+    alone = {p.example.id: p.scores for p in predict(make_toy(), examples)}
+    assert shared.keys() == alone.keys() and len(alone) == 6
+    for name, scores in alone.items():
+        np.testing.assert_allclose(shared[name], scores, atol=1e-5)
 
 
-def test_settings_that_cannot_work():
-    with pytest.raises(UserError, match="scales"):
-        list(tta.predict(make_toy(), WEIGHTS, None, [], scales=()))
+@pytest.mark.parametrize(("count", "rows"), [(1, 2), (2, 2), (3, 4), (5, 8), (8, 8)])
+def test_batch_is_no_larger_than_its_photos_need(count, rows):
+    """The next power of two, a multiple of both devices."""
+    traces = []
+    examples = [photo(32, 32, seed=i) for i in range(count)]
+    list(predict(make_toy(traces), examples, scales=(1.0,), flip=False))
+    assert [shape[0] for shape in traces[1:]] == [rows]

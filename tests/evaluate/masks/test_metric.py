@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from ppcjax.evaluate.masks import metric as metrics
-from ppcjax.report.palette import voc_palette
+from ppcjax.evaluate.protocol import added
+from ppcjax.predict.prediction import predict_mask
 from ppcjax.types import IGNORE, UserError
 
 
@@ -59,11 +60,9 @@ def test_sweep_equals_a_loop_over_pixels():
 def test_counts_add_up():
     metric = metrics.mean_iou_sweep(5)
     cases = [random_case(seed) for seed in range(3)]
-    total = None
+    total = {}
     for scores, mask in cases:
-        total = metrics.add_counts(
-            total, metric.count({"scores": scores}, Masked("a", mask))
-        )
+        total = added(total, metric.count({"scores": scores}, Masked("a", mask)))
     together = [np.concatenate(parts) for parts in zip(*cases, strict=True)]
     union = metric.count({"scores": together[0]}, Masked("a", together[1]))
     np.testing.assert_array_equal(total["pixels"], union["pixels"])
@@ -75,14 +74,14 @@ def test_score_equal_to_the_threshold_is_background(threshold):
     t = np.float32(threshold)
     up = np.nextafter(t, np.float32(1))
     scores = np.array([[[0, t, 0], [0, 0, up]]], np.float32)
-    np.testing.assert_array_equal(metrics.predict_mask(scores, threshold), [[0, 2]])
+    np.testing.assert_array_equal(predict_mask(scores, threshold), [[0, 2]])
 
 
 def test_masks_agree_with_the_counts():
     scores, mask = random_case(4)
     metric = metrics.mean_iou_sweep(5, thresholds=(0.1, 0.26, 0.3))
     counts = metric.count({"scores": scores}, Masked("a", mask))
-    predicted = metrics.predict_mask(scores, 0.26)
+    predicted = predict_mask(scores, 0.26)
     keep = mask != IGNORE
     matrix = np.zeros((5, 5), np.int64)
     np.add.at(matrix, (mask[keep], predicted[keep]), 1)
@@ -127,10 +126,14 @@ def test_class_out_of_range_names_the_image():
         )
 
 
-def test_voc_colours():
-    palette = voc_palette()
-    assert palette.shape == (256, 3) and palette.dtype == np.uint8
-    expected = {0: (0, 0, 0), 1: (128, 0, 0), 8: (64, 0, 0), 15: (192, 128, 128)}
-    expected |= {20: (0, 64, 128), 255: (224, 224, 192)}
-    for value, colour in expected.items():
-        assert tuple(palette[value]) == colour
+def test_settings_that_cannot_work():
+    with pytest.raises(UserError, match="no class 'horse'"):
+        metrics.make_metric(("background", "red"), report_classes=("red", "horse"))
+    with pytest.raises(UserError, match="choose 'skip' or 'zero'"):
+        metrics.mean_iou_sweep(3, absent="drop")
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.0, float("nan")])
+def test_threshold_beyond_the_scores_is_refused(threshold):
+    with pytest.raises(UserError, match="threshold"):
+        metrics.sweep_with(threshold)
