@@ -12,7 +12,6 @@ import dataclasses
 import functools
 import io
 import json
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from ppcjax.predict.canvases import canvas_size, scaled_side
 from ppcjax.predict.images import as_image
 from ppcjax.predict.queries import QueryPrediction, query_stride, to_photo
 from ppcjax.runs import Run, open_run
+from ppcjax.runs.files import read_arrays
 from ppcjax.types import IGNORE, UserError
 
 
@@ -110,10 +110,9 @@ def load(path: str | Path, *, run: str | Path | Run | None = None) -> Prototypes
         UserError: no such file, or the run is at another step.
     """
     try:
-        with np.load(Path(path).expanduser()) as file:
-            arrays = dict(file)
+        arrays = read_arrays(Path(path).expanduser())
         meta = json.loads(str(arrays.pop("meta")))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{path}: is no file of prototypes ({error})") from error
     run = open_few_shot(run or meta["run"])
     if run.step != meta["step"]:

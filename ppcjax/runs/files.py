@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and arrays from files that may not be."""
 
 import contextlib
 import json
@@ -6,6 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from ppcjax.runs.messages import first_line
 from ppcjax.types import UserError
 
 
@@ -36,3 +39,19 @@ def write_file(path: Path, content: bytes) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Writes JSON types as text; see `write_file`."""
     write_file(path, json.dumps(content, indent=1).encode())
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file by name.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        ValueError: it is damaged, or no such file.
+    """
+    try:
+        with np.load(path) as content:
+            return dict(content)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # what damage raises depends on the byte that it hit
+        raise ValueError(first_line(error)) from error

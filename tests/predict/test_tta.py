@@ -3,9 +3,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ppcjax import methods
+from ppcjax import fields, methods
 from ppcjax.ops.resize import resize
 from ppcjax.predict import tta
+from ppcjax.types import UserError
 from tests.predict.toy import CLASSES, WEIGHTS, Photo, cell_means, make_toy, photo
 
 
@@ -148,3 +149,18 @@ def test_batch_is_no_larger_than_its_photos_need(count, rows):
     examples = [photo(32, 32, seed=i) for i in range(count)]
     list(predict(make_toy(traces), examples, scales=(1.0,), flip=False))
     assert [shape[0] for shape in traces[1:]] == [rows]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"scales": ()}, r"config.eval.scales=\(\): give a list of at least one item"),
+        ({"scales": (1.0, 0.0)}, "config.eval.scales="),
+        ({"batch_size": 0}, "config.eval.batch_size=0"),
+        ({"max_side": 0}, "config.eval.max_side=0"),
+        ({"canvas_steps": 0}, "config.eval.canvas_steps=0"),
+    ],
+)
+def test_settings_that_cannot_work(settings, message):
+    with pytest.raises(UserError, match=message):
+        fields.build(tta.Scaling, settings, where="config.eval", what="scaling")

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from ppcjax.predict.tta import Prediction
+from ppcjax.predict.prediction import Prediction
 from ppcjax.refine import crf
 from ppcjax.refine.stream import (
     Background,
@@ -69,7 +69,16 @@ def test_crf_gives_probabilities_of_all_classes():
     np.testing.assert_array_equal(found.scores[..., 2] > 0.5, scores > 0)
 
 
+def test_crf_keeps_the_labels_of_a_prediction():
+    scores = np.full((4, 4), 0.8, np.float32)
+    labelled = _prediction(scores)._replace(labels=("low", "high"))
+    (found,) = refine_predictions([labelled], crf.preset("k1"), Background(0.3))
+    assert found.labels == labelled.labels
+
+
 def test_affinity_labels_without_a_crf():
     scores = np.array([[0.05, 0.15, 0.5]], np.float32)
-    ((_, low, high),) = with_affinity_labels([_prediction(scores)], (4.0, 24.0))
+    (found,) = with_affinity_labels([_prediction(scores)], (4.0, 24.0))
+    low, high = found.labels
     assert low.tolist() == [[0, 0, 2]] and high.tolist() == [[0, 2, 2]]
+    np.testing.assert_array_equal(found.scores[..., 2], scores)

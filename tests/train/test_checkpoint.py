@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ppcjax.runs import checkpoint
+from ppcjax.runs import checkpoint, messages
 from ppcjax.train import mesh, step
 from ppcjax.types import UserError
 from tests.train import toy
@@ -136,5 +136,5 @@ def test_full_disk_is_one_line_and_keeps_the_last_good_checkpoint(saved, monkeyp
 
 def test_full_disk_is_recognised_in_what_the_native_writer_says():
     text = "RESOURCE_EXHAUSTED: Error writing x: Failed [os_error_code='28']"
-    assert checkpoint.is_disk_full(ValueError(text))
-    assert not checkpoint.is_disk_full(ValueError("RESOURCE_EXHAUSTED: out of memory"))
+    assert messages.is_disk_full(ValueError(text))
+    assert not messages.is_disk_full(ValueError("RESOURCE_EXHAUSTED: out of memory"))

@@ -1,7 +1,6 @@
 """Files that predictions become: masks, scores, overlays. Each is written whole."""
 
 import io
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from ppcjax.ops.affinity import combine_alphas
 from ppcjax.predict.prediction import Prediction, predict_mask
 from ppcjax.report.overlay import as_jpeg, draw_mask
 from ppcjax.report.palette import voc_palette
-from ppcjax.runs.files import write_file
+from ppcjax.runs.files import read_arrays, write_file
 from ppcjax.types import UserError
 
 
@@ -97,14 +96,14 @@ def read_scores(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
     """
     file = folder / "scores" / f"{name}.npz"
     try:
-        with np.load(file) as content:
-            return content["classes"], content["scores"].astype(np.float32)
+        content = read_arrays(file)
+        return content["classes"], content["scores"].astype(np.float32)
     except FileNotFoundError as error:
         raise UserError(
             f"{file} is not there: export the scores of all images to be evaluated "
             "first, with eval.py --export"
         ) from error
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (ValueError, KeyError) as error:
         raise UserError(f"{file} is damaged ({error}); export it again") from error
 
 

@@ -1,6 +1,7 @@
-"""The evaluation of methods on views, from a run to its files."""
+"""Runs on views, evaluated by the command line; pictures of correspondences."""
 
 import contextlib
+import io
 import json
 import re
 from html.parser import HTMLParser
@@ -10,13 +11,31 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ppcjax import methods
+from ppcjax import fields, methods
 from ppcjax.evaluate import command
+from ppcjax.evaluate.views import evaluation, page
+from ppcjax.evaluate.views.metric import match
 from ppcjax.runs import checkpoint
 from ppcjax.types import Method, TrainState, UserError
+from tests.evaluate.views.boxes import WHOLE, describe_places, example
 
 
-def colours(width=None):
+def test_drawn_lines_are_green_where_right():
+    image = np.full((2, 32, 32, 3), 90, np.uint8)
+    box = np.stack([WHOLE, WHOLE])
+    good = describe_places(WHOLE, (4, 4))
+    for maps, right in (((good, good), 16), ((good, good[::-1, ::-1]), 4)):
+        drawn = page.draw(example(box, image), match(*maps, *box), side=100)
+        picture = np.asarray(Image.open(io.BytesIO(drawn.jpeg))).astype(int)
+        assert picture.shape == (100, 224, 3)
+        assert (drawn.cells, drawn.right) == (16, right)
+        gap = picture[:, 104:120]  # lines cross it, nothing else is there
+        green = (gap[..., 1] - gap[..., 0] > 60).sum()
+        red = (gap[..., 0] - gap[..., 1] > 60).sum()
+        assert green > 0 and (red > 0) == (right < 16)
+
+
+def colours(num_classes):
     """A method without parameters to speak of that describes cells by their colour."""
 
     def init(key, batch):
@@ -65,9 +84,8 @@ def save_run(folder, **evaluation):
     return folder
 
 
-def evaluate(folder, out, *words):
-    command.main(["--ckpt", str(folder), "--export", str(out), *words])
-    return json.loads((out / "metrics.json").read_text())
+def run_eval(*words):
+    command.main([str(word) for word in words])
 
 
 class Sources(HTMLParser):
@@ -78,41 +96,64 @@ class Sources(HTMLParser):
 
 
 def test_run_on_views_is_evaluated(tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(methods.METHODS, "colours", lambda num_classes: colours())
+    monkeypatch.setitem(methods.METHODS, "colours", colours)
     folder = save_run(tmp_path / "run")
+    run_eval("--ckpt", folder)
     out = folder / "eval-val"
-    found = evaluate(folder, out)
+    found = json.loads((out / "metrics.json").read_text())
+    assert (found["evaluation"], found["step"], found["split"]) == (
+        "features",
+        3,
+        "val",
+    )
     assert found["photos"] == 9 and set(found["maps"]) == {"embedding", "feature"}
     colour, flat = found["maps"]["embedding"], found["maps"]["feature"]
     assert colour["accuracy"] > 1.5 * colour["chance"] and flat["channel_std"] < 1e-6
     assert found["random"]["embedding"] == colour  # its weights never move
     assert len(list((out / "correspondences").glob("*.jpg"))) == 3
     text = (out / "report.html").read_text()
-    page = Sources()
-    page.found = []
-    page.feed(text)
-    assert len([s for s in page.found if s.startswith("data:image/jpeg")]) == 3
-    assert all(source.startswith("data:") for source in page.found)
+    shown = Sources()
+    shown.found = []
+    shown.feed(text)
+    assert len([s for s in shown.found if s.startswith("data:image/jpeg")]) == 3
+    assert all(source.startswith("data:") for source in shown.found)
     assert not re.search(r"https?://|@import|\{\{|\bnan\b", text)
     assert "toy_views at step 3 on val: 9 photos" in capsys.readouterr().out
-    fewer = evaluate(folder, tmp_path / "five", "--limit=5")
+    run_eval("--ckpt", folder, "--limit", 5, "--export", tmp_path / "five")
+    fewer = json.loads((tmp_path / "five/metrics.json").read_text())
     assert fewer["photos"] == 5 and (tmp_path / "five/report.html").is_file()
 
 
 def test_photos_of_ones_own(tmp_path, monkeypatch):
-    monkeypatch.setitem(methods.METHODS, "colours", lambda num_classes: colours())
+    monkeypatch.setitem(methods.METHODS, "colours", colours)
     folder = save_run(tmp_path / "run", random=False)
     photos = tmp_path / "photos"
     photos.mkdir()
     noise = np.random.default_rng(0).integers(0, 256, (5, 6, 3), np.uint8)
     Image.fromarray(noise).resize((60, 50)).save(photos / "mine.png")
     (photos / "broken.jpg").write_bytes(b"no")
+    of_photos = ("--ckpt", folder, "--images", photos)
     with pytest.raises(UserError, match="broken.jpg: cannot be read"):
-        evaluate(folder, tmp_path / "out", f"--images={photos}")
-    skipping = (f"--images={photos}", "--on_bad_image=skip")
-    found = evaluate(folder, tmp_path / "out", *skipping)
+        run_eval(*of_photos)
+    run_eval(*of_photos, "--on_bad_image=skip")
+    found = json.loads((folder / "eval-images/metrics.json").read_text())
     assert found["photos"] == 1 and list(found["skipped"]) == ["broken"]
     assert found["random"] == {}
     (photos / "mine.png").unlink()
     with pytest.raises(UserError, match="none of its photos can be used"):
-        evaluate(folder, tmp_path / "out", *skipping)
+        run_eval(*of_photos, "--on_bad_image=skip")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"threshold": 0.3}, "config.eval.threshold is not a setting of views"),
+        ({"photos": -1}, "config.eval.photos=-1"),
+        ({"batch_size": 0}, "config.eval.batch_size=0"),
+    ],
+)
+def test_wrong_settings(settings, message):
+    with pytest.raises(UserError, match=message):
+        fields.build(
+            evaluation.ViewSettings, settings, where="config.eval", what="views"
+        )

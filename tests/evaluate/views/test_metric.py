@@ -1,46 +1,11 @@
-"""Correspondences of two views: geometry, scores, pictures."""
-
-import io
+"""Correspondences of two views: geometry and scores."""
 
 import numpy as np
 import pytest
-from PIL import Image
-from ppcjax.data_pipelines import views
-from ppcjax.data_pipelines.crops import crop_box, draw_crop
-from ppcjax.data_pipelines.order import Draws
 
 from ppcjax.evaluate.protocol import added
-from ppcjax.evaluate.views import page
-from ppcjax.evaluate.views.metric import alignment, match, true_places, unit
-
-WHOLE = np.float32([0, 0, 1, 1])
-
-
-def random_boxes(count, seed=0):
-    sizes = {"scale": (0.3, 1.0), "ratio": (0.75, 1.33)}
-    return np.stack(
-        [
-            [crop_box(draw_crop(200, 300, draws, **sizes), 200, 300) for _ in range(2)]
-            for draws in (Draws(seed, i) for i in range(count))
-        ]
-    )
-
-
-def describe_places(box, grid):
-    """[h, w, D] of unit norm: alike where cells are near each other in the photo."""
-    x = box[0] + (np.arange(grid[1]) + 0.5) / grid[1] * (box[2] - box[0])
-    y = box[1] + (np.arange(grid[0]) + 0.5) / grid[0] * (box[3] - box[1])
-    knots = np.linspace(-0.1, 1.1, 24)
-    near_x, near_y = (
-        np.exp(-((v[:, None] - knots) ** 2) / 0.006).astype(np.float32) for v in (x, y)
-    )
-    both = near_y[:, None, :, None] * near_x[None, :, None, :]
-    return unit(both.reshape(*grid, -1))
-
-
-def example(box, image=None):
-    image = np.zeros((2, 8, 8, 3), np.uint8) if image is None else image
-    return views.PairExample("a/photo", views.Pair(image, np.float32(box)))
+from ppcjax.evaluate.views.metric import alignment, true_places, unit
+from tests.evaluate.views.boxes import WHOLE, describe_places, example, random_boxes
 
 
 def score(pairs, name="embedding"):
@@ -127,18 +92,3 @@ def test_means_of_cosines_are_those_of_all_pairs():
     assert found["cosine_between"] == pytest.approx(cosines[other].mean(), abs=1e-5)
     within = np.mean([cosines[n, n][own].mean() for n in range(3)])
     assert found["cosine_within"] == pytest.approx(within, abs=1e-5)
-
-
-def test_drawn_lines_are_green_where_right():
-    image = np.full((2, 32, 32, 3), 90, np.uint8)
-    box = np.stack([WHOLE, WHOLE])
-    good = describe_places(WHOLE, (4, 4))
-    for maps, right in (((good, good), 16), ((good, good[::-1, ::-1]), 4)):
-        drawn = page.draw(example(box, image), match(*maps, *box), side=100)
-        picture = np.asarray(Image.open(io.BytesIO(drawn.jpeg))).astype(int)
-        assert picture.shape == (100, 224, 3)
-        assert (drawn.cells, drawn.right) == (16, right)
-        gap = picture[:, 104:120]  # lines cross it, nothing else is there
-        green = (gap[..., 1] - gap[..., 0] > 60).sum()
-        red = (gap[..., 0] - gap[..., 1] > 60).sum()
-        assert green > 0 and (red > 0) == (right < 16)
