@@ -15,9 +15,8 @@ from tests.golden.arrays import (
     assert_close,
     jit,
     load,
-    official_name,
+    norms,
     official_shapes,
-    paths,
     recipe_weights,
     statistics,
 )
@@ -49,19 +48,15 @@ def _recorded(golden):
     return net, recipe_weights(shapes, golden)
 
 
-def _norms(tree):
-    norms = {k: np.linalg.norm(np.asarray(v, np.float64)) for k, v in tree.items()}
-    return {official_name(k): v for k, v in norms.items()}
-
-
 def _assert_norms(tree, golden, which):
-    norms = _norms(paths(tree))
+    sizes = norms(tree)
     names = golden.text(f"{which}norm_names")
-    assert_close([norms[n] for n in names], golden[f"{which}norm"], NETWORK)
+    assert_close([sizes[n] for n in names], golden[f"{which}norm"], NETWORK)
 
 
-def test_parameters_have_the_names_and_shapes_of_the_original():
-    golden = load("ppc_net")
+@pytest.mark.parametrize("name", ["ppc_net", "ppc_step"])
+def test_parameters_have_the_names_and_shapes_of_the_original(name):
+    golden = load(name)
     _, params = _recorded(golden)
     assert official_shapes({"params": params}) == golden.shapes()
 
