@@ -2,6 +2,8 @@
 
 import functools
 import json
+import os
+import re
 import zlib
 from pathlib import Path
 
@@ -9,10 +11,15 @@ import jax
 import numpy as np
 
 FOLDER = Path(__file__).parent
+# Other recordings under the same names; those that it lacks are ours.
+OTHER = Path(os.environ.get("PPCJAX_GOLDEN", FOLDER))
 
 # The tests' own setting (conftest.py) rounds otherwise than programs that users run,
 # which deep networks amplify.
 jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 3})
+
+# Two float32 programs may differ by so many times what rounding changes in one.
+FACTOR = 4
 
 # Names of the heads in the released PPC program.
 OFFICIAL_HEADS = {
@@ -22,6 +29,7 @@ OFFICIAL_HEADS = {
     "affinity_stage4": "f8_4",
     "affinity": "f9",
 }
+_OIHW = (3, 2, 0, 1)
 _LEAVES = {"scale": "weight", "bias": "bias", "mean": "running_mean"} | {
     "var": "running_var",
     "kernel": "weight",
@@ -32,7 +40,8 @@ class Golden:
     """One npz file; maps come as NHWC, kernels as HWIO, labels as int32."""
 
     def __init__(self, name):
-        self._arrays = np.load(FOLDER / f"{name}.npz")
+        other = OTHER / f"{name}.npz"
+        self._arrays = np.load(other if other.exists() else FOLDER / f"{name}.npz")
 
     def __getitem__(self, name):
         return self._arrays[name]
@@ -49,6 +58,15 @@ class Golden:
     def text(self, name):
         value = str(self._arrays[name])
         return json.loads(value) if value.startswith(("[", "{")) else value
+
+    def having(self, pattern):
+        """What the group of a pattern matches in the names of the arrays, in order."""
+        found = (re.fullmatch(pattern, name) for name in self._arrays.files)
+        return list(dict.fromkeys(match[1] for match in found if match))
+
+    def shapes(self):
+        """Shape of each parameter and statistic of the original, by official name."""
+        return {n: tuple(s) for n, s in self.text("spec") if "num_batches" not in n}
 
 
 load = functools.cache(Golden)
@@ -75,7 +93,7 @@ def recipe_weights(tree, golden, name_of=official_name):
     def draw(path, leaf):
         name = name_of("/".join(str(part.key) for part in path))
         is_kernel = len(leaf.shape) == 4
-        shape = tuple(leaf.shape[i] for i in (3, 2, 0, 1)) if is_kernel else leaf.shape
+        shape = tuple(leaf.shape[i] for i in _OIHW) if is_kernel else leaf.shape
         seed = zlib.crc32((salt + name).encode())
         n = np.random.default_rng(seed).standard_normal(shape)
         kind = name.rsplit(".", 1)[-1]
@@ -91,10 +109,88 @@ def recipe_weights(tree, golden, name_of=official_name):
     return jax.tree_util.tree_map_with_path(draw, tree)
 
 
-def assert_close(actual, desired, tolerance):
-    """Largest difference is at most `tolerance` times the largest desired value."""
+def official_shapes(variables, name_of=official_name):
+    """Shapes of a tree of collections as `Golden.shapes` gives them."""
+    leaves = [item for tree in variables.values() for item in paths(tree).items()]
+    return {
+        name_of(path): tuple(leaf.shape[i] for i in _OIHW)
+        if leaf.ndim == 4
+        else leaf.shape
+        for path, leaf in leaves
+    }
+
+
+def statistics(x):
+    """Mean, mean of |x|, deviation and largest |x|: the recorded `*_stats_f64`."""
+    x = np.asarray(x, np.float64)
+    return [x.mean(), np.abs(x).mean(), x.std(ddof=1), np.abs(x).max()]
+
+
+def norms(tree, name_of=official_name):
+    """Norm of each array by official name."""
+    return {
+        name_of(path): np.linalg.norm(np.asarray(leaf, np.float64))
+        for path, leaf in paths(tree).items()
+    }
+
+
+def relative_error(actual, desired):
+    """Largest difference as a share of the largest desired value."""
     actual, desired = np.asarray(actual, np.float64), np.asarray(desired, np.float64)
     assert actual.shape == desired.shape, (actual.shape, desired.shape)
     scale = max(np.abs(desired).max(initial=0.0), 1e-30)
-    error = np.abs(actual - desired).max(initial=0.0) / scale
+    return np.abs(actual - desired).max(initial=0.0) / scale
+
+
+def assert_close(actual, desired, tolerance):
+    """Largest difference is at most `tolerance` times the largest desired value."""
+    error = relative_error(actual, desired)
     assert error <= tolerance, f"relative error {error:.2e} > {tolerance:.0e}"
+
+
+def nudged(function, *inputs, draws=4):
+    """What a function gives when its inputs differ by float32 rounding.
+
+    Args:
+        function: takes trees of arrays; gives a dict of arrays.
+        inputs: where it is taken; every float of them moves by one unit in its last
+            place, up or down at random.
+        draws: number of random moves.
+
+    Returns:
+        A dict for each draw.
+    """
+    random = np.random.default_rng(0)
+
+    def move(x):
+        x = np.asarray(x)
+        if x.dtype != np.float32:
+            return x
+        up = random.integers(2, size=x.shape, dtype=np.int8)
+        return np.where(up, x * np.float32(1 + 2**-23), x * np.float32(1 - 2**-23))
+
+    return [function(*jax.tree.map(move, inputs)) for _ in range(draws)]
+
+
+def assert_within_noise(found, golden, moved, floor=1e-5):
+    """Recorded arrays differ from ours by at most FACTOR times what rounding does.
+
+    Held are the largest difference and its norm.
+
+    Args:
+        found: our arrays by name in the file.
+        golden: the file.
+        moved: the same arrays after rounding otherwise, from `nudged`.
+        floor: tolerance where the noise is less.
+    """
+    for name, ours in found.items():
+        for error in (relative_error, _relative_norm):
+            noise = max(error(other[name], ours) for other in moved)
+            off, tolerance = error(ours, golden[name]), max(floor, FACTOR * noise)
+            assert off <= tolerance, f"{name}: {off:.2e} > {tolerance:.2e}"
+
+
+def _relative_norm(actual, desired):
+    """Norm of the difference as a share of that of the desired array."""
+    actual, desired = np.asarray(actual, np.float64), np.asarray(desired, np.float64)
+    return np.linalg.norm(actual - desired) / max(np.linalg.norm(desired), 1e-30)

@@ -12,7 +12,6 @@ from tests.golden.arrays import assert_close, load
 def test_loss_and_gradient():
     golden = load("cseg_celoss")
     mask = np.where(golden["target"] == -1, IGNORE, golden["target"].astype(np.int32))
-    assert (mask == IGNORE).any()
 
     def loss(logits):
         logits = resize(logits, mask.shape[1:], align_corners=True)

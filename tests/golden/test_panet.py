@@ -36,6 +36,7 @@ def test_masked_pooling_and_distance():
     assert_close(pull(golden["feat_gout"])[0], golden.map("feat_g"), OPS)
 
     def distance(features, proto, scale=20.0):
+        proto = jnp.broadcast_to(proto, (len(features), proto.shape[-1]))
         return scale * cosine_map(features, proto[:, None])[..., 0]
 
     proto = golden["proto"]
@@ -53,32 +54,38 @@ def _support_mask(fore, back):
     return np.where(fore == 1, 1, np.where(back == 1, 0, IGNORE)).astype(np.int32)
 
 
+def _by_episode(x, count, rows):
+    """Arrays [count B, ...] of the original, episodes last, as [B, count, ...]."""
+    return x.reshape(count, rows, *x.shape[1:]).swapaxes(0, 1)
+
+
 @pytest.mark.parametrize("name", ["1way_1shot", "2way_5shot", "2way_1shot_skip"])
 def test_prototypes_and_losses(name):
     golden = load(f"panet_proto_{name}")
     layout = golden.text("layout")
-    supports = layout["way"] * layout["shot"]
-    assert layout["B"] == layout["NQ"] == 1
+    rows, queries = layout["B"], layout["NQ"]
+    supports = layout["way"] * layout["shot"] * rows
     mask = _support_mask(golden["fore_mask"], golden["back_mask"])
     mask = np.moveaxis(mask, 2, 0)  # [B, N, K, H, W]
+    truth = golden["query_label"].astype(np.int32)
     batch = {
         "support_mask": mask,
         "shot_valid": np.ones(mask.shape[:3], bool),
-        "query_mask": golden["query_label"].astype(np.int32)[:, None],
+        "query_mask": _by_episode(truth, queries, rows),
     }
     matching = Matching()
 
     @jax.jit
     def forward(features):
-        centres = panet_terms.prototypes(matching, features[:supports], batch)
-        low = matching.logits(features[supports:], centres)
+        shots = _by_episode(features[:supports], -1, rows)
+        shots = shots.reshape(-1, *features.shape[1:])
+        asked = _by_episode(features[supports:], queries, rows)
+        asked = asked.reshape(-1, *features.shape[1:])
+        centres = panet_terms.prototypes(matching, shots, batch)
+        low = matching.logits(asked, centres)
         logits = matching.to_image(low, mask.shape[-2:])
-        of_queries, area = panet_terms.query_prototypes(
-            matching, features[supports:], low, batch
-        )
-        aligned = panet_terms.alignment(
-            matching, features[:supports], of_queries, area, batch
-        )
+        of_queries, area = panet_terms.query_prototypes(matching, asked, low, batch)
+        aligned = panet_terms.alignment(matching, shots, of_queries, area, batch)
         query = cross_entropy(logits, batch["query_mask"])
         return {
             "centres": centres,
@@ -93,12 +100,13 @@ def test_prototypes_and_losses(name):
     found = forward(features)
     centres = np.asarray(found["centres"])
     ways = golden["fg_prototypes"]
-    ways = ways.reshape(1, layout["way"], -1, ways.shape[-1]).mean(2)
+    ways = ways.reshape(rows, layout["way"], -1, ways.shape[-1]).mean(2)
     assert_close(centres[:, 1:], ways, OPS)
     assert_close(centres[:, :1], golden["bg_prototype"], OPS)
     low = jnp.moveaxis(found["low"], -1, 2)  # [B, Q, J, h, w]
-    assert_close(low[0], golden["pred"][0], OPS)
-    assert_close(found["logits"][0], golden.map("output"), OPS)
+    assert_close(low.swapaxes(0, 1), golden["pred"], OPS)
+    output = _by_episode(golden.map("output"), queries, rows)
+    assert_close(found["logits"], output, OPS)
     assert_close(found["of_queries"], golden["qry_prototypes"], OPS)
     assert_close(found["aligned"], golden["align_loss"], OPS)
     assert_close(found["query"], golden["query_loss"], OPS)

@@ -12,12 +12,13 @@ from ppcjax.evaluate.episodes.metric import (
 )
 from tests.golden.arrays import load
 
-CLASSES = 21
+GOLDEN = load("panet_metric")
+CLASSES = len(GOLDEN["fs_nolabels_class_mean_f64"])
 
 
-def _runs(golden, kind):
+def _runs(kind):
     """Counts by run; without labels every class is looked for."""
-    runs = {}
+    golden, runs = GOLDEN, {}
     samples = zip(
         golden.text(f"{kind}_labels"),
         golden[f"{kind}_pred"],
@@ -28,12 +29,12 @@ def _runs(golden, kind):
         labels = range(1, CLASSES) if labels is None else labels
         counts = count_query(found, truth, labels, CLASSES)
         runs[run] = runs.get(run, zero_counts(CLASSES)) + counts
-    return [runs[run] for run in sorted(runs)]
+    return runs
 
 
 def test_one_way_over_runs():
-    golden = load("panet_metric")
-    runs = _runs(golden, "fs")
+    golden, by_run = GOLDEN, _runs("fs")
+    runs = list(by_run.values())
     labels = golden["fs_test_labels"].tolist()
     names = [str(c) for c in range(CLASSES)]
     found = summarize(runs, names, labels)
@@ -45,26 +46,23 @@ def test_one_way_over_runs():
         for statistic in ("mean", "std"):
             wanted = golden[f"fs_all_class_{statistic}_f64"][place]
             assert of_class[statistic] == pytest.approx(float(wanted))
-    for run, counts in enumerate(runs):
-        if f"fs_run{run}_class_f64" in golden:
-            wanted = golden[f"fs_run{run}_class_f64"]
-            np.testing.assert_allclose(class_iou(counts)[labels], wanted)
-            wanted = golden[f"fs_run{run}_bin_class_f64"].ravel()
-            np.testing.assert_allclose(binary_iou(counts), wanted)
+    for run in map(int, golden.having(r"fs_run(\d+)_class_f64")):
+        wanted = golden[f"fs_run{run}_class_f64"]
+        np.testing.assert_allclose(class_iou(by_run[run])[labels], wanted)
+        wanted = golden[f"fs_run{run}_bin_class_f64"].ravel()
+        np.testing.assert_allclose(binary_iou(by_run[run]), wanted)
     every = np.array([class_iou(counts) for counts in runs]).mean(0)
     np.testing.assert_allclose(every, golden["fs_nolabels_class_mean_f64"])
 
 
 def test_two_way():
-    golden = load("panet_metric")
-    (counts,) = _runs(golden, "tw")
-    labels = golden["fs_test_labels"].tolist()
-    np.testing.assert_allclose(class_iou(counts)[labels], golden["tw_class_f64"])
-    np.testing.assert_allclose(binary_iou(counts), golden["tw_bin_class_f64"])
+    (counts,) = _runs("tw").values()
+    labels = GOLDEN["fs_test_labels"].tolist()
+    np.testing.assert_allclose(class_iou(counts)[labels], GOLDEN["tw_class_f64"])
+    np.testing.assert_allclose(binary_iou(counts), GOLDEN["tw_bin_class_f64"])
 
 
 def test_without_labels():
-    golden = load("panet_metric")
-    (counts,) = _runs(golden, "seg")
-    wanted = golden["seg_class_f64"]
+    (counts,) = _runs("seg").values()
+    wanted = GOLDEN["seg_class_f64"]
     np.testing.assert_allclose(class_iou(counts)[: len(wanted)], wanted)

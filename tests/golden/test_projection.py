@@ -35,7 +35,7 @@ def _read(golden, name, leaf):
 def test_embeddings_gradients_and_statistics(kind):
     golden = load("cseg_proj")
     x, cotangent = golden.map("x"), golden.map("gout")
-    head = ProjectionHead(kind, 16)
+    head = ProjectionHead(kind, cotangent.shape[-1])
     shapes = jax.eval_shape(head.init, jax.random.key(0), x)
 
     def fill(path, leaf):

@@ -13,8 +13,10 @@ from ppcjax.ops.masks import norm
 from ppcjax.ops.resize import resize, resized_mean
 from tests.golden.arrays import OFFICIAL_HEADS, assert_close, load
 from tests.golden.recorded_loss import (
+    SECOND_VIEW,
     assert_terms_recorded,
     contrast_views,
+    mining,
     recorded_loss,
     recorded_outputs,
     with_background,
@@ -63,7 +65,8 @@ def test_pixel_correlation(block):
 
     inputs = (golden.map("cam"), golden.map("f"), kernel)
     mixed = inputs[1] @ kernel
-    normed = (mixed / (norm(mixed) + cam.EPSILON)).reshape(2, 49, -1)
+    normed = mixed / (norm(mixed) + cam.EPSILON)
+    normed = normed.reshape(len(mixed), -1, mixed.shape[-1])
     assert_close(normed.swapaxes(1, 2), golden["f9_out_normed"], OPS)
     affinity = jax.nn.relu(jnp.einsum("bid,bjd->bij", normed, normed))
     affinity = affinity / (affinity.sum(axis=1, keepdims=True) + cam.EPSILON)
@@ -78,7 +81,12 @@ def test_pixel_correlation(block):
 
 def test_heads():
     golden = load("ppc_head")
-    heads = CamHeads(21, projection=16, affinity=(8, 12, 20), dropout=0.0)
+    classes, projection, *affinity = (
+        len(golden[f"w_{name}"]) for name in ("fc8", "fc_proj", "f8_3", "f8_4", "f9")
+    )
+    heads = CamHeads(
+        classes, projection=projection, affinity=tuple(affinity), dropout=0.0
+    )
     params = {
         ours: {"conv": {"kernel": golden.kernel(f"w_{official}")}}
         for ours, official in OFFICIAL_HEADS.items()
@@ -164,14 +172,14 @@ class TestPpcLoss:
 
     def test_pseudo_labels_and_prototypes(self, golden):
         for i, view in enumerate(contrast_views(recorded_outputs(golden), golden), 1):
-            wanted = golden.map(f"cam_clean{i}").reshape(512, 21)
+            wanted = golden.map(f"cam_clean{i}").reshape(view.scores.shape)
             assert_close(view.scores, wanted, OPS)
             labels = golden[f"pseudo_label{i}"].ravel()
             np.testing.assert_array_equal(view.labels, labels)
             top = golden[f"top_indices{i}"]
             chosen = np.take_along_axis(np.asarray(view.scores).T, top, axis=1)
             assert_close(chosen, golden[f"top_values{i}"], OPS)
-            ours = prototypes.most_confident(view.scores, 32)
+            ours = prototypes.most_confident(view.scores, top.shape[1])
             best = np.take_along_axis(np.asarray(view.scores).T, np.asarray(ours), 1)
             assert_close(best, golden[f"top_values{i}"], OPS)
             centre = prototypes.estimate(view.features, view.scores, top)
@@ -181,7 +189,8 @@ class TestPpcLoss:
         for i, view in enumerate(contrast_views(recorded_outputs(golden), golden), 1):
             centre = golden[f"prototypes{i}"]
             similarity = np.asarray(view.pixels) @ centre.T
-            order = np.argsort(-similarity, axis=1, kind="stable")[:, 3:13]
+            kept_ranks = slice(*mining(similarity.shape[1]))
+            order = np.argsort(-similarity, axis=1, kind="stable")[:, kept_ranks]
             kept = np.take_along_axis(similarity, order, 1)
             recorded = np.take_along_axis(similarity, golden[f"semi_hard_idx{i}"], 1)
             assert_close(kept, recorded, OPS)
@@ -191,13 +200,13 @@ class TestPpcLoss:
 
     def test_maps_that_are_compared(self, golden):
         tags = with_background(golden["label"])
-        sizes = [tuple(golden["img_hw"]), (128, 128)]
+        sizes = [tuple(golden["img_hw"]), SECOND_VIEW]
         for i, output in enumerate(recorded_outputs(golden), 1):
             size = sizes[i - 1]
             pooled = resized_mean(output.cam, size)
             assert_close(pooled, golden[f"label{i}_gap"][..., 0, 0], OPS)
             for ours, theirs in ((output.cam, "cam"), (output.refined, "cam_rv")):
-                maps = seam.tagged_max_norm(ours, tags, size, (128, 128))
+                maps = seam.tagged_max_norm(ours, tags, size, SECOND_VIEW)
                 wanted = golden.map(f"{theirs}{i}_maxnorm_s8")
                 assert_close(maps[:, ::8, ::8], wanted, OPS)
 

@@ -15,55 +15,58 @@ from tests.golden.arrays import (
     assert_close,
     jit,
     load,
-    official_name,
-    paths,
+    norms,
+    official_shapes,
     recipe_weights,
+    statistics,
 )
-from tests.golden.recorded_loss import assert_terms_recorded, recorded_loss
+from tests.golden.recorded_loss import (
+    SECOND_VIEW,
+    assert_terms_recorded,
+    recorded_loss,
+)
 
 NETWORK = 1e-4
-NET = CamNet(WideResNet38(dropout=False), CamHeads(21, dropout=0.0))
+IMAGE = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
 FROZEN = (r"bn", r"backbone/(conv1a|b2|b2_\d)/")
 HEADS = r"^heads/"
 
 pytestmark = pytest.mark.slow
 
 
-def _params(golden):
-    image = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
-    shapes = jax.eval_shape(NET.init, jax.random.key(0), image)["params"]
-    return recipe_weights(shapes, golden)
-
-
-def _norms(tree):
-    norms = {k: np.linalg.norm(np.asarray(v, np.float64)) for k, v in tree.items()}
-    return {official_name(k): v for k, v in norms.items()}
+def _recorded(golden):
+    """The network of the recorded widths and its parameters."""
+    width = {name: shape[0] for name, shape in golden.shapes().items()}
+    affinity = tuple(width[f"{name}.weight"] for name in ("f8_3", "f8_4", "f9"))
+    # SEAM has no projector.
+    projection = width.get("fc_proj.weight", CamHeads.projection)
+    heads = CamHeads(
+        width["fc8.weight"], projection=projection, affinity=affinity, dropout=0.0
+    )
+    net = CamNet(WideResNet38(dropout=False), heads)
+    shapes = jax.eval_shape(net.init, jax.random.key(0), IMAGE)["params"]
+    return net, recipe_weights(shapes, golden)
 
 
 def _assert_norms(tree, golden, which):
-    norms = _norms(paths(tree))
+    sizes = norms(tree)
     names = golden.text(f"{which}norm_names")
-    assert_close([norms[n] for n in names], golden[f"{which}norm"], NETWORK)
+    assert_close([sizes[n] for n in names], golden[f"{which}norm"], NETWORK)
 
 
-def test_parameter_counts():
-    image = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
-    leaves = paths(jax.eval_shape(NET.init, jax.random.key(0), image)["params"])
-
-    def count(condition):
-        return sum(leaf.size for path, leaf in leaves.items() if condition(path))
-
-    assert count(lambda p: p.startswith("backbone") and "kernel" in p) == 105_023_168
-    assert count(lambda p: p.endswith(("scale", "bias"))) == 47_744
-    assert count(lambda p: p.startswith("heads")) == 811_584
+@pytest.mark.parametrize("name", ["ppc_net", "ppc_step"])
+def test_parameters_have_the_names_and_shapes_of_the_original(name):
+    golden = load(name)
+    _, params = _recorded(golden)
+    assert official_shapes({"params": params}) == golden.shapes()
 
 
 def test_ppc_net():
     golden = load("ppc_net")
-    params = _params(golden)
+    net, params = _recorded(golden)
 
     def forward(params, x):
-        return NET.apply({"params": params}, x)
+        return net.apply({"params": params}, x)
 
     def loss(params, x):
         out = forward(params, x)
@@ -86,33 +89,35 @@ def test_ppc_net():
     assert_close(g_x, golden.map("g_x"), NETWORK)
     _assert_norms(grads, golden, "grad")
     heads = grads["heads"]
-    kernel = heads["projector"]["conv"]["kernel"][:, :, :64, :8]
-    assert_close(kernel, golden.kernel("g_fc_proj_c8"), NETWORK)
+    wanted = golden.kernel("g_fc_proj_c8")
+    kernel = heads["projector"]["conv"]["kernel"]
+    kernel = kernel[:, :, : wanted.shape[2], : wanted.shape[3]]
+    assert_close(kernel, wanted, NETWORK)
     assert_close(heads["affinity"]["conv"]["kernel"][0, 0].T, golden["g_f9"], NETWORK)
 
 
 def test_backbone_endpoints():
     golden = load("ppc_net")
-    params = _params(golden)["backbone"]
+    params = _recorded(golden)[1]["backbone"]
     out = jit(lambda p, x: WideResNet38().apply({"params": p}, x))(
         params, golden.map("x")
     )
-    for ours, name, channels in (
-        ("stage3", "conv4", 32),
-        ("stage4", "conv5", 32),
-        ("embedding", "conv6", 64),
+    for ours, name in (
+        ("stage3", "conv4_c32"),
+        ("stage4", "conv5_c32"),
+        ("embedding", "conv6_c64"),
     ):
-        wanted = golden.map(f"{name}_c{channels}")
-        assert_close(out[ours][..., :channels], wanted, NETWORK)
-        x = np.asarray(out[ours], np.float64)
-        stats = [x.mean(), np.abs(x).mean(), x.std(ddof=1), np.abs(x).max()]
-        np.testing.assert_allclose(stats, golden[f"{name}_stats_f64"], rtol=NETWORK)
+        wanted = golden.map(name)
+        assert_close(out[ours][..., : wanted.shape[-1]], wanted, NETWORK)
+        recorded = golden[f"{name[:5]}_stats_f64"]
+        np.testing.assert_allclose(statistics(out[ours]), recorded, rtol=NETWORK)
 
 
 def test_seam_net():
     golden = load("seam_net")
     x = golden.map("x")
-    out = jit(lambda p, x: NET.apply({"params": p}, x))(_params(golden), x)
+    net, params = _recorded(golden)
+    out = jit(lambda p, x: net.apply({"params": p}, x))(params, x)
     for value, name in ((out.cam, "cam_s2"), (out.refined, "cam_rv_s2")):
         upsampled = resize(value, x.shape[1:3], align_corners=True)
         assert_close(upsampled[:, ::2, ::2], golden.map(name), NETWORK)
@@ -120,12 +125,12 @@ def test_seam_net():
 
 def test_ppc_training_step():
     golden = load("ppc_step")
-    params = _params(golden)
+    net, params = _recorded(golden)
     image = golden.map("img1")
-    small = resize(image, (128, 128), align_corners=True)
+    small = resize(image, SECOND_VIEW, align_corners=True)
 
     def loss(params):
-        outputs = [NET.apply({"params": params}, x) for x in (image, small)]
+        outputs = [net.apply({"params": params}, x) for x in (image, small)]
         total, terms = recorded_loss(outputs, golden, image.shape[1:3])
         return total, (terms, outputs)
 
@@ -153,9 +158,8 @@ def test_ppc_training_step():
     for i, output in enumerate(outputs, 1):
         assert_close(output.projection, golden.map(f"net_f_proj{i}"), NETWORK)
         assert_close(output.refined, golden.map(f"net_cam_rv_down{i}"), NETWORK)
-        view = resize(
-            output.cam, (64, 64) if i == 1 else (128, 128), align_corners=True
-        )
+        size = image.shape[1:3] if i == 1 else SECOND_VIEW
+        view = resize(output.cam, size, align_corners=True)
         assert_close(view[:, ::8, ::8], golden.map(f"net_cam{i}_s8"), NETWORK)
     assert_terms_recorded(outputs, golden, image.shape[1:3], NETWORK)
     _assert_norms(grads, golden, "grad")
