@@ -14,11 +14,11 @@ from typing import Any
 import jax
 import ml_collections
 import numpy as np
-from ppcjax.data_pipelines.episodes.arrays import layout
-from ppcjax.data_pipelines.episodes.plans import Shape
 
 from benchmarks import config as configs
 from ppcjax import cli, data_pipelines, methods
+from ppcjax.data_pipelines.episodes.arrays import layout
+from ppcjax.data_pipelines.episodes.plans import Shape
 from ppcjax.train import mesh as meshes
 from ppcjax.train import optim
 from ppcjax.train.step import create_state, make_step

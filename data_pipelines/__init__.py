@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Annotated, Any
 
+from ppcjax import fields
 from ppcjax.data_pipelines import dense, settings, views
 from ppcjax.data_pipelines.episodes import training as episodes
 from ppcjax.data_pipelines.examples import Example, make_eval
@@ -16,8 +17,6 @@ from ppcjax.data_pipelines.sources import SOURCES, Record, Source
 from ppcjax.data_pipelines.sources.base import replace_masks
 from ppcjax.data_pipelines.sources.subset import few
 from ppcjax.data_pipelines.stream import batches
-
-from ppcjax import fields
 from ppcjax.fields import OneOf, Range
 from ppcjax.types import UserError
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
+
 from ppcjax.data_pipelines.order import Draws
 
 _TRIES = 10

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+
 from ppcjax.data_pipelines.geometry import crop_size, cut_image, cut_mask, draw_window
 from ppcjax.data_pipelines.images import Photo, read_grey
 from ppcjax.data_pipelines.order import Draws
@@ -24,7 +25,6 @@ from ppcjax.data_pipelines.settings import (
 )
 from ppcjax.data_pipelines.sources.base import Record, Source, read_checked, read_tags
 from ppcjax.data_pipelines.stream import InTurn, Layout, Reader, Rows
-
 from ppcjax.types import UserError
 
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+
 from ppcjax.data_pipelines import settings
 from ppcjax.data_pipelines.settings import OnBadImage
 from ppcjax.data_pipelines.sources.base import Source, read_checked
-
 from ppcjax.types import UserError
 
 _LOG = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
-from ppcjax.data_pipelines.order import Draws
 
+from ppcjax.data_pipelines.order import Draws
 from ppcjax.types import IGNORE
 
 

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+
 from ppcjax.data_pipelines.order import Draws, image_at
 from ppcjax.data_pipelines.sources.base import Source
-
 from ppcjax.types import UserError
 
 Layout = dict[str, tuple[tuple[int, ...], Any]]

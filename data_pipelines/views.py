@@ -10,13 +10,13 @@ from functools import partial
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
+
 from ppcjax.data_pipelines import settings
 from ppcjax.data_pipelines.crops import crop_box, cut_crop, draw_crop, pixels_needed
 from ppcjax.data_pipelines.order import Draws
 from ppcjax.data_pipelines.settings import Count, Factors, OnBadImage, Side, Workers
 from ppcjax.data_pipelines.sources.base import Source
 from ppcjax.data_pipelines.stream import InTurn, Reader, Rows
-
 from ppcjax.fields import Ordered, Range
 from ppcjax.types import UserError
 

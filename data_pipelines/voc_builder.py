@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow_datasets as tfds
-from ppcjax.data_pipelines.sources.voc import ADVICE, CLASSES, voc
 
+from ppcjax.data_pipelines.sources.voc import ADVICE, CLASSES, voc
 from ppcjax.types import UserError
 
 

@@ -14,12 +14,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
+from ppcjax import fields, methods
 from ppcjax.configs import base, deeplab_voc
 from ppcjax.data_pipelines.episodes.arrays import layout
 from ppcjax.data_pipelines.episodes.plans import Shape
 from ppcjax.data_pipelines.geometry import crop_size
-
-from ppcjax import fields, methods
 from ppcjax.evaluate import EVALUATIONS
 from ppcjax.methods import common
 from ppcjax.train import optim, settings

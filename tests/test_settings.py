@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from ppcjax.configs import base
-from ppcjax.data_pipelines import READERS, SOURCES, SourceSettings, SplitSettings
 
 from ppcjax import fields
+from ppcjax.configs import base
+from ppcjax.data_pipelines import READERS, SOURCES, SourceSettings, SplitSettings
 from ppcjax.train import optim, schedules
 from ppcjax.train.settings import PARTS, RunSettings, check, reads_of
 from ppcjax.types import UserError

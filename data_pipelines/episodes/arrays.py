@@ -4,9 +4,9 @@ import dataclasses
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+
 from ppcjax.data_pipelines.episodes.plans import Row, Shape
 from ppcjax.data_pipelines.geometry import Window, cut_image, cut_mask
-
 from ppcjax.types import IGNORE
 
 _NO_WINDOW = Window(1, 1, 0, 0, 0, 0, 1, 1, False)

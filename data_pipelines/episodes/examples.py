@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 from typing import Annotated, NamedTuple
 
 import numpy as np
+
+from ppcjax import fields
 from ppcjax.data_pipelines.episodes.arrays import Evidence, Shot, assemble, cut, whole
 from ppcjax.data_pipelines.episodes.plans import Row, Shape
 from ppcjax.data_pipelines.sources.base import Source, read_checked
-
-from ppcjax import fields
 from ppcjax.fields import OneOf
 from ppcjax.types import UserError
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
 from ppcjax.data_pipelines.order import Draws
 from ppcjax.data_pipelines.sources.base import Source
-
 from ppcjax.types import IGNORE, UserError
 
 SAMPLINGS = ("class", "image", "pairs")

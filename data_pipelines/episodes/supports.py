@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
 from ppcjax.data_pipelines import images
 from ppcjax.data_pipelines.sources import files
-
 from ppcjax.types import IGNORE, UserError
 
 _COLUMNS = ("image", "class", "x0", "y0", "x1", "y1")

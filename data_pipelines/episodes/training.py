@@ -11,6 +11,7 @@ from functools import partial
 from typing import Annotated, Literal
 
 import numpy as np
+
 from ppcjax.data_pipelines.episodes.arrays import (
     Evidence,
     Shot,
@@ -40,7 +41,6 @@ from ppcjax.data_pipelines.settings import (
 )
 from ppcjax.data_pipelines.sources.base import Source, read_checked
 from ppcjax.data_pipelines.stream import Reader, Rows
-
 from ppcjax.fields import Range
 from ppcjax.types import IGNORE, UserError
 

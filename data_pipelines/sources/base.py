@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
 from ppcjax.data_pipelines import images
 from ppcjax.data_pipelines.images import Photo
-
 from ppcjax.types import IGNORE, UserError
 
 BACKGROUND = "background"

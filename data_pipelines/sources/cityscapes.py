@@ -7,7 +7,6 @@ Understanding", CVPR 2016.
 
 from ppcjax.data_pipelines.sources import files, split_folders
 from ppcjax.data_pipelines.sources.base import Source
-
 from ppcjax.types import UserError
 
 CLASSES = (

@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 
 from ppcjax.data_pipelines.images import IMAGE_SUFFIXES
-
 from ppcjax.types import UserError
 
 IMAGE_FOLDERS = ("images", "JPEGImages")

@@ -26,7 +26,6 @@ from ppcjax.data_pipelines.sources.base import (
     check_label_ids,
 )
 from ppcjax.data_pipelines.sources.voc import CLASSES as VOC_CLASSES
-
 from ppcjax.types import UserError
 
 _VOC_MASKS = ("SegmentationClassAug", "SegmentationClass")

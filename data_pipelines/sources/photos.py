@@ -8,7 +8,6 @@ from ppcjax.data_pipelines import images
 from ppcjax.data_pipelines.sources import files
 from ppcjax.data_pipelines.sources.base import Record, Source
 from ppcjax.data_pipelines.sources.folder import folder
-
 from ppcjax.types import UserError
 
 

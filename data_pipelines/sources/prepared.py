@@ -7,7 +7,6 @@ from typing import Any
 from ppcjax.data_pipelines import images
 from ppcjax.data_pipelines.sources.base import Record, Source
 from ppcjax.data_pipelines.sources.tags import encode
-
 from ppcjax.types import UserError
 
 _VOC_ADVICE = (

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from ppcjax.data_pipelines.sources import files
 from ppcjax.data_pipelines.sources.base import Files, Source
-
 from ppcjax.types import UserError
 
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
+
 from ppcjax.data_pipelines.order import permutation
 from ppcjax.data_pipelines.sources.base import Source
-
 from ppcjax.types import UserError
 
 T = TypeVar("T")

@@ -7,7 +7,6 @@ from ppcjax.data_pipelines.settings import Share
 from ppcjax.data_pipelines.sources import files, prepared
 from ppcjax.data_pipelines.sources.base import BACKGROUND, Record, Source
 from ppcjax.data_pipelines.sources.folder import NOT_IMAGES, select
-
 from ppcjax.types import UserError
 
 CLASSES = (BACKGROUND,)

@@ -13,7 +13,6 @@ from ppcjax.data_pipelines.settings import MaskIds
 from ppcjax.data_pipelines.sources import files, prepared
 from ppcjax.data_pipelines.sources import tags as tag_readers
 from ppcjax.data_pipelines.sources.base import BACKGROUND, Files, Source
-
 from ppcjax.types import UserError
 
 CLASSES = (

@@ -3,6 +3,7 @@ import itertools
 import numpy as np
 import pytest
 from PIL import Image
+
 from ppcjax.data_pipelines.crops import (
     Crop,
     crop_box,
@@ -11,7 +12,6 @@ from ppcjax.data_pipelines.crops import (
     pixels_needed,
 )
 from ppcjax.data_pipelines.order import Draws
-
 from tests.data import fake_data
 
 PUBLISHED = {"scale": (0.08, 1.0), "ratio": (3 / 4, 4 / 3)}

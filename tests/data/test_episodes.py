@@ -2,14 +2,14 @@ import itertools
 
 import numpy as np
 import pytest
+
+from ppcjax import data_pipelines
 from ppcjax.data_pipelines.episodes import plans
 from ppcjax.data_pipelines.episodes.arrays import Evidence
 from ppcjax.data_pipelines.episodes.examples import make_eval
 from ppcjax.data_pipelines.episodes.folds import class_ids, fold_ids
 from ppcjax.data_pipelines.episodes.training import leak_report
 from ppcjax.data_pipelines.order import Draws
-
-from ppcjax import data_pipelines
 from ppcjax.types import IGNORE, UserError
 from tests.data import fake_data
 

@@ -2,8 +2,8 @@ import re
 
 import numpy as np
 import pytest
-from ppcjax.data_pipelines import make_eval, make_source
 
+from ppcjax.data_pipelines import make_eval, make_source
 from ppcjax.types import IGNORE, UserError
 from tests.data import fake_data
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 from PIL import Image
+
 from ppcjax.data_pipelines import geometry
 from ppcjax.data_pipelines.order import Draws
-
 from ppcjax.types import IGNORE
 
 SIZES = [(40, 60), (60, 40), (50, 50), (7, 90), (200, 10), (1, 1)]

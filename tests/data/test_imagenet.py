@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
-from ppcjax.data_pipelines import imagenet_builder, make_source, make_train
 
+from ppcjax.data_pipelines import imagenet_builder, make_source, make_train
 from ppcjax.types import UserError
 from tests.data import fake_data
 

@@ -1,8 +1,8 @@
 """How many masked photos a training split is limited to, and which."""
 
 import pytest
-from ppcjax.data_pipelines import make_source
 
+from ppcjax.data_pipelines import make_source
 from ppcjax.types import UserError
 from tests.data import fake_data
 

@@ -1,21 +1,11 @@
-"""Photos from anywhere: a folder, a pattern, a part of them."""
+"""Photos of one's own as a source, and parts of a source."""
 
-import numpy as np
 import pytest
-from PIL import Image
+
 from ppcjax.data_pipelines.sources.photos import photos
 from ppcjax.data_pipelines.sources.subset import evenly_spaced, part
-
 from ppcjax.types import UserError
-
-CLASSES = ("background", "red", "green")
-
-
-def write_photos(folder, *, count=3):
-    folder.mkdir(parents=True)
-    for i in range(count):
-        pixels = np.full((40, 48, 3), 20 * i, np.uint8)
-        Image.fromarray(pixels).save(folder / f"p{i}.png")
+from tests.evaluate.masks.toy import CLASSES, write_photos
 
 
 def test_photos_of_a_folder_or_pattern(tmp_path):

@@ -3,8 +3,8 @@ import itertools
 
 import numpy as np
 import pytest
-from ppcjax.data_pipelines import make_source, shapes
 
+from ppcjax.data_pipelines import make_source, shapes
 from ppcjax.types import UserError
 
 SCENES = [shapes.scene(0, "train", index, 96) for index in range(100)]

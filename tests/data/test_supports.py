@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from ppcjax.data_pipelines.episodes.supports import fill_boxes, read_supports
 
+from ppcjax.data_pipelines.episodes.supports import fill_boxes, read_supports
 from ppcjax.types import UserError
 from tests.few_shot import write_supports
 

@@ -6,8 +6,8 @@ import ml_collections
 import numpy as np
 import pytest
 from PIL import Image
-from ppcjax.data_pipelines import make_source, make_train, order
 
+from ppcjax.data_pipelines import make_source, make_train, order
 from ppcjax.types import IGNORE, UserError
 from tests.data import fake_data
 

@@ -5,11 +5,11 @@ import itertools
 import numpy as np
 import pytest
 from PIL import Image
+
 from ppcjax.data_pipelines import make_source, make_train, views
 from ppcjax.data_pipelines.crops import crop_box, draw_crop
 from ppcjax.data_pipelines.order import Draws
 from ppcjax.data_pipelines.sources.subset import take
-
 from ppcjax.types import UserError
 from tests.data import fake_data
 

@@ -3,9 +3,9 @@ import re
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+
 from ppcjax.data_pipelines import make_eval, make_source, voc_builder
 from ppcjax.data_pipelines.sources.voc import CLASSES
-
 from ppcjax.types import UserError
 from tests.data import fake_data
 

@@ -5,9 +5,9 @@ import json
 
 import numpy as np
 import pytest
-from ppcjax.configs import panet_shapes, segment_shapes
 
 from ppcjax import fields, methods
+from ppcjax.configs import panet_shapes, segment_shapes
 from ppcjax.evaluate import EVALUATIONS, training
 from ppcjax.runs import open_run
 from ppcjax.train import loop

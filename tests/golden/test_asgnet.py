@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from ppcjax.configs import asgnet_voc
 
+from ppcjax.configs import asgnet_voc
 from ppcjax.evaluate.episodes.metric import count_query
 from ppcjax.losses import cross_entropy
 from ppcjax.methods import asgnet_terms as terms

@@ -1,5 +1,3 @@
-"""How far a long loop is."""
-
 from ppcjax.report import progress
 
 
@@ -9,7 +7,8 @@ def test_progress_in_a_log_is_plain_lines(capsys):
     assert text.startswith("val: 3/3 images") and "\r" not in text
 
 
-def test_speed_says_what_is_counted_and_the_time_left():
-    assert progress.speed(0.0, "photos", 3.0) == ""
-    assert progress.speed(2.5, "queries", None) == "2.5 queries/s"
-    assert progress.speed(10, "photos", 3725) == "10 photos/s  ETA 1:02:05"
+def test_unit_and_unknown_end_are_said(capsys):
+    assert list(progress.show_progress("ab", None, "fit", unit="photos")) == ["a", "b"]
+    text = capsys.readouterr().err
+    assert text.startswith("fit: 2 photos, ") and "photos/s" in text
+    assert "ETA" not in text

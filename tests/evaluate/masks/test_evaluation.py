@@ -1,181 +1,21 @@
+"""The command line on a split and on photos, with a network that maps."""
+
 import json
-import math
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
-from ppcjax.data_pipelines.sources.base import Source
 
 from ppcjax import methods
-from ppcjax.evaluate.masks import files, summary
-from ppcjax.evaluate.masks.evaluation import Photos, masks_plan
-from ppcjax.evaluate.masks.metric import make_metric, sweep_with
-from ppcjax.evaluate.masks.settings import Output
-from ppcjax.evaluate.protocol import count_all
-from ppcjax.predict import tta
-from ppcjax.predict.prediction import Prediction, predict_mask
-from ppcjax.refine.stream import Background
-from ppcjax.report.palette import voc_palette
-from ppcjax.report.text import as_json, percent
-from ppcjax.runs import Run
 from ppcjax.runs.checkpoint import Checkpoints
-from ppcjax.types import IGNORE, Method, TrainState, UserError
+from ppcjax.types import TrainState
+from tests.evaluate.masks.toy import write_photos
 
 ROOT = Path(__file__).resolve().parents[3]
-CLASSES = ("background", "red", "green")
-
-
-class Masked(NamedTuple):
-    id: str
-    image: np.ndarray
-    tags: np.ndarray | None
-    mask: np.ndarray | None
-
-
-def make_example(index, *, masked=True, size=(40, 48)):
-    """A dark image with a square of the colour that is its class."""
-    label = 1 + index % 2
-    image = np.full((*size, 3), 20, np.uint8)
-    mask = np.zeros(size, np.int32)
-    image[8:28, 8:32, label - 1] = 250
-    mask[8:28, 8:32], mask[0] = label, IGNORE
-    tags = np.eye(3, dtype=np.float32)[label] + np.eye(3, dtype=np.float32)[0]
-    return Masked(f"photo{index}", image, tags, mask if masked else None)
-
-
-def colour_method():
-    """Scores are how red and how green a cell of 4 x 4 pixels is."""
-
-    def predict(params, model_state, batch):
-        x = batch["image"].astype(jnp.float32) / 255
-        b, height, width, _ = x.shape
-        x = x.reshape(b, height // 4, 4, width // 4, 4, 3).mean((2, 4))
-        scores = jnp.pad(x[..., :2], [(0, 0)] * 3 + [(1, 0)])
-        return {"scores": scores, "tag_logits": scores.mean((1, 2)) - 0.1}
-
-    return Method(None, None, predict, gives="maps")
-
-
-def predict(examples, **settings):
-    scaling = tta.Scaling(**settings)
-    return tta.predict(colour_method(), None, None, examples, scaling=scaling)
-
-
-RUN = Run(Path(), 1, {"data": {}}, ("background", "red", "green"), None, None, None)
-
-
-def counted(predictions, scored, uses=()):
-    """Counts of predictions as a plan of masks makes them."""
-    of = Photos({}, Source("photos", CLASSES, (), None), "test")
-    plan = masks_plan(RUN, of, predictions, scored, Output(), Background(0.26), {})
-    return count_all(plan, uses=uses)
-
-
-def scored_at(threshold, **more):
-    exported = {"name": "fixed", "threshold": threshold}
-    return summary.Scored(CLASSES, True, threshold, None, exported, **more)
-
-
-def test_counts_are_those_of_the_masks_that_were_handed_on():
-    examples = [make_example(i, masked=i < 4) for i in range(6)]
-    handed = {}
-    scored = scored_at(0.26)
-    counts = counted(
-        predict(examples, scales=(1.0,), batch_size=4),
-        scored,
-        uses=[lambda p: handed.__setitem__(p.example.id, p)],
-    )
-    found = summary.summarize(counts, scored)
-    assert (found["images"], found["images_with_masks"], len(handed)) == (6, 4, 6)
-    hit = np.zeros(3)
-    union = np.zeros(3)
-    for example in examples[:4]:
-        keep = example.mask != IGNORE
-        predicted = predict_mask(handed[example.id].scores, 0.26)[keep]
-        for c in range(3):
-            hit[c] += ((predicted == c) & (example.mask[keep] == c)).sum()
-            union[c] += ((predicted == c) | (example.mask[keep] == c)).sum()
-    fixed = found["thresholds"]["fixed"]
-    np.testing.assert_allclose(fixed["class_iou"], hit / union)
-    assert fixed["mean_iou"] > 0.7
-    assert summary.scores(found)["mean_iou"] >= fixed["mean_iou"]
-
-
-def test_no_masks_no_result():
-    examples = [make_example(0, masked=False)]
-    scored = scored_at(0.26)
-    found = summary.summarize(counted(predict(examples), scored), scored)
-    assert (found["images"], found["images_with_masks"], found["curve"]) == (1, 0, None)
-    table = {"fixed": {"threshold": 0.26}, "chosen": None, "oracle": None}
-    assert found["thresholds"] == table
-    assert math.isnan(summary.scores(found)["mean_iou"])
-
-
-def test_thresholds_are_told_apart():
-    examples = [make_example(i) for i in range(2)]
-    chosen = {"threshold": 0.1, "split": "val", "images": 9}
-    scored = scored_at(0.265)._replace(chosen=chosen)
-    found = summary.summarize(counted(predict(examples), scored), scored)
-    table, means = found["thresholds"], found["curve"]["mean_iou"]
-    assert table["oracle"]["mean_iou"] == max(means)
-    assert table["fixed"]["mean_iou"] <= table["oracle"]["mean_iou"]
-    assert table["chosen"]["mean_iou"] == means[sweep_with(0.265).index(0.1)]
-    assert (table["chosen"]["split"], table["chosen"]["images"]) == ("val", 9)
-    assert "mean_iou" not in chosen
-
-
-def test_settings_that_cannot_work():
-    with pytest.raises(UserError, match="no class 'horse'"):
-        make_metric(CLASSES, report_classes=("red", "horse"))
-    for threshold in (-0.1, 1.0):
-        with pytest.raises(UserError, match="threshold"):
-            sweep_with(threshold)
-
-
-def test_numbers_as_text_and_json():
-    assert [summary.threshold_text(t) for t in (0.3, 0.265)] == ["0.30", "0.265"]
-    assert [percent(x) for x in (0.5, np.nan, None)] == ["50.0 %", "-", "-"]
-    value = {"a": np.array([0.5, np.nan]), 1: (np.int64(3), float("nan"))}
-    assert as_json(value) == {"a": [0.5, None], "1": [3, None]}
-
-
-def test_files_of_a_prediction(tmp_path):
-    example = make_example(0)
-    scores = np.zeros((*example.mask.shape, 3), np.float32)
-    scores[8:28, 8:32, 1], scores[0, 0, 1] = 0.75, -1.0
-    tags = np.array([True, True, False])
-    prediction = Prediction(example._replace(id="sub/a.b"), scores, tags)
-    files.write_prediction(prediction, tmp_path, threshold=0.26)
-    with Image.open(tmp_path / "masks/sub/a.b.png") as mask:
-        assert mask.mode == "P"
-        np.testing.assert_array_equal(np.asarray(mask), predict_mask(scores, 0.26))
-        assert mask.getpalette()[3:6] == voc_palette()[1].tolist()
-    with np.load(tmp_path / "scores/sub/a.b.npz") as file:
-        assert file["classes"].tolist() == [1] and file["scores"].dtype == np.float16
-        np.testing.assert_allclose(file["scores"][0], np.maximum(scores[..., 1], 0))
-    with Image.open(tmp_path / "overlays/sub/a.b.jpg") as overlay:
-        assert overlay.size == example.mask.shape[::-1]
-    assert not list(tmp_path.rglob("*.tmp"))
-    files.write_prediction(prediction, tmp_path / "b", threshold=0.26, scores=False)
-    assert not (tmp_path / "b/scores").exists()
-
-
-def test_output_that_cannot_be_written(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="cannot write .*file/masks/a.png"):
-        files.write_mask(tmp_path / "file/masks/a.png", np.zeros((2, 2), np.uint8))
-
-
-def write_photos(folder, *, count=3):
-    folder.mkdir(parents=True)
-    for i in range(count):
-        Image.fromarray(make_example(i).image).save(folder / f"p{i}.png")
 
 
 @pytest.fixture(scope="module")

@@ -1,84 +1,21 @@
+"""The report on masks as text: whole, alone, and true to the full images."""
+
 import re
-import shutil
 from html.parser import HTMLParser
-from typing import NamedTuple
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from ppcjax.evaluate.masks import gallery, summary
-from ppcjax.evaluate.masks.metric import sweep_with
-from ppcjax.predict.prediction import Prediction, predict_mask
-from ppcjax.report import page as pages
-from ppcjax.report.text import as_json, percent
-from ppcjax.types import IGNORE
-
-CLASSES = ("background", "cat", "<b>dog", "person")
-THRESHOLDS = sweep_with(0.265)
-
-
-class Shown(NamedTuple):
-    id: str
-    image: np.ndarray
-    tags: np.ndarray | None
-    mask: np.ndarray | None
-
-
-def make_prediction(name, size, *, seed=0, masked=True):
-    """Two smooth blobs of scores, and a mask that is one of them."""
-    rng = np.random.default_rng(seed)
-    height, width = size
-    image = np.asarray(
-        Image.fromarray(rng.integers(0, 256, (4, 5, 3), np.uint8)).resize(
-            (width, height), Image.Resampling.BICUBIC
-        )
-    )
-    y, x = np.mgrid[:height, :width].astype(np.float32)
-    scores = np.zeros((height, width, len(CLASSES)), np.float32)
-    for c, (cy, cx) in ((1, (0.4, 0.3)), (3, (0.6, 0.7))):
-        away = ((y / height - cy) ** 2 + (x / width - cx) ** 2) * 12
-        scores[..., c] = 0.97 * np.exp(-away)
-    mask = np.where(scores[..., 1] > 0.5, 1, 0).astype(np.int32)
-    mask[:3] = IGNORE
-    tags = np.array([1, 1, 0, 1], np.float32)
-    example = Shown(name, image, tags, mask if masked else None)
-    return Prediction(example, scores, tags > 0)
-
-
-HEAD = {"config": "demo", "method": "ppc", "step": 12, "split": "val", "skipped": {}}
-
-
-def make_summary(predictions, *, masked=True, classes=CLASSES):
-    scored = summary.Scored(
-        classes=classes,
-        background=classes == CLASSES,
-        threshold=0.265,
-        chosen={"threshold": 0.4, "split": "val2", "images": 7} if masked else None,
-        exported={"name": "fixed", "threshold": 0.265},
-        report_classes=(classes[0], "cat"),
-    )
-    counts = {"predicted": len(predictions)}
-    if masked:
-        first = predictions[0]
-        counts |= scored.metric().count({"scores": first.scores}, first.example)
-        counts["images"] = len(predictions)
-    return as_json(HEAD | summary.summarize(counts, scored))
-
-
-def write_demo(path, *, masked=True, classes=CLASSES):
-    predictions = [
-        make_prediction("first", (90, 120), masked=masked),
-        make_prediction("sub/second", (700, 350), seed=1, masked=masked),
-    ]
-    tiles = [gallery.make_tile(p, THRESHOLDS) for p in predictions]
-    steps = list(range(0, 100, 2))
-    losses = {"total": (steps, [2 / (1 + s) for s in steps]), "er": ([0], [0.1])}
-    found = make_summary(predictions, masked=masked, classes=classes)
-    page = gallery.page(found, tiles, THRESHOLDS)
-    sections = [*page.sections, pages.losses(losses)]
-    pages.write_page(path, page._replace(sections=sections))
-    return predictions, tiles
+from ppcjax.predict.prediction import predict_mask
+from ppcjax.report.text import percent
+from tests.evaluate.masks.demo import (
+    CLASSES,
+    THRESHOLDS,
+    make_prediction,
+    make_summary,
+    write_demo,
+)
 
 
 class Page(HTMLParser):
@@ -124,21 +61,11 @@ def test_three_thresholds_stand_side_by_side(tmp_path):
     assert "validation split val2 (7 images)" in text and "upper bound" in text
 
 
-def test_without_background_there_is_no_threshold(browser, tmp_path):
+def test_without_background_the_text_has_no_threshold():
     classes = ("sky", *CLASSES[1:])
-    predictions, tiles = write_demo(tmp_path / "report.html", classes=classes)
-    text = summary.format_summary(make_summary(predictions, classes=classes))
+    found = make_summary([make_prediction("a", (90, 120))], classes=classes)
+    text = summary.format_summary(found)
     assert "threshold" not in text and "t =" not in text and "mean IoU" in text
-    browser.get((tmp_path / "report.html").as_uri())
-    wait_until_drawn(browser)
-    assert "sky" in browser.find_element("css selector", ".legend").text
-    assert not browser.find_elements("css selector", "#threshold, .curve, .scores")
-    for name in ("prediction", "truth"):
-        pixels = read_canvas(browser, f"#tile-0 .{name} canvas")
-        assert (pixels[..., 3] > 0).all(), "some class has no colour"
-    sky = pixels[tiles[0].planes[3] == 0]
-    assert len(np.unique(sky, axis=0)) == 2  # its colour and its outline
-    assert not [e for e in browser.get_log("browser") if e["level"] == "SEVERE"]
 
 
 def test_tile_masks_are_those_of_the_full_image():
@@ -155,99 +82,3 @@ def test_tile_masks_are_those_of_the_full_image():
     np.testing.assert_array_equal(truth, prediction.example.mask[nearest])
     top = prediction.scores.max(-1)[nearest]
     np.testing.assert_allclose(score / 255, top, atol=0.5 / 255 + 1e-6)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Headless Chromium; from Debian's packages chromium and chromium-driver."""
-    selenium = pytest.importorskip("selenium", reason="selenium is not installed")
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not (chromium and driver):
-        pytest.skip("chromium and chromium-driver are not installed")
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    flags = "headless no-sandbox disable-gpu disable-dev-shm-usage no-first-run"
-    flags += " disable-background-networking disable-component-update disable-sync"
-    flags += " disable-quic"
-    for flag in flags.split():
-        options.add_argument(f"--{flag}")
-    options.add_argument("--window-size=390,800")
-    try:
-        found = webdriver.Chrome(options, webdriver.ChromeService(driver))
-    except selenium.common.exceptions.WebDriverException as error:
-        pytest.skip(f"chromium does not start here: {error.msg.splitlines()[0]}")
-    yield found
-    found.quit()
-
-
-READ_CANVAS = """
-const [figure, done] = arguments;
-requestAnimationFrame(() => requestAnimationFrame(() => {
-  const canvas = document.querySelector(figure);
-  const image = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-  done([canvas.height, canvas.width, Array.from(image.data)]);
-}));
-"""
-
-
-def read_canvas(browser, selector):
-    height, width, values = browser.execute_async_script(READ_CANVAS, selector)
-    return np.array(values, np.uint8).reshape(height, width, 4)
-
-
-def wait_until_drawn(browser):
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    ready = "return document.body.dataset.ready === 'yes'"
-    WebDriverWait(browser, 20).until(lambda b: b.execute_script(ready))
-
-
-def slide(browser, position):
-    """Moves the slider as a user does, by keys."""
-    from selenium.webdriver.common.keys import Keys
-
-    slider = browser.find_element("id", "threshold")
-    now = int(slider.get_attribute("value"))
-    key = Keys.ARROW_RIGHT if position > now else Keys.ARROW_LEFT
-    slider.send_keys(key * abs(position - now))
-    assert int(slider.get_attribute("value")) == position
-
-
-def test_slider_redraws_the_masks(browser, tmp_path):
-    predictions, tiles = write_demo(tmp_path / "report.html")
-    browser.get((tmp_path / "report.html").as_uri())
-    wait_until_drawn(browser)
-    drawn = []
-    for position in (THRESHOLDS.index(0.265), 10, 55):
-        slide(browser, position)
-        for index, prediction in enumerate(predictions):
-            pixels = read_canvas(browser, f"#tile-{index} .prediction canvas")
-            height, width = prediction.scores.shape[:2]
-            rows, columns = (
-                (2 * np.arange(n) + 1) * full // (2 * n)
-                for n, full in zip(pixels.shape, (height, width), strict=False)
-            )
-            mask = predict_mask(prediction.scores, THRESHOLDS[position])
-            mask = mask[np.ix_(rows, columns)]
-            np.testing.assert_array_equal(pixels[..., 3] > 0, mask > 0)
-            script = f"return Array.from(maskOf(data.tiles[{index}], {position}))"
-            shown = np.array(browser.execute_script(script)).reshape(mask.shape)
-            np.testing.assert_array_equal(shown, mask)
-        drawn.append((pixels[..., 3] > 0).sum())
-        label = browser.find_element("id", "threshold-value").text
-        text = summary.threshold_text(THRESHOLDS[position])
-        assert f"t = {text}, mean IoU" in label
-    assert drawn[1] > drawn[0] > drawn[2] > 0
-    truth = read_canvas(browser, "#tile-0 .truth canvas")
-    np.testing.assert_array_equal(truth[..., 3] > 0, tiles[0].planes[3] > 0)
-    log = browser.get_log("browser")
-    assert not [entry for entry in log if entry["level"] == "SEVERE"]
-
-
-def test_page_fits_a_phone(browser, tmp_path):
-    write_demo(tmp_path / "report.html")
-    browser.get((tmp_path / "report.html").as_uri())
-    wide = "return document.documentElement.scrollWidth - window.innerWidth"
-    assert browser.execute_script(wide) <= 0

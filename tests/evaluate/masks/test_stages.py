@@ -1,41 +1,32 @@
 """From tags to a segmenter: every stage reads what the last one wrote."""
 
 import json
-from pathlib import Path
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
-from ppcjax.configs import affinity_folder, ppc_folder, segment_folder
 
 import ppcjax
-from ppcjax import data_pipelines
+from ppcjax.configs import affinity_folder, ppc_folder, segment_folder
 from ppcjax.evaluate import command
 from ppcjax.evaluate.masks import files
 from ppcjax.runs import provenance
 from ppcjax.train import loop
 from ppcjax.types import IGNORE, UserError
+from tests import folder_photos
 
 SIDE = 32
 SMALL = {"backbone": "small_resnet", "backbone_settings": {"width": 4}}
+CLASSES = ("background", "green", "red")
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    """Six photos with a square of their tag's colour, as a folder with a table."""
-    root = tmp_path_factory.mktemp("photos")
-    rng = np.random.default_rng(0)
-    rows = ["image,tags"]
-    for i in range(6):
-        pixels = rng.integers(0, 60, (28 + i, 40, 3), dtype=np.uint8)
-        pixels[6:22, 8:30, i % 2] = 240
-        Image.fromarray(pixels).save(root / f"p{i}.png")
-        rows.append(f"p{i}.png,{('red', 'green')[i % 2]}")
-    (root / "tags.csv").write_text("\n".join(rows))
-    return root
+    return folder_photos.write(tmp_path_factory.mktemp("photos"))
 
 
-def _train(config, folder, root, **data):
+def train(config, folder, root, **data):
     config.steps, config.init_from = 2, ""
     config.data.update(root=str(root), batch_size=2, crop=SIDE, long_side=(SIDE, 40))
     config.data.update(data)
@@ -45,52 +36,73 @@ def _train(config, folder, root, **data):
     return folder
 
 
-def _export(folder, out, *words):
-    words = ("--split=all", "--threshold=0.3", f"--export={out}", *words)
-    command.main([f"--ckpt={folder}", *words])
+def export(run, out, *words):
+    """Evaluates all photos; what metrics.json and provenance.json hold."""
+    command.main(["--ckpt", str(run), "--split=all", "--export", str(out), *words])
+    return [
+        json.loads((out / name).read_text())
+        for name in ("metrics.json", provenance.NAME)
+    ]
 
 
 @pytest.fixture(scope="module")
-def cams(photos, tmp_path_factory):
-    """A run of maps, and its export with a CRF and labels for affinity."""
-    folder = tmp_path_factory.mktemp("runs") / "maps"
+def maps(photos, tmp_path_factory):
+    """A run that gives activation maps."""
     config = ppc_folder.get_config()
     config.method.update(small_view=24, projection=8, affinity=(8, 8, 8))
-    _train(config, folder, photos)
-    out = folder.parent / "cams"
-    _export(folder, out, "--crf=k1", "--alpha=8", "--affinity_labels=4,24")
-    return folder, out
+    return train(config, tmp_path_factory.mktemp("runs") / "maps", photos)
 
 
-def test_export_says_what_made_it(cams):
-    folder, out = cams
-    record = json.loads((out / provenance.NAME).read_text())
+@pytest.fixture(scope="module")
+def cams(maps):
+    """Its export with a CRF and labels for affinity."""
+    out = maps.parent / "cams"
+    export(maps, out, "--crf=k1", "--alpha=8", "--affinity_labels=4,24")
+    return out
+
+
+@pytest.fixture(scope="module")
+def affinity(photos, cams):
+    """A run that learnt affinities from these labels."""
+    config = affinity_folder.get_config()
+    config.method.widths = (4, 4, 8)
+    return train(config, cams.parent / "a", photos, masks=str(cams / "labels"))
+
+
+def test_export_says_what_made_it(maps, cams):
+    record = json.loads((cams / provenance.NAME).read_text())
     assert record["crf"] == "k1" and record["affinity_labels"] == [4.0, 24.0]
-    assert record["checkpoint"] == {"run": str(folder), "step": 2}
+    assert record["alpha"] == 8.0 and record["evaluation"] == "maps"
+    assert record["checkpoint"] == {"run": str(maps), "step": 2}
+    assert record["classes"] == list(CLASSES) and record["images"] == 6
     low, high, both = (
-        np.asarray(Image.open(out / name / "p0.png"))
+        np.asarray(Image.open(cams / name / "p0.png"))
         for name in ("labels_low", "labels_high", "labels")
     )
     np.testing.assert_array_equal(both == IGNORE, (low == 0) & (high != 0))
+    assert (cams / "scores/p0.npz").is_file()
 
 
-def test_affinity_walks_and_a_segmenter_learns(photos, cams, tmp_path):
-    _, out = cams
-    config = affinity_folder.get_config()
-    config.method.widths = (4, 4, 8)
-    affinity = _train(config, tmp_path / "a", photos, masks=str(out / "labels"))
+def test_masks_behind_a_crf_are_its_arg_max(cams):
+    """The threshold was for the CRF; what it gives are probabilities."""
+    metrics = json.loads((cams / "metrics.json").read_text())
+    assert metrics["stages"] == "dense CRF k1, background (1 - best)^8"
+    assert metrics["arg_max"] and metrics["exported"]["threshold"] == 0.5
+
+
+def test_affinity_walks_and_a_segmenter_learns(photos, cams, affinity, tmp_path):
     walked = tmp_path / "walked"
-    _export(affinity, walked, f"--cams={out}")
-    metrics = json.loads((walked / "metrics.json").read_text())
-    assert "random walk of the scores in" in metrics["stages"]
-    record = json.loads((walked / provenance.NAME).read_text())
+    metrics, record = export(affinity, walked, f"--cams={cams}")
+    assert "random walk" in metrics["stages"] and metrics["evaluation"] == "affinity"
     assert record["cams"]["crf"] == "k1"
+    assert metrics["classes"] == list(CLASSES) and metrics["images"] == 6
+    assert len(list((walked / "masks").glob("*.png"))) == 6
 
     config = segment_folder.get_config()
     config.method.head_settings = {"width": 8, "rate": 2}
-    segmenter = _train(config, tmp_path / "s", photos, masks=str(walked))
+    segmenter = train(config, tmp_path / "s", photos, masks=str(walked))
     predictor = ppcjax.load(segmenter)
-    assert predictor.classes == ("background", "green", "red")
+    assert predictor.classes == CLASSES
     for size in ((1, 1), (30, 45)):
         found = predictor.predict(np.full((*size, 3), 99, np.uint8))
         assert found.mask.shape == size and found.scores.shape == (*size, 3)
@@ -100,54 +112,58 @@ def test_affinity_walks_and_a_segmenter_learns(photos, cams, tmp_path):
     ):
         with pytest.raises(UserError, match=message):
             predictor.predict(image)
-    with pytest.raises(UserError, match="needs the scores of another run"):
+    _, record = export(segmenter, tmp_path / "segmented", "--crf=k1", "--noscores")
+    assert record["masks"] == str(walked)
+    assert not (tmp_path / "segmented/scores").exists()
+
+
+def test_affinity_network_does_not_segment_by_itself(affinity):
+    with pytest.raises(UserError, match="needs the scores"):
         ppcjax.load(affinity)
 
 
-def test_tags_restrict_what_a_photo_can_show(cams):
-    predictor = ppcjax.load(cams[0])
+def test_tags_restrict_what_a_photo_can_show(maps):
+    predictor = ppcjax.load(maps)
     image = np.zeros((20, 20, 3), np.uint8)
     assert predictor.predict(image, tags="red").tags == ("red",)
     with pytest.raises(UserError, match="unknown tag 'blue'; the classes are"):
         predictor.predict(image, tags=["blue"])
 
 
-def test_the_crf_is_what_alpha_or_the_threshold_say(cams, tmp_path):
-    folder, out = cams
-    metrics = json.loads((out / "metrics.json").read_text())
-    assert metrics["stages"] == "dense CRF k1, background (1 - best)^8"
-    assert metrics["arg_max"] and metrics["exported"]["threshold"] == 0.5
-    _export(folder, tmp_path, "--crf=k1")
-    metrics = json.loads((tmp_path / "metrics.json").read_text())
-    assert "background as likely as a score of 0.3" in metrics["stages"]
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--crf=k9", "--crf='k9': give one of .*k1"),
+        ("--alpha=8.0", "eval.alpha=8.0: give crf, too"),
+        ("--affinity_labels=24,4", "give a low and a high alpha"),
+        ("--affinity_labels=4", "--affinity_labels='4': give 2 values"),
+        ("--cams=somewhere", "--cams is no option of the evaluation 'maps'"),
+    ],
+)
+def test_stages_that_do_not_fit_are_refused(maps, tmp_path, option, message):
+    with pytest.raises(UserError, match=message):
+        export(maps, tmp_path / "out", option)
+    assert not (tmp_path / "out").exists()
 
 
-def test_affinity_needs_scores_of_its_own_classes(photos, cams, tmp_path):
-    config = affinity_folder.get_config()
-    config.method.widths = (4, 4, 8)
-    affinity = _train(config, tmp_path / "a", photos, masks=str(cams[1] / "labels"))
+def test_affinity_network_asks_for_scores(affinity, cams, tmp_path):
+    out = tmp_path / "out"
     with pytest.raises(UserError, match="give the scores that are to walk, --cams"):
-        _export(affinity, tmp_path / "out")
-    with pytest.raises(UserError, match="export the activation maps into it first"):
-        _export(affinity, tmp_path / "out", f"--cams={tmp_path}")
-    (tmp_path / "scores").mkdir()
-    record = {"classes": ["background", "cat"]}
-    (tmp_path / provenance.NAME).write_text(json.dumps(record))
-    with pytest.raises(UserError, match="its scores are of the classes background, c"):
-        _export(affinity, tmp_path / "out", f"--cams={tmp_path}")
+        export(affinity, out)
+    with pytest.raises(UserError, match="there is no folder .*no/scores; export"):
+        export(affinity, out, f"--cams={tmp_path / 'no'}")
+    copy = tmp_path / "cams"
+    shutil.copytree(cams, copy)
+    (copy / "scores/p3.npz").unlink()
+    with pytest.raises(UserError, match="p3.npz is not there: export the scores"):
+        export(affinity, out, f"--cams={copy}")
+    record = json.loads((copy / provenance.NAME).read_text())
+    (copy / provenance.NAME).write_text(json.dumps(record | {"classes": ["a", "b"]}))
+    with pytest.raises(UserError, match="its scores are of the classes a, b, but"):
+        export(affinity, out, f"--cams={copy}")
 
 
-def test_masks_of_other_classes_or_none(photos, cams, tmp_path):
-    _, out = cams
-    data = {"source": "folder", "root": str(photos)}
-    with pytest.raises(UserError, match="export masks into it"):
-        data_pipelines.make_source({**data, "masks": str(tmp_path / "no")}, "all")
-    with pytest.raises(UserError, match="none of the 6 images has a mask there"):
-        data_pipelines.make_source({**data, "masks": str(tmp_path)}, "all")
-    (tmp_path / "masks").mkdir()
-    (tmp_path / "classes.txt").write_text("background\ncat\n")
-    with pytest.raises(UserError, match="are of the classes background, cat, but"):
-        data_pipelines.make_source({**data, "masks": str(tmp_path)}, "all")
-    assert Path(out / "scores/p0.npz").is_file()
-    with pytest.raises(UserError, match="p9.npz is not there: export the scores"):
-        files.read_scores(out, "p9")
+def test_scores_of_an_export_lie_within_0_and_1(cams):
+    classes, scores = files.read_scores(cams, "p0")
+    assert set(classes) <= {1, 2} and scores.shape[1:] == (28, 40)
+    assert 0 <= scores.min() and scores.max() <= 1

@@ -1,10 +1,10 @@
 """Boxes of views, and descriptions of their cells that know where they lie."""
 
 import numpy as np
+
 from ppcjax.data_pipelines import views
 from ppcjax.data_pipelines.crops import crop_box, draw_crop
 from ppcjax.data_pipelines.order import Draws
-
 from ppcjax.evaluate.views.metric import unit
 
 WHOLE = np.float32([0, 0, 1, 1])

@@ -1,0 +1,121 @@
+"""The report on masks in a browser: its script draws what the masks are."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from ppcjax.evaluate.masks import summary
+from ppcjax.predict.prediction import predict_mask
+from tests.evaluate.masks.demo import CLASSES, THRESHOLDS, write_demo
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Headless Chromium; from Debian's packages chromium and chromium-driver."""
+    selenium = pytest.importorskip("selenium", reason="selenium is not installed")
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (chromium and driver):
+        pytest.skip("chromium and chromium-driver are not installed")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    flags = "headless no-sandbox disable-gpu disable-dev-shm-usage no-first-run"
+    flags += " disable-background-networking disable-component-update disable-sync"
+    flags += " disable-quic"
+    for flag in flags.split():
+        options.add_argument(f"--{flag}")
+    options.add_argument("--window-size=390,800")
+    try:
+        found = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    except selenium.common.exceptions.WebDriverException as error:
+        pytest.skip(f"chromium does not start here: {error.msg.splitlines()[0]}")
+    yield found
+    found.quit()
+
+
+READ_CANVAS = """
+const [figure, done] = arguments;
+requestAnimationFrame(() => requestAnimationFrame(() => {
+  const canvas = document.querySelector(figure);
+  const image = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  done([canvas.height, canvas.width, Array.from(image.data)]);
+}));
+"""
+
+
+def read_canvas(browser, selector):
+    height, width, values = browser.execute_async_script(READ_CANVAS, selector)
+    return np.array(values, np.uint8).reshape(height, width, 4)
+
+
+def wait_until_drawn(browser):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    ready = "return document.body.dataset.ready === 'yes'"
+    WebDriverWait(browser, 20).until(lambda b: b.execute_script(ready))
+
+
+def slide(browser, position):
+    """Moves the slider as a user does, by keys."""
+    from selenium.webdriver.common.keys import Keys
+
+    slider = browser.find_element("id", "threshold")
+    now = int(slider.get_attribute("value"))
+    key = Keys.ARROW_RIGHT if position > now else Keys.ARROW_LEFT
+    slider.send_keys(key * abs(position - now))
+    assert int(slider.get_attribute("value")) == position
+
+
+def test_without_background_there_is_no_threshold(browser, tmp_path):
+    classes = ("sky", *CLASSES[1:])
+    _, tiles = write_demo(tmp_path / "report.html", classes=classes)
+    browser.get((tmp_path / "report.html").as_uri())
+    wait_until_drawn(browser)
+    assert "sky" in browser.find_element("css selector", ".legend").text
+    assert not browser.find_elements("css selector", "#threshold, .curve, .scores")
+    for name in ("prediction", "truth"):
+        pixels = read_canvas(browser, f"#tile-0 .{name} canvas")
+        assert (pixels[..., 3] > 0).all(), "some class has no colour"
+    sky = pixels[tiles[0].planes[3] == 0]
+    assert len(np.unique(sky, axis=0)) == 2  # its colour and its outline
+    assert not [e for e in browser.get_log("browser") if e["level"] == "SEVERE"]
+
+
+def test_slider_redraws_the_masks(browser, tmp_path):
+    predictions, tiles = write_demo(tmp_path / "report.html")
+    browser.get((tmp_path / "report.html").as_uri())
+    wait_until_drawn(browser)
+    drawn = []
+    for position in (THRESHOLDS.index(0.265), 10, 55):
+        slide(browser, position)
+        for index, prediction in enumerate(predictions):
+            pixels = read_canvas(browser, f"#tile-{index} .prediction canvas")
+            height, width = prediction.scores.shape[:2]
+            rows, columns = (
+                (2 * np.arange(n) + 1) * full // (2 * n)
+                for n, full in zip(pixels.shape, (height, width), strict=False)
+            )
+            mask = predict_mask(prediction.scores, THRESHOLDS[position])
+            mask = mask[np.ix_(rows, columns)]
+            np.testing.assert_array_equal(pixels[..., 3] > 0, mask > 0)
+            script = f"return Array.from(maskOf(data.tiles[{index}], {position}))"
+            shown = np.array(browser.execute_script(script)).reshape(mask.shape)
+            np.testing.assert_array_equal(shown, mask)
+        drawn.append((pixels[..., 3] > 0).sum())
+        label = browser.find_element("id", "threshold-value").text
+        text = summary.threshold_text(THRESHOLDS[position])
+        assert f"t = {text}, mean IoU" in label
+    assert drawn[1] > drawn[0] > drawn[2] > 0
+    truth = read_canvas(browser, "#tile-0 .truth canvas")
+    np.testing.assert_array_equal(truth[..., 3] > 0, tiles[0].planes[3] > 0)
+    log = browser.get_log("browser")
+    assert not [entry for entry in log if entry["level"] == "SEVERE"]
+
+
+def test_page_fits_a_phone(browser, tmp_path):
+    write_demo(tmp_path / "report.html")
+    browser.get((tmp_path / "report.html").as_uri())
+    wide = "return document.documentElement.scrollWidth - window.innerWidth"
+    assert browser.execute_script(wide) <= 0
