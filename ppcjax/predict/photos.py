@@ -1,6 +1,5 @@
 """Masks of photos from a trained run, for use from Python."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ from ppcjax.predict.images import as_image
 from ppcjax.predict.prediction import Prediction, predict_mask, usual_threshold
 from ppcjax.predict.windows import WindowSettings
 from ppcjax.runs import Run, open_run
+from ppcjax.runs.files import read_json
 from ppcjax.types import UserError
 
 # What to use instead of `load`, by what a run gives.
@@ -161,6 +161,5 @@ def fixed_threshold(run: Run) -> float:
 
 def recorded_threshold(run: Run) -> dict[str, Any] | None:
     """What an evaluation of a split of the same step chose; None before that."""
-    file = run.folder / "threshold.json"
-    found = json.loads(file.read_text()) if file.is_file() else {}
+    found = read_json(run.folder / "threshold.json")
     return found if found.get("step") == run.step else None

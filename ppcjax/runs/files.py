@@ -41,6 +41,26 @@ def write_json(path: Path, content: Any) -> None:
     write_file(path, json.dumps(content, indent=1).encode())
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """What a JSON file notes; {} where it is not there.
+
+    Raises:
+        UserError: it is damaged, or holds something else than names and values.
+    """
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{path} is damaged ({first_line(error)}); remove it, and what it notes is "
+            "found out again"
+        ) from error
+    if not isinstance(found, dict):
+        raise UserError(f"{path} holds no names and values; remove it")
+    return found
+
+
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """The arrays of an .npz file by name.
 

@@ -1,6 +1,5 @@
 """A trained run, opened: the one way to a network that has learnt something."""
 
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,6 +7,7 @@ import numpy as np
 
 from ppcjax import methods
 from ppcjax.runs import checkpoint
+from ppcjax.runs.files import read_json
 from ppcjax.types import Method, TrainState, UserError
 
 CHOICE_FILE = "choice.json"  # in a run: which of its checkpoints counts
@@ -96,11 +96,9 @@ def chosen_checkpoint(folder: Path) -> Path | None:
 
     A note counts as long as the run has the checkpoints that were compared.
     """
-    file = folder / CHOICE_FILE
-    if not file.is_file():
-        return None
-    choice = json.loads(file.read_text())
-    if sorted(map(int, choice["mean_iou"])) != checkpoint.saved_steps(folder):
+    choice = read_json(folder / CHOICE_FILE)
+    steps = sorted(choice.get("mean_iou", ()), key=int)
+    if not steps or list(map(int, steps)) != checkpoint.saved_steps(folder):
         return None
     return folder / checkpoint.FOLDER / str(choice["step"])
 

@@ -55,3 +55,13 @@ def test_a_note_of_a_choice_counts_while_its_checkpoints_are_there(
     assert counted_checkpoint(folder) == folder.resolve() / "checkpoints" / "7"
     note.write_text('{"step": 3, "mean_iou": {"3": 0.5, "7": 0.1}}')
     assert counted_checkpoint(folder) == folder.resolve()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", '{"step": ', "\x00"])
+def test_a_damaged_note_is_one_line(folder_of, tmp_path, content):  # noqa: F811
+    folder = tmp_path / "run"
+    export_run(folder_of("segment"), folder)
+    (folder / "choice.json").write_text(content)
+    with pytest.raises(UserError, match="choice.json") as caught:
+        open_run(folder)
+    assert "\n" not in str(caught.value) and "remove it" in str(caught.value)

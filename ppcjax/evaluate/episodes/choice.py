@@ -6,13 +6,14 @@ config.data.validation_classes, or, where none are named, of the training classe
 """
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from ppcjax.evaluate.episodes.protocols import EpisodeSettings
 from ppcjax.runs import Run, checkpoint, open_run
-from ppcjax.runs.files import write_json
+from ppcjax.runs.files import read_json, write_json
 from ppcjax.runs.run import CHOICE_FILE, chosen_checkpoint
 
 
@@ -55,7 +56,7 @@ def chosen(
     if run.named or len(steps) < 2 or not settings.choice_episodes:
         return run, None
     if chosen_checkpoint(run.folder) is not None:
-        return run, json.loads((run.folder / CHOICE_FILE).read_text())
+        return run, read_json(run.folder / CHOICE_FILE)
     short, split = trial(settings, data)
     scores = {}
     for step in steps:
@@ -63,7 +64,9 @@ def chosen(
         found = results_of(at_step, short, split, data)
         scores[step] = found["shots"][short.shots[0]]["mean_iou"]["mean"]
     choice = {
-        "step": max(scores, key=lambda step: (scores[step], step)),
+        "step": max(
+            scores, key=lambda step: (np.nan_to_num(scores[step], nan=-1), step)
+        ),
         "mean_iou": {str(step): score for step, score in scores.items()},
         "classes": found["protocol"]["classes"],
         "held_out": bool(data.get("validation_classes")),
