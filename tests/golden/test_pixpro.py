@@ -235,7 +235,7 @@ def test_momentum_and_target_over_a_run():
     names = golden.having(r"q_(\w+)_f64")
     target = {name: golden[f"k_{name}_0_f64"].astype(np.float32) for name in names}
     online = {name: golden[f"q_{name}_f64"].astype(np.float32) for name in names}
-    for k in range(count + 1):
+    for k in range(len(golden["momentum_f64"])):
         momentum = pixpro_terms.cosine_momentum(k, start=start, steps=count)
         np.testing.assert_allclose(momentum, golden["momentum_f64"][k], rtol=1e-7)
         target = pixpro_terms.moving_average(target, online, momentum)
