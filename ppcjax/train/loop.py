@@ -180,6 +180,9 @@ def _run(
         report(meter.push(done, scalars))
         if watcher.due(done):
             report(meter.fetch())  # nor is it scored
+            # Where several processes write two checkpoints at a time, Orbax mixes
+            # them up: the last one must lie on disk before the best one is written.
+            saver.wait()
             watcher.look(state, done)
             meter.pause()
         if done % checkpoint_every == 0 and done < steps:

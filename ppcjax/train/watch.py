@@ -73,6 +73,7 @@ class Watcher:
         )
         if best == step and self._best is not None:
             self._best.save(state, step, scores=as_meta(self.scores))
+            self._best.wait()
 
     @property
     def stops(self) -> bool:
@@ -82,7 +83,6 @@ class Watcher:
     def close(self) -> None:
         """Ends the writing of the best checkpoint."""
         if self._best is not None:
-            self._best.wait()
             self._best.close()
 
 
