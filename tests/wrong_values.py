@@ -15,7 +15,19 @@ from typing import Any, Literal
 from ppcjax.fields import Length, Name, OneOf, Ordered, Pattern, Range
 
 LARGEST = {int: 2**31 - 1, float: 1e12}
-NUMBERS = (math.nan, math.inf, -math.inf, 2**70, -(2**70), 1e300, 0.5, 0, -1, 1)
+NUMBERS = (
+    math.nan,
+    math.inf,
+    -math.inf,
+    2**70,
+    -(2**70),
+    10**400,
+    1e300,
+    0.5,
+    0,
+    -1,
+    1,
+)
 TEXTS = ("", "a\0b", "a\nb", "no such name", "1", "nan", "x" * 5000)
 # Among them names that lead elsewhere and expressions that are none.
 PATHS = ("/tmp", "a/b", "a\\b", "..", ".", "../up", "a..b", "-rf", ".hidden", "~", " ")
@@ -179,7 +191,7 @@ def _is_number(kind: type, value: Any) -> bool:
     known = (int,) if kind is int else (int, float)
     if isinstance(value, bool) or not isinstance(value, known):
         return False
-    return math.isfinite(value) and abs(value) <= LARGEST[kind]
+    return abs(value) <= LARGEST[kind]  # which NaN is not
 
 
 def _items_fit(kind: Any, marks: Sequence, value: Sequence) -> bool:

@@ -1,7 +1,6 @@
 """What a declared setting may hold: checked, read from text, and said in words."""
 
 import json
-import math
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -139,7 +138,7 @@ def _checked(hint: Any, value: Any) -> Any:
     kind, marks = _unfolded(hint)
     names = _choices(kind, marks)
     if names is not None:
-        if not any(value == n and type(value) is type(n) for n in names):
+        if not any(type(value) is type(n) and value == n for n in names):
             raise ValueError("")
         return value
     options = _options(kind)
@@ -180,7 +179,7 @@ def _checked_scalar(kind: type, marks: Sequence[Any], value: Any) -> Any:
     if kind is int and not isinstance(value, int):
         raise ValueError("")
     largest = LARGEST_INT if kind is int else LARGEST_FLOAT
-    if not math.isfinite(value) or abs(value) > largest:
+    if not abs(value) <= largest:  # NaN is not either
         raise ValueError(f", at most {largest:,.0f}")
     if not all(mark.holds(value) for mark in marks if isinstance(mark, Range)):
         raise ValueError("")

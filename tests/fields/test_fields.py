@@ -4,6 +4,7 @@ import dataclasses
 import math
 from typing import Annotated, Literal
 
+import numpy as np
 import pytest
 
 from ppcjax import fields
@@ -77,10 +78,14 @@ def test_flat_gives_what_a_config_would_hold():
         ({"batch": 1.5}, "config.x.batch=1.5: give a whole number"),
         ({"batch": True}, "config.x.batch=True: give a whole number"),
         ({"batch": 2**70}, "at most 2,147,483,647"),
+        ({"batch": 10**400}, "at most 2,147,483,647"),
+        ({"batch": 1, "first": -(10**400)}, "at most 1,000,000,000,000"),
+        ({"batch": 1, "scales": [1, 10**400]}, "give a list of at least one"),
         ({"batch": 1, "first": math.nan}, "config.x.first=nan: give a number of at"),
         ({"batch": 1, "scales": []}, "config.x.scales=[]: give a list of at least one"),
         ({"batch": 1, "scales": 1.0}, "config.x.scales=1.0: give a list"),
         ({"batch": 1, "mode": "fst"}, "config.x.mode='fst': give one of fast, slow"),
+        ({"batch": 1, "mode": np.arange(2)}, "give one of fast, slow"),
         ({"batch": 1, "net": "huge"}, "config.x.net='huge': give one of big, small"),
         ({"batch": 1, "size": 7}, "config.x.size=7: give a whole number of at least 8"),
         ({"batch": 1, "btach": 2}, "config.x.btach is not a setting of training; its"),
@@ -90,6 +95,7 @@ def test_mistakes_are_named_with_what_is_allowed(settings, message):
     with pytest.raises(UserError) as caught:
         build(**settings)
     assert message in str(caught.value) and "\n" not in str(caught.value)
+    assert "ambiguous" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
