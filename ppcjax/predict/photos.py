@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
 from ppcjax import fields
+from ppcjax.fields import Range
 from ppcjax.predict import devices, tta
 from ppcjax.predict.images import as_image
 from ppcjax.predict.prediction import Prediction, predict_mask, usual_threshold
@@ -22,6 +23,8 @@ _INSTEAD = {
     "features": "it has no classes: start another run from it with config.init_from, "
     "or see eval.py --ckpt RUN",
 }
+
+_Threshold = Annotated[float, Range(0, below=1)]
 
 
 class Segmentation(NamedTuple):
@@ -161,5 +164,9 @@ def fixed_threshold(run: Run) -> float:
 
 def recorded_threshold(run: Run) -> dict[str, Any] | None:
     """What an evaluation of a split of the same step chose; None before that."""
-    found = read_json(run.folder / "threshold.json")
-    return found if found.get("step") == run.step else None
+    file = run.folder / "threshold.json"
+    found = read_json(file)
+    if found.get("step") != run.step:
+        return None
+    fields.check(_Threshold, found.get("threshold"), f"{file}: threshold")
+    return found

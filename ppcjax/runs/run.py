@@ -96,11 +96,17 @@ def chosen_checkpoint(folder: Path) -> Path | None:
 
     A note counts as long as the run has the checkpoints that were compared.
     """
-    choice = read_json(folder / CHOICE_FILE)
-    steps = sorted(choice.get("mean_iou", ()), key=int)
-    if not steps or list(map(int, steps)) != checkpoint.saved_steps(folder):
+    file = folder / CHOICE_FILE
+    choice = read_json(file)
+    if not choice:
         return None
-    return folder / checkpoint.FOLDER / str(choice["step"])
+    try:
+        compared, step = sorted(map(int, choice["mean_iou"])), int(choice["step"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{file} names no checkpoint; remove it") from error
+    if compared != checkpoint.saved_steps(folder):
+        return None
+    return folder / checkpoint.FOLDER / str(step)
 
 
 def export_run(path: str | Path, folder: str | Path) -> None:

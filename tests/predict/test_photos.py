@@ -7,7 +7,7 @@ from PIL import Image
 
 import ppcjax
 from ppcjax import methods
-from ppcjax.predict.photos import Predictor
+from ppcjax.predict.photos import Predictor, recorded_threshold
 from ppcjax.runs import Run
 from ppcjax.types import Method, UserError
 from tests.evaluate.conftest import folder_of, run_of  # noqa: F401
@@ -82,6 +82,19 @@ def test_what_is_no_photo_is_one_line(image, message):
     with pytest.raises(UserError, match=message) as caught:
         Predictor(counting_run([]), 0.5).predict(image)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("noted", ["null", '"x"', "1.5", "NaN", "[0.3]"])
+def test_a_noted_threshold_that_is_none_is_one_line(tmp_path, noted):
+    run = counting_run([])._replace(folder=tmp_path)
+    assert recorded_threshold(run) is None
+    note = tmp_path / "threshold.json"
+    note.write_text('{"step": 1, "threshold": 0.25}')
+    assert recorded_threshold(run)["threshold"] == 0.25
+    note.write_text(f'{{"step": 1, "threshold": {noted}}}')
+    with pytest.raises(UserError, match="threshold.json: threshold=.*: give a number"):
+        recorded_threshold(run)
+    assert recorded_threshold(run._replace(step=2)) is None
 
 
 @pytest.mark.parametrize("name", list(methods.METHODS))

@@ -65,3 +65,19 @@ def test_a_damaged_note_is_one_line(folder_of, tmp_path, content):  # noqa: F811
     with pytest.raises(UserError, match="choice.json") as caught:
         open_run(folder)
     assert "\n" not in str(caught.value) and "remove it" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        '{"step": 7}',
+        '{"mean_iou": {"7": 0.5}}',
+        '{"step": null, "mean_iou": {"7": 0.5}}',
+        '{"step": 7, "mean_iou": {"last": 0.5}}',
+        '{"step": 7, "mean_iou": 5}',
+    ],
+)
+def test_a_note_that_names_no_checkpoint_is_one_line(tmp_path, note):
+    (tmp_path / "choice.json").write_text(note)
+    with pytest.raises(UserError, match="choice.json names no checkpoint; remove it"):
+        counted_checkpoint(tmp_path)
