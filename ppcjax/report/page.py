@@ -83,6 +83,8 @@ def read_curves(path: Path, prefix: str) -> dict[str, Curve]:
             row = json.loads(line)
         except ValueError:
             continue  # the last line of a run that was killed while writing
+        if not isinstance(row, dict) or "step" not in row:
+            continue
         for name, value in row.items():
             if name.startswith(prefix) and value is not None:
                 term = terms.setdefault(name.removeprefix(prefix), {})

@@ -12,7 +12,9 @@ def test_losses_of_a_resumed_run(tmp_path):
         {"step": 20, "train/loss/total": 2.5, "train/loss/er": None},
     ]
     path = tmp_path / "metrics.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"step": 3')
+    # A line that says of no step cannot be placed, and one was cut.
+    more = '[1]\n5\n{"train/loss/total": 9}\n{"step": 3'
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows) + more)
     losses = page.read_curves(path, "train/loss/")
     assert losses == {"total": ([10, 20], [3.0, 2.5]), "er": ([10, 20], [1.0, 0.5])}
     assert list(losses)[0] == "total"
