@@ -45,9 +45,12 @@ def read(folder: Path) -> dict[str, Any] | None:
     for file in (folder / NAME, folder.parent / NAME):
         if file.is_file():
             try:
-                return json.loads(file.read_text("utf-8"))
+                found = json.loads(file.read_text("utf-8"))
             except ValueError as error:
                 raise UserError(
                     f"{file} is damaged ({error}); export that folder again"
                 ) from error
+            if not isinstance(found, dict):
+                raise UserError(f"{file} is no record; export that folder again")
+            return found
     return None

@@ -81,23 +81,26 @@ def write_scores(path: Path, scores: np.ndarray, tags: np.ndarray) -> None:
     write_file(path, content.getvalue())
 
 
-def read_scores(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
+def read_scores(
+    folder: Path, name: str, *, num_classes: int
+) -> tuple[np.ndarray, np.ndarray]:
     """What `write_scores` wrote for an image of an export.
 
     Args:
         folder: export that holds scores/.
         name: id of the image.
+        num_classes: C, background included.
 
     Returns:
         Class ids [K] int64 and scores [K, H, W] float32 in [0, 1].
 
     Raises:
-        UserError: the file is not there or is damaged.
+        UserError: the file is not there, is damaged, or holds something else.
     """
     file = folder / "scores" / f"{name}.npz"
     try:
         content = read_arrays(file)
-        return content["classes"], content["scores"].astype(np.float32)
+        classes, scores = content["classes"], content["scores"].astype(np.float32)
     except FileNotFoundError as error:
         raise UserError(
             f"{file} is not there: export the scores of all images to be evaluated "
@@ -105,6 +108,19 @@ def read_scores(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
         ) from error
     except (ValueError, KeyError) as error:
         raise UserError(f"{file} is damaged ({error}); export it again") from error
+    fits = scores.ndim == 3 and all(scores.shape[1:])
+    fits = fits and classes.shape == scores.shape[:1]
+    if not fits or not np.isfinite(scores).all():
+        raise UserError(
+            f"{file}: scores {list(scores.shape)} of classes {list(classes.shape)}; "
+            "give finite [K, H, W] of [K]"
+        )
+    if not set(classes.tolist()) <= set(range(1, num_classes)):
+        raise UserError(
+            f"{file} holds classes {classes.tolist()}; the run has 1 to "
+            f"{num_classes - 1}"
+        )
+    return classes, scores
 
 
 def class_list(classes: Sequence[str]) -> bytes:

@@ -31,7 +31,7 @@ def affinity(
         run.params,
         run.model_state,
         of.examples(),
-        lambda name: files.read_scores(cams, name),
+        lambda name: files.read_scores(cams, name, num_classes=len(run.classes)),
         settings.walk,
         num_classes=len(run.classes),
     )
@@ -98,10 +98,11 @@ def _checked_cams(run: Run, cams: str) -> Path:
             f"--cams={cams}: there is no folder {folder / 'scores'}; export the "
             "activation maps into it first, with eval.py --export"
         )
-    made = provenance.read(folder)
-    if made and tuple(made["classes"]) != run.classes:
+    made = (provenance.read(folder) or {}).get("classes")
+    if made is not None and made != list(run.classes):
+        shown = ", ".join(map(str, made)) if isinstance(made, list) else repr(made)
         raise UserError(
-            f"--cams={cams}: its scores are of the classes "
-            f"{', '.join(made['classes'])}, but the run has {', '.join(run.classes)}"
+            f"--cams={cams}: its scores are of the classes {shown}, but the run has "
+            f"{', '.join(run.classes)}"
         )
     return folder

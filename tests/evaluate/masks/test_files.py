@@ -60,14 +60,14 @@ def test_labels_are_written_where_there_are_any(tmp_path):
 def test_scores_come_back(tmp_path):
     prediction = make_prediction("sub/a")
     files.write_prediction(prediction, tmp_path, threshold=0.26)
-    classes, scores = files.read_scores(tmp_path, "sub/a")
+    classes, scores = files.read_scores(tmp_path, "sub/a", num_classes=3)
     assert classes.tolist() == [1] and scores.dtype == np.float32
     np.testing.assert_allclose(scores[0], np.maximum(prediction.scores[..., 1], 0))
 
 
 def test_scores_that_are_not_there_are_named(tmp_path):
     with pytest.raises(UserError, match="p9.npz is not there: export the scores"):
-        files.read_scores(tmp_path, "p9")
+        files.read_scores(tmp_path, "p9", num_classes=3)
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -84,7 +84,34 @@ def test_damaged_scores_are_named(tmp_path, seed):
         content[places] = rng.integers(0, 256, places.size)
     path.write_bytes(content.tobytes())
     with pytest.raises(UserError, match="a.npz is damaged .*; export it again"):
-        files.read_scores(tmp_path, "a")
+        files.read_scores(tmp_path, "a", num_classes=3)
+
+
+def test_scores_of_a_photo_that_shows_nothing_come_back(tmp_path):
+    tags = np.array([True, False, False])
+    files.write_scores(tmp_path / "scores/a.npz", np.zeros((4, 5, 3)), tags)
+    classes, scores = files.read_scores(tmp_path, "a", num_classes=3)
+    assert classes.shape == (0,) and scores.shape == (0, 4, 5)
+
+
+@pytest.mark.parametrize(
+    ("classes", "scores", "message"),
+    [
+        (np.int64(1), np.zeros(3), r"scores \[3\] of classes \[\]"),
+        ([1, 2], np.zeros((1, 4, 5)), r"scores \[1, 4, 5\] of classes \[2\]"),
+        ([1], np.zeros((1, 0, 5)), r"scores \[1, 0, 5\]"),
+        ([1], np.full((1, 4, 5), np.nan), "give finite"),
+        ([1, 3], np.zeros((2, 4, 5)), r"holds classes \[1, 3\]; the run has 1 to 2"),
+        ([0], np.zeros((1, 4, 5)), r"holds classes \[0\]"),
+        ([0.5], np.zeros((1, 4, 5)), r"holds classes \[0.5\]"),
+    ],
+)
+def test_scores_of_something_else_are_named(tmp_path, classes, scores, message):
+    (tmp_path / "scores").mkdir()
+    np.savez(tmp_path / "scores/a.npz", classes=classes, scores=scores)
+    with pytest.raises(UserError, match=f"a.npz.*{message}") as caught:
+        files.read_scores(tmp_path, "a", num_classes=3)
+    assert "\n" not in str(caught.value)
 
 
 def test_classes_are_lines():
