@@ -22,10 +22,10 @@ from ppcjax.predict.queries import QueryPrediction
 class Protocol(NamedTuple):
     """What scores depend on beside the network.
 
-    sampling: how an episode's class and photos are drawn, see `episode_plans.draw_row`.
+    sampling: how an episode's class and photos are drawn, see `episodes.plans.draw_row`.
     episodes: number of episodes of a seed.
     seeds: one for each repetition.
-    fit: how photos are brought to the network, see `episode_examples.make_eval`.
+    fit: how photos are brought to the network, see `episodes.examples.make_eval`.
     size: side in pixels at which the network sees photos.
     score: size at which queries are scored, "input" or "original".
     min_pixels: fewest pixels of a class in a photo that is drawn for it.
