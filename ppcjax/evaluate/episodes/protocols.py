@@ -22,7 +22,7 @@ from ppcjax.predict.queries import QueryPrediction
 class Protocol(NamedTuple):
     """What scores depend on beside the network.
 
-    sampling: how an episode's class and photos are drawn, see `episodes.plans.draw_row`.
+    sampling: how class and photos are drawn, see `episodes.plans.draw_row`.
     episodes: number of episodes of a seed.
     seeds: one for each repetition.
     fit: how photos are brought to the network, see `episodes.examples.make_eval`.
