@@ -61,6 +61,11 @@ def one_line(main: Callable[..., None], *arguments) -> None:
         main(*arguments)
     except UserError as error:
         _fail(_one_line(error))
+    except RuntimeError as error:
+        # What pathlib says of ~NAME where there is no such user.
+        if "home directory" not in str(error):
+            raise
+        _fail("a path begins with ~ and a name that is no user here; write it in full")
 
 
 def keep_compiled_programs() -> None:

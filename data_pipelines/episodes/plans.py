@@ -7,7 +7,6 @@ seed and i alone; a plan can be kept as .npy and is the same for every model.
 
 import concurrent.futures
 import dataclasses
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -140,7 +139,7 @@ def _read_counts(path: Path, source: Source) -> np.ndarray:
     try:
         with np.load(path) as kept:
             ids, counts = kept["ids"], kept["counts"]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except Exception as error:  # what damage raises depends on the byte that it hit
         raise UserError(f"{path}: is no file of class counts; remove it") from error
     if tuple(ids) != source.ids or counts.shape[1:] != (len(source.classes),):
         raise UserError(f"{path}: was made of other photos than {source.name}; remove")
@@ -264,10 +263,11 @@ def load_plan(path: Path, shape: Shape, source: Source) -> np.ndarray:
     """Reads a plan; raises UserError where it does not fit the shape and the source."""
     try:
         plan = np.load(path)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: is no plan of episodes ({error})") from error
-    photos = plan[:, shape.way :] if plan.ndim == 2 else plan
-    if plan.ndim != 2 or plan.shape[1] != shape.columns or photos.max() >= len(source):
+        whole = plan.ndim == 2 and plan.size > 0 and plan.dtype.kind == "i"
+    except Exception as error:  # what damage raises depends on the byte that it hit
+        raise UserError(f"{path}: is no plan of episodes; remove it") from error
+    fits = whole and plan.shape[1] == shape.columns
+    if not fits or plan[:, shape.way :].max() >= len(source):
         raise UserError(
             f"{path}: does not fit {shape.way}-way {shape.shot}-shot episodes of "
             f"{source.name}; remove it to have it drawn again"

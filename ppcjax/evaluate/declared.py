@@ -69,6 +69,7 @@ def settings_of(config: Mapping[str, Any]) -> Iterator[tuple[str, Any, Field]]:
     """
     reads = reads_of(config["method"])
     gives = methods.make({"name": config["method"]["name"]}, 3).gives
+    schedule = config["optim"].get("schedule") or {}
     fitting = {
         "Every run",
         "Any data",
@@ -76,13 +77,15 @@ def settings_of(config: Mapping[str, Any]) -> Iterator[tuple[str, Any, Field]]:
         f"Source {config['data']['source']}",
         f"Training on {reads}",
         f"Optimizer {config['optim'].get('name', 'sgd')}",
+        f"Schedule {schedule.get('name')}",
         f"Evaluation {gives}: {EVALUATIONS[gives].text}",
     }
     for section in sections():
         if section.title not in fitting:
             continue
-        _, *part = section.path.split(".")
-        values = config.get(part[0], {}) if part else config
+        values = config
+        for part in section.path.split(".")[1:]:
+            values = values.get(part, {})
         for name, field in section.settings.items():
             default = field.default
             default = None if default is inspect.Parameter.empty else default

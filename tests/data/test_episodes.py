@@ -242,3 +242,18 @@ class TestExamples:
         assert example.arrays["query_image"].shape == (1, *canvas, 3)
         assert example.truths[0].shape == truth
         assert set(np.unique(example.truths[0])) == {0, 1}
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x93NUMPY", b"PK\x03\x04", [], [[]], [[0.5] * 4], [["a"] * 4]]
+)
+def test_what_is_no_plan_is_one_line(tmp_path, content):
+    path = tmp_path / "plan.npy"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        np.save(path, np.array(content))
+    source = data_pipelines.make_source({"source": "shapes", "size": 32}, "val")
+    with pytest.raises(UserError, match="plan.npy: .*remove it") as caught:
+        plans.load_plan(path, plans.Shape(1, 1, 1), source)
+    assert "\n" not in str(caught.value)

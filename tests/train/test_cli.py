@@ -95,3 +95,14 @@ def test_train_writes_a_run_once_and_guards_it(tmp_path):
     assert other.returncode == 1
     assert "method.projection (there 64, now 32)" in other.stderr
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 2
+
+
+def test_a_home_folder_of_nobody_is_one_line(capsys):
+    def main():
+        Path("~no_such_user_here/x").expanduser()
+
+    with pytest.raises(SystemExit) as caught:
+        cli.one_line(main)
+    assert caught.value.code == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: a path begins with ~") and error.count("\n") == 1
