@@ -141,6 +141,7 @@ class TestTraining:
         losses = trained(name).losses
         assert np.mean(losses[-5:]) < losses[0] - 0.05 * abs(losses[0])
 
+    @pytest.mark.slow
     def test_two_devices_equal_one(self, name, trained):
         """Gradients by direction: rounding may turn single activations on or off."""
         assert len(jax.devices()) == 2

@@ -148,6 +148,7 @@ def test_warm_up_leaves_the_projection_alone(built, monkeypatch):
     assert np.isnan(loss)
 
 
+@pytest.mark.slow
 def test_two_devices_equal_one(built):
     """Loss, memory and gradients of each of several steps from the same state.
 

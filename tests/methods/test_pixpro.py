@@ -147,6 +147,7 @@ def test_first_step_takes_the_target_from_the_online_network(plain):
     chex.assert_trees_all_close(after["target"], terms.target_parts(params))
 
 
+@pytest.mark.slow
 def test_resumed_run_equals_an_unbroken_one(plain):
     method, *_ = plain
     optimizer = optim.make(

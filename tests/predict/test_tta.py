@@ -128,20 +128,6 @@ def test_large_images_are_shrunk_for_the_network():
     assert traces[-1][1:3] == (48, 80)
 
 
-def test_two_devices_say_what_one_says(monkeypatch):
-    """Batches are split over both; a photo alone leaves a row of the batch empty."""
-    assert jax.local_device_count() == 2
-    examples = [photo(40, 60 + i, seed=i) for i in range(5)] + [photo(20, 90)]
-    shared = {p.example.id: p.scores for p in predict(make_toy(), examples)}
-    first = jax.local_devices()[:1]
-    monkeypatch.setattr(jax, "local_devices", lambda: first)
-    monkeypatch.setattr(jax, "local_device_count", lambda: 1)
-    alone = {p.example.id: p.scores for p in predict(make_toy(), examples)}
-    assert shared.keys() == alone.keys() and len(alone) == 6
-    for name, scores in alone.items():
-        np.testing.assert_allclose(shared[name], scores, atol=1e-5)
-
-
 @pytest.mark.parametrize(("count", "rows"), [(1, 2), (2, 2), (3, 4), (5, 8), (8, 8)])
 def test_batch_is_no_larger_than_its_photos_need(count, rows):
     """The next power of two, a multiple of both devices."""

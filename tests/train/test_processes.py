@@ -12,6 +12,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import pytest
 
 from ppcjax.runs import checkpoint
 from tests.train import toy
@@ -73,6 +74,7 @@ def assert_same_parameters(a, b):
     jax.tree.map(np.testing.assert_array_equal, *trees)
 
 
+@pytest.mark.slow
 def test_killed_while_saving_again_and_again_equals_unbroken(tmp_path):
     # 4 MB of parameters and as much momentum, saved after every step: most of the
     # time the process is writing or deleting a checkpoint.

@@ -16,6 +16,8 @@ from ppcjax.train import loop
 from ppcjax.types import IGNORE, UserError
 from tests import folder_photos
 
+pytestmark = pytest.mark.slow  # three networks are trained
+
 SIDE = 32
 SMALL = {"backbone": "small_resnet", "backbone_settings": {"width": 4}}
 CLASSES = ("background", "green", "red")
