@@ -54,7 +54,7 @@ def _is_joined(variant, known):
 
 
 def _cases():
-    """Configs and variants; marked slow where a smaller config has the variant, too."""
+    """Configs and variants; variants of large or of several configs are marked slow."""
     sizes = {name: _config(name).data.get("crop", 0) for name in NAMES}
     sizes = {name: np.max(crop) for name, crop in sizes.items()}
     for name in NAMES:
@@ -65,7 +65,8 @@ def _cases():
                 continue
             alike = [other for other in NAMES if _variants(other) == known]
             smallest = min(alike, key=sizes.get)
-            marks = () if name == smallest else (pytest.mark.slow,)
+            quick = name == smallest and sizes[name] <= 128  # pixels
+            marks = () if quick else (pytest.mark.slow,)
             yield pytest.param(name, variant, marks=marks, id=f"{name}-{variant}")
 
 
