@@ -12,9 +12,8 @@ from safetensors.numpy import load_file
 
 from ppcjax.types import UserError
 from ppcjax.weights import names
-from ppcjax.weights.mxnet import read_params
+from ppcjax.weights.readers import read_params, read_torch
 from ppcjax.weights.runs import load_run
-from ppcjax.weights.torch_files import read_torch
 
 
 def load_into(params: Any, model_state: Any, path: str | Path) -> tuple[Any, Any]:
