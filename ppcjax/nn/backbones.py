@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 
 from ppcjax.nn import modules, resnet, small_resnet
+from ppcjax.nn.efficientnet_lite import EfficientNetLite0
 from ppcjax.nn.hrnet import HRNet
 from ppcjax.nn.init import (
     Initializer,
@@ -22,6 +23,8 @@ from ppcjax.nn.vgg import VGG16
 from ppcjax.nn.wide_resnet38 import WideResNet38
 from ppcjax.ops.colour import IMAGENET_MEAN, IMAGENET_STD
 from ppcjax.types import UserError
+
+Colour = tuple[float, float, float]
 
 
 class Backbone(NamedTuple):
@@ -40,18 +43,21 @@ class Backbone(NamedTuple):
     """
 
     make: Callable[..., nn.Module]
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
+    mean: Colour = IMAGENET_MEAN
+    std: Colour = IMAGENET_STD
     kernels: Initializer | OfFanIn = he_normal
     scratch: Sequence[tuple[str, Initializer]] = ()
     few_shot: Mapping[str, Any] = {}
 
 
 _HALF = (0.5, 0.5, 0.5)
+# (x - 127) / 128 of 8-bit levels.
+_LITE_MEAN, _LITE_STD = (127 / 255,) * 3, (128 / 255,) * 3
 
 BACKBONES: dict[str, Backbone] = {
     "wide_resnet38": Backbone(WideResNet38),
     "mobilenet_v2": Backbone(MobileNetV2, _HALF, _HALF),
+    "efficientnet_lite0": Backbone(EfficientNetLite0, _LITE_MEAN, _LITE_STD),
     "small_resnet": Backbone(SmallResNet, scratch=small_resnet.INIT_RULES),
     "vgg16": Backbone(VGG16),
     **{
@@ -73,13 +79,20 @@ BACKBONES: dict[str, Backbone] = {
 
 
 def make(
-    name: str, settings: Mapping[str, Any] | None = None, **given: Any
+    name: str,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    pixel_mean: Colour | None = None,
+    pixel_std: Colour | None = None,
+    **given: Any,
 ) -> tuple[nn.Module, Backbone]:
-    """The module of a backbone and its entry.
+    """The module of a backbone, and its entry with the colours that its weights want.
 
     Args:
         name: key of BACKBONES.
         settings: fields of the module that a config sets.
+        pixel_mean: mean of RGB in [0, 1] that stands for the entry's; None keeps that.
+        pixel_std: deviation of RGB, above 0, that stands for the entry's.
         **given: fields that the code sets, such as `dtype`.
 
     Raises:
@@ -89,7 +102,8 @@ def make(
         raise UserError(f"backbone {name!r}: known are {', '.join(BACKBONES)}")
     entry = BACKBONES[name]
     module = modules.build(entry.make, settings, where="backbone_settings", **given)
-    return module, entry
+    mean, std = pixel_mean or entry.mean, pixel_std or entry.std
+    return module, entry._replace(mean=mean, std=std)
 
 
 def need_endpoints(module: nn.Module, names: Sequence[str], where: str) -> None:
