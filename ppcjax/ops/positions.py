@@ -64,7 +64,8 @@ def position_matrix(
     x = xp.abs(distance) / xp.asarray(2 * unit, xp.float32)
     matrix = _kernel(x.astype(xp.float32), rule, xp)
     if rule == "antialias":
-        matrix = matrix / matrix.sum(axis=1, keepdims=True)
+        total = matrix.sum(axis=1, keepdims=True)
+        matrix = matrix / xp.where(i < cells, total, 1)
     else:
         low, matrix, high = xp.split(matrix, (beyond, beyond + in_size), axis=1)
         first, last = xp.arange(in_size) == 0, xp.arange(in_size) == in_size - 1
@@ -78,8 +79,9 @@ def _kernel(x, rule, xp):
     if rule == "bilinear":
         return xp.maximum(1 - x, 0)
     a = -0.5 if rule == "antialias" else -0.75
-    near = ((a + 2) * x - (a + 3)) * x * x + 1
-    far = a * (((x - 5) * x + 8) * x - 4)
+    # Products, which are exact to the last bits where the weight vanishes.
+    near = (1 - x) * (1 + x - (a + 2) * x * x)
+    far = a * (x - 1) * (x - 2) * (x - 2)
     return xp.where(x <= 1, near, xp.where(x < 2, far, 0))
 
 
