@@ -94,7 +94,7 @@ class LayerScale(nn.Module):
     @nn.compact
     def __call__(self, x):  # [B, T, D] -> [B, T, D]
         gamma = self.param("gamma", nn.initializers.ones, (x.shape[-1],))
-        return x * gamma.astype(x.dtype)
+        return x * gamma.astype(x.dtype)[None, None]
 
 
 class Block(nn.Module):

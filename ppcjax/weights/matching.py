@@ -62,6 +62,7 @@ def maps_of(paths: Iterable[str]) -> list[NameMap]:
         for network in namemap.networks()
         for names in namemap.namings(network).values()
         if all(names.terms(path) is not None for path in paths)
+        and set(names.requires) <= set(paths)
     ]
 
 

@@ -19,6 +19,7 @@ for it. A row whose left side is a whole parameter names one. Other keys of a ta
     prefix     stands before every name
     include    parts of ours and the naming of another network that they have there
     new        layers of ours that no file has, which keep their initial values
+    requires   parameters that a network must have, for its files to be named so
     pixel_mean, pixel_std, padding   what the weights were trained with
 """
 
@@ -73,8 +74,9 @@ class NameMap(NamedTuple):
     rows: pattern of our layers and the template of their names.
     included: of each part of ours, its map and what stands before its names.
     new: pattern of the layers that no file has.
-    own: whether a layer without a row has our own name, with dots.
     facts: eps, pixel_mean, pixel_std and padding, where they are told.
+    own: whether a layer without a row has our own name, with dots.
+    requires: parameters that a network must have for this naming.
     """
 
     network: str
@@ -85,6 +87,7 @@ class NameMap(NamedTuple):
     new: re.Pattern[str] | None
     facts: dict[str, Any]
     own: bool = False
+    requires: tuple[str, ...] = ()
 
     @property
     def eps(self) -> float:
@@ -224,6 +227,7 @@ def _map(network: str, naming: str) -> NameMap:
     style = table.pop("style", "torch")
     prefix = table.pop("prefix", "")
     new = table.pop("new", None)
+    requires = tuple(table.pop("requires", ()))
     include = table.pop("include", {})
     facts = {
         key: table.pop(key)
@@ -241,7 +245,9 @@ def _map(network: str, naming: str) -> NameMap:
     if new:
         forms = (re.sub(r"\?P<\w>", "", _pattern(one).pattern) for one in new)
         pattern = re.compile("|".join(forms))
-    return NameMap(network, naming, style, rows, included, pattern, facts)
+    return NameMap(
+        network, naming, style, rows, included, pattern, facts, requires=requires
+    )
 
 
 def _with_prefix(template: str, prefix: str) -> str:

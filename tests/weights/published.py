@@ -3,11 +3,10 @@
 import functools
 import gzip
 import json
-import math
 
 import numpy as np
 
-from ppcjax.weights import guess, namemap
+from ppcjax.weights import guess
 from tests.weights.record_names import FILE
 
 
@@ -20,15 +19,6 @@ def recorded():
 def without_memory(shapes):
     """Arrays of these shapes that take no memory."""
     return {name: np.broadcast_to(np.float32(0), s) for name, s in shapes.items()}
-
-
-def backbones():
-    """Every backbone that published files may be of, with its settings, as pairs."""
-    return [
-        (backbone, settings)
-        for network in namemap.networks()
-        for backbone, settings in namemap.variants(network)
-    ]
 
 
 def small(backbone, settings, seed=0):
@@ -47,6 +37,3 @@ def small(backbone, settings, seed=0):
     leaves = guess.leaves(backbone, settings)
     return {path: draw(leaf.shape) for path, leaf in leaves.items()}
 
-
-def size(leaves):
-    return sum(math.prod(leaf.shape) for leaf in leaves.values())

@@ -148,19 +148,14 @@ def _plain(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: made[id(array)] for name, array in arrays.items()}
 
 
-def read_torch(path: str | Path) -> dict[str, np.ndarray]:
-    """Tensors of a PyTorch file, out of "state_dict" or "model" where they lie there.
+def note(path: str | Path) -> dict[str, str]:
+    """What the header of a safetensors file notes; {} of other files.
 
     Args:
-        path: the file.
+        path: a file that `read` has read.
     """
-    arrays = read(path)
-    for part in ("state_dict.", "model."):
-        inner = {
-            k.removeprefix(part): v for k, v in arrays.items() if k.startswith(part)
-        }
-        arrays = inner or arrays
-    return arrays
-
-
-read_params = read
+    path = Path(path)
+    head, tail = _ends(path)
+    if kind_of(head, tail) != "safetensors":
+        return {}
+    return safetensors_files.note(path.read_bytes())

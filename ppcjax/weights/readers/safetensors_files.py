@@ -82,3 +82,14 @@ def _array(name: str, entry: Any, values: memoryview) -> tuple[int, int, np.ndar
     if count == 0:
         return begin, end, np.zeros(shape, dtype)
     return begin, end, np.frombuffer(values, dtype, count, begin).reshape(shape)
+
+
+def note(data: bytes) -> dict[str, str]:
+    """What the header notes besides the tensors; {} where it notes nothing.
+
+    Args:
+        data: the bytes of a file that `parse` has read.
+    """
+    size = int.from_bytes(data[:8], "little")
+    found = json.loads(data[8 : 8 + size]).get("__metadata__", {})
+    return {str(k): str(v) for k, v in dict(found).items()}
