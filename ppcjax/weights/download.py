@@ -15,6 +15,16 @@ Say = Callable[[str], None]
 TRIES = 3
 PAUSE = 1.0  # seconds before the second try; twice that before the third
 TIMEOUT = 30.0  # seconds without a byte
+BROKE, SLOW = "it broke off", "the server is too slow"
+# What libraries say -> what it means.
+REASONS = (
+    ("OfflineMode", "HF_HUB_OFFLINE is set"),
+    ("Timeout", SLOW),
+    ("timed out", SLOW),
+    ("ChunkedEncoding", BROKE),
+    ("Protocol", BROKE),
+    ("Connect", "no connection"),
+)
 STALE = 86_400.0  # seconds after which what a killed process left behind is removed
 
 
@@ -111,7 +121,7 @@ def by_url(url: str, target: Path, *, sha256: str = "", say: Say | None = None) 
                 raise cannot(url, target, reason_of(error)) from error
             time.sleep(PAUSE * 2**attempt)
         except OSError as error:
-            raise no_room(target.parent, error) from error
+            raise no_room(target.parent, error, "PPCJAX_WEIGHTS") from error
         else:
             break
     _sweep(target.parent)
@@ -122,8 +132,7 @@ def _may_pass(error: Exception) -> bool:
     response = getattr(error, "response", None)
     if response is not None:
         return response.status_code >= 500 or response.status_code in (408, 429)
-    named = {cls.__name__ for cls in type(error).__mro__}
-    return bool(named & {"ChunkedEncodingError", "Timeout"})
+    return reason_of(error) in (BROKE, SLOW)
 
 
 def reason_of(error: BaseException) -> str:
@@ -132,14 +141,8 @@ def reason_of(error: BaseException) -> str:
         response = getattr(error, "response", None)
         if getattr(response, "status_code", None):
             return f"the server answered {response.status_code}"
-        named = " ".join(cls.__name__ for cls in type(error).__mro__)
-        for word, meaning in (
-            ("OfflineMode", "HF_HUB_OFFLINE is set"),
-            ("Timeout", "the server is too slow"),
-            ("ChunkedEncoding", "it broke off"),
-            ("Protocol", "it broke off"),
-            ("Connect", "no connection"),
-        ):
+        named = " ".join(cls.__name__ for cls in type(error).__mro__) + str(error)
+        for word, meaning in REASONS:
             if word in named:
                 return meaning
         last, error = error, error.__cause__ or error.__context__
@@ -160,16 +163,17 @@ def cannot(url: str, target: Path, reason: str) -> UserError:
     )
 
 
-def no_room(folder: Path, error: OSError) -> UserError:
+def no_room(folder: Path, error: OSError, setting: str) -> UserError:
     """What to do where a folder cannot be written.
 
     Args:
         folder: where the file should go.
         error: what the system said.
+        setting: environment variable that names another folder.
     """
     return UserError(
         f"a weight file cannot be written to {folder} ({error.strerror or error}); "
-        "make room, or set PPCJAX_WEIGHTS to another folder"
+        f"make room, or set {setting} to another folder"
     )
 
 

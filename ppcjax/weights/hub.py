@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ppcjax.types import UserError
-from ppcjax.weights.download import Meter, Say, cannot, no_room, reason_of
+from ppcjax.weights.download import BROKE, Meter, Say, cannot, no_room, reason_of
 
 # The files that publishers write, in order of preference; see `choose`.
 USUAL = ("model.safetensors", "pytorch_model.bin")
@@ -103,8 +103,8 @@ def download_file(
         raise cannot(url, target, reason_of(error)) from error
     except OSError as error:
         if error.errno is None:  # a size that is not the announced one
-            raise cannot(url, target, "it broke off") from error
-        raise no_room(Path(hub.constants.HF_HUB_CACHE), error) from error
+            raise cannot(url, target, BROKE) from error
+        raise no_room(Path(hub.constants.HF_HUB_CACHE), error, "HF_HOME") from error
 
 
 def files_of_hub(repository: str, revision: str, target: Path) -> list[str]:
