@@ -31,15 +31,15 @@ STALE = 86_400.0  # seconds after which what a killed process left behind is rem
 class Meter:
     """How far a download is: a bar on a terminal, else a line per tenth.
 
-    It has the methods that pooch and huggingface_hub expect of a progress bar.
+    It has the methods that pooch expects of a progress bar.
 
     name: what is downloaded.
     say: where lines go; None: stderr, or a bar there where that is a terminal.
     total: bytes; 0 where that is not known.
     """
 
-    def __init__(self, name: str, say: Say | None, total: int = 0):
-        self.name, self.total = name, total or 0
+    def __init__(self, name: str, say: Say | None):
+        self.name, self.total = name, 0
         self.say = say or to_stderr
         self.done = self.shown = 0
         self.bar = None
@@ -63,10 +63,9 @@ class Meter:
                 size = f"{self.total / 1e6:.1f} MB"
                 self.say(f"{self.name}: {10 * tenth} % of {size}")
 
-    def reset(self, total: int | None = None) -> None:
+    def reset(self) -> None:
         """Counts anew."""
         self.done = 0
-        self.total = total or self.total
 
     def close(self) -> None:
         """Takes the bar off the terminal."""
