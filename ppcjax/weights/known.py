@@ -27,6 +27,7 @@ class Row:
     settings: settings of the network that the file fits.
     what: "backbone", or "checkpoint" of a whole method.
     config: config and variant that evaluate a checkpoint, "NAME:VARIANT".
+    options: further ones of eval.py for it, or "".
     default: whether `imagenet` means this file.
     hub: repository of the hub, or "".
     url: where it is downloaded, or "".
@@ -53,6 +54,7 @@ class Row:
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     what: str = "backbone"
     config: str = ""
+    options: str = ""
     default: bool = False
     hub: str = ""
     url: str = ""
