@@ -2,9 +2,6 @@
 
 import importlib
 import re
-import subprocess
-import sys
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -16,7 +13,6 @@ from ppcjax.weights import known, uses
 from ppcjax.weights.__main__ import main
 
 ROWS = known.rows()
-ROOT = Path(__file__).resolve().parents[2]
 PUBLISHED_LATER = ("efficientnet_lite0",)  # a backbone that is being added
 
 
@@ -140,17 +136,3 @@ def test_list(capsys):
     assert main(["list", "vgg16_timm"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("vgg16_timm") and "panet_voc" in out and "resnet" not in out
-
-
-def test_list_needs_no_data_libraries():
-    program = """
-import sys
-for name in ("tensorflow", "tensorflow_datasets", "pooch", "huggingface_hub"):
-    sys.modules[name] = None  # an import of it raises ImportError
-from ppcjax.weights.__main__ import main
-sys.exit(main(["list", "resnet50"]))
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True
-    )
-    assert done.returncode == 0 and "resnet50_timm" in done.stdout, done.stderr
