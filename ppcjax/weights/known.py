@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from ppcjax.nn import backbones
 from ppcjax.types import UserError
 
 TABLE = Path(__file__).with_name("known.toml")
@@ -104,8 +105,12 @@ class Row:
         """
         given = DEFAULTS | dict(settings or {})
         asked = dict(self.settings)
-        if network == "vit":
+        if self.network == "vit":
             asked.setdefault("registers", DEFAULTS["registers"])
+            if network.startswith("vit_"):
+                module, _ = backbones.make(network, settings)
+                given = {name: getattr(module, name) for name in asked}
+                network = "vit"
         return network == self.network and all(
             given.get(name) == value for name, value in asked.items()
         )

@@ -13,7 +13,6 @@ from ppcjax.weights import known, uses
 from ppcjax.weights.__main__ import main
 
 ROWS = known.rows()
-PUBLISHED_LATER = ("efficientnet_lite0",)  # a backbone that is being added
 
 
 def test_ids_and_files_are_unique():
@@ -36,7 +35,7 @@ def test_row_is_well_formed(row):
     assert not row.hub or re.fullmatch(r"[\w.-]+/[\w.-]+", row.hub)
     assert not row.url or all(urlsplit(row.url)[:3])
     assert row.licence and row.naming and row.what in ("backbone", "checkpoint")
-    assert row.network in (*BACKBONES, "vit", *PUBLISHED_LATER)
+    assert row.network in (*BACKBONES, "vit")
     assert re.fullmatch(r"([0-9a-f]{64}|[0-9a-f]{8})?", row.sha256)
     assert row.size is None or 1 < row.size < 5000
     assert (row.pixel_mean is None) == (row.pixel_std is None)
