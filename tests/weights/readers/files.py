@@ -9,7 +9,14 @@ import ml_dtypes
 import numpy as np
 
 from tests.weights.mxnet_files import params_bytes
-from tests.weights.readers.pickling import FORMS, Call, Named, pickled, state_dict_bytes
+from tests.weights.readers.pickling import (
+    FORMS,
+    Call,
+    Named,
+    OldText,
+    pickled,
+    state_dict_bytes,
+)
 
 _SAFE = {"bfloat16": "BF16", "bool": "BOOL", "complex64": "C64"}
 _ONNX = {
@@ -61,19 +68,20 @@ def npz_bytes(arrays, save=np.savez):
     return file.getvalue()
 
 
-def numpy_pickle_bytes(arrays, protocol=2):
+def numpy_pickle_bytes(arrays, protocol=2, python=3):
     """What Detectron2 writes: NumPy's arrays in a plain pickle."""
-    tree = {name: _numpy_call(array) for name, array in arrays.items()}
+    tree = {name: _numpy_call(array, python) for name, array in arrays.items()}
     return pickled({"model": tree, "__author__": "somebody"}, protocol)
 
 
-def _numpy_call(array):
+def _numpy_call(array, python):
     short = f"{array.dtype.kind}{array.dtype.itemsize}"
     order = "|" if array.dtype.itemsize == 1 else "<"
     dtype_state = (3, order, None, None, None, -1, -1, 0)
     dtype = Call(Named("numpy", "dtype"), short, False, True, state=dtype_state)
     text = array.tobytes().decode("latin-1")
     raw = Call(Named("_codecs", "encode"), text, "latin1")
+    raw = OldText(array.tobytes()) if python == 2 else raw
     empty = (Named("numpy", "ndarray"), (0,), "b")
     maker = Named("numpy.core.multiarray", "_reconstruct")
     return Call(maker, *empty, state=(1, array.shape, dtype, False, raw))
@@ -114,6 +122,7 @@ _MXNET = ("float32", "float64", "float16", "uint8", "int64", "int8")
 ARRAYS = some_arrays()
 _NUMPY = {name: a for name, a in ARRAYS.items() if name != "brain"}
 _MX = {n: a for n, a in _only(ARRAYS, _MXNET).items() if a.ndim and math.prod(a.shape)}
+_PICKLED = {f"model.{name}": array for name, array in _NUMPY.items()}
 # The bytes of a file of each format, and what is in it.
 FILES = {
     **{f"torch {form}": (state_dict_bytes(form, ARRAYS), ARRAYS) for form in FORMS},
@@ -122,8 +131,6 @@ FILES = {
     "npz": (npz_bytes(_NUMPY), _NUMPY),
     "npz deflated": (npz_bytes(_NUMPY, np.savez_compressed), _NUMPY),
     "onnx": (onnx_bytes(ARRAYS), ARRAYS),
-    "numpy pickle": (
-        numpy_pickle_bytes(_NUMPY),
-        {f"model.{name}": array for name, array in _NUMPY.items()},
-    ),
+    "numpy pickle": (numpy_pickle_bytes(_NUMPY), _PICKLED),
+    "numpy pickle of Python 2": (numpy_pickle_bytes(_NUMPY, python=2), _PICKLED),
 }

@@ -32,6 +32,13 @@ class Call:
         self.maker, self.arguments, self.state = maker, arguments, state
 
 
+class OldText:
+    """A text of Python 2, which may be bytes."""
+
+    def __init__(self, data):
+        self.data = data
+
+
 class Outside:
     """An object that is kept outside of the pickle."""
 
@@ -63,6 +70,11 @@ class _Pickler(pickle._Pickler):
         self.save(value.key)
         self.write(pickle.BINPERSID)
 
+    def save_old_text(self, value):
+        size = struct.pack("<i", len(value.data))
+        self.write(pickle.BINSTRING + size + value.data)
+
+    dispatch[OldText] = save_old_text
     dispatch[Named] = save_named
     dispatch[Call] = save_call
     dispatch[Outside] = save_outside
@@ -78,12 +90,14 @@ def torch_call(name, *arguments):
     return Call(Named("torch._utils", name), *arguments)
 
 
-def container(form, tree_of, storages, protocol=2):
+def container(form, tree_of, storages, protocol=2, parts=()):
     """The bytes of a file.
 
     tree_of: makes what is pickled, of a function tensor(storage, offset, shape,
         strides) in elements.
     storages: flat arrays by name, which are numbers in writing.
+    parts: storages of a tar archive that are parts of others: (number, number of the
+        other, offset, count).
     """
     views, outside = [], {}
 
@@ -108,7 +122,7 @@ def container(form, tree_of, storages, protocol=2):
     if form == "stream":
         used = {k for k, places in outside.items() if any(p.is_saved for p in places)}
         return stream_bytes(tree, {k: storages[k] for k in storages if k in used})
-    return _tar_bytes(tree, views, storages)
+    return _tar_bytes(tree, views, storages, parts)
 
 
 def stream_bytes(tree, storages):
@@ -122,7 +136,7 @@ def _raw(array):
     return struct.pack("<q", array.size) + array.tobytes()
 
 
-def _tar_bytes(tree, views, storages):
+def _tar_bytes(tree, views, storages, parts):
     tensors = [pickled(len(views))]
     for i, (key, offset, shape, strides) in enumerate(views):
         tensors.append(pickled((1001 + i, int(key), Named("torch", "FloatTensor"))))
@@ -137,7 +151,7 @@ def _tar_bytes(tree, views, storages):
         "sys_info": pickled({"protocol_version": 1000, "little_endian": True}),
         "pickle": tree,
         "tensors": b"".join(tensors),
-        "storages": b"".join([*values, pickled([])]),
+        "storages": b"".join([*values, pickled(list(parts))]),
     }
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:

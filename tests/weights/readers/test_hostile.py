@@ -171,9 +171,15 @@ _BOMBS = {
     "odd dictionary": b"\x80\x02}(K\x01u.",
     "name of a number": b"\x80\x04K\x01K\x02\x93.",
     "surrogates": b"\x80\x02X\x03\x00\x00\x00\xed\xa0\x80.",
+    "keys of one hash": b"\x80\x02}("
+    + b"".join(
+        b"\x8a\x0a" + (i * (2**61 - 1)).to_bytes(10, "little") + b"N"
+        for i in range(15_000)
+    )
+    + b"u.",
     "copied dictionaries": pickle.dumps(None, 2)[:2]
     + b"ccollections\nOrderedDict\nq\x00](" + b"K\x01K\x02\x86" * 9999 + b"e\x85q\x010"
-    + b"h\x00h\x01R0" * 9999 + b"}.",
+    + b"h\x00h\x01R0" * 999 + b"}.",
     "copied bytes": b"\x80\x02c_codecs\nencode\nq\x00X\xa0\x86\x01\x00" + b"x" * 100_000
     + b"X\x06\x00\x00\x00latin1\x86q\x010" + b"h\x00h\x01R" * 9999 + b"}.",
 }  # fmt: skip
@@ -189,7 +195,7 @@ def test_pickles_that_grow(tmp_path, name):
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < 100 << 20
-        assert time.perf_counter() - began < 20
+        assert time.perf_counter() - began < 20  # a few tenths on an idle machine
 
 
 def test_shared_tensors_have_no_end_of_names(tmp_path):

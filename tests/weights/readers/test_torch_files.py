@@ -141,6 +141,20 @@ def test_a_stream_whose_storages_are_parts_of_others(tmp_path):
     check_equal(found, {"whole": FLOATS[1:3], "part": FLOATS[6:8]})
 
 
+def test_a_tar_whose_storages_are_parts_of_others(tmp_path):
+    views = {"whole": ("0", 1, (2,), (1,)), "part": ("7", 1, (2,), (1,))}
+
+    def tree_of(tensor):
+        return {name: tensor(*view) for name, view in views.items()}
+
+    data = container("tar", tree_of, {"0": FLOATS}, parts=[(7, 0, 5, 4)])
+    found = read(write(tmp_path, data))
+    check_equal(found, {"whole": FLOATS[1:3], "part": FLOATS[6:8]})
+    views["part"] = ("7", 1, (4,), (1,))
+    data = container("tar", tree_of, {"0": FLOATS}, parts=[(7, 0, 5, 4)])
+    assert "reaches beyond its values" in refused(write(tmp_path, data))
+
+
 def test_types_without_a_storage_class(tmp_path):
     def tensor(name, count):
         kind = Named("torch.storage", "UntypedStorage")
