@@ -185,7 +185,9 @@ def _pattern(template: str) -> re.Pattern[str]:
     parts = re.split(r"(\{\w\})", template)
     return re.compile(
         "".join(
-            re.sub(r"\{(\w)\}", group, part) if part.startswith("{") else re.escape(part)
+            re.sub(r"\{(\w)\}", group, part)
+            if part.startswith("{")
+            else re.escape(part)
             for part in parts
         )
     )

@@ -107,7 +107,9 @@ def _equal(a: Any, b: Any) -> bool:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else "({:.4g}, {:.4g}, {:.4g})".format(*value)
+    return (
+        value if isinstance(value, str) else "({:.4g}, {:.4g}, {:.4g})".format(*value)
+    )
 
 
 def as_before(method: Mapping[str, Any], saved: Mapping[str, Any]) -> dict[str, Any]:
