@@ -72,7 +72,7 @@ class NameMap(NamedTuple):
     naming: whose names these are.
     style: key of the table of leaves.
     rows: pattern of our layers and the template of their names.
-    included: of each part of ours, its map and what stands before its names.
+    included: parts of ours, each with its map and what stands before its names.
     new: pattern of the layers that no file has.
     facts: eps, pixel_mean, pixel_std and padding, where they are told.
     own: whether a layer without a row has our own name, with dots.
