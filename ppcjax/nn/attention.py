@@ -95,7 +95,7 @@ def _read(key, value, mask, query):
         query * query.shape[-1] ** -0.5, key.T, preferred_element_type=jnp.float32
     )
     if mask is not None:
-        scores = jnp.where(mask, scores, -jnp.inf)
+        scores = jnp.where(mask[None], scores, -jnp.inf)
     return jax.nn.softmax(scores, axis=-1).astype(value.dtype) @ value
 
 
