@@ -139,7 +139,7 @@ class Block(nn.Module):
     heads: heads of the attention.
     ratio: width of the perceptron over that of the tokens.
     layer_scale: whether channels of what is added have factors.
-    epsilon: of the normalisations.
+    epsilon: what the normalisations add to variances.
     attention_block: queries whose weights are formed at once.
     dtype: type of the products.
     """
