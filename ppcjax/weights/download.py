@@ -15,21 +15,31 @@ Say = Callable[[str], None]
 TRIES = 3
 PAUSE = 1.0  # seconds before the second try; twice that before the third
 TIMEOUT = 30.0  # seconds without a byte
+BROKE, SLOW = "it broke off", "the server is too slow"
+# What libraries say -> what it means.
+REASONS = (
+    ("OfflineMode", "HF_HUB_OFFLINE is set"),
+    ("Timeout", SLOW),
+    ("timed out", SLOW),
+    ("ChunkedEncoding", BROKE),
+    ("Protocol", BROKE),
+    ("Connect", "no connection"),
+)
 STALE = 86_400.0  # seconds after which what a killed process left behind is removed
 
 
 class Meter:
     """How far a download is: a bar on a terminal, else a line per tenth.
 
-    It has the methods that pooch and huggingface_hub expect of a progress bar.
+    It has the methods that pooch expects of a progress bar.
 
     name: what is downloaded.
     say: where lines go; None: stderr, or a bar there where that is a terminal.
     total: bytes; 0 where that is not known.
     """
 
-    def __init__(self, name: str, say: Say | None, total: int = 0):
-        self.name, self.total = name, total or 0
+    def __init__(self, name: str, say: Say | None):
+        self.name, self.total = name, 0
         self.say = say or to_stderr
         self.done = self.shown = 0
         self.bar = None
@@ -53,10 +63,9 @@ class Meter:
                 size = f"{self.total / 1e6:.1f} MB"
                 self.say(f"{self.name}: {10 * tenth} % of {size}")
 
-    def reset(self, total: int | None = None) -> None:
+    def reset(self) -> None:
         """Counts anew."""
         self.done = 0
-        self.total = total or self.total
 
     def close(self) -> None:
         """Takes the bar off the terminal."""
@@ -111,7 +120,7 @@ def by_url(url: str, target: Path, *, sha256: str = "", say: Say | None = None) 
                 raise cannot(url, target, reason_of(error)) from error
             time.sleep(PAUSE * 2**attempt)
         except OSError as error:
-            raise no_room(target.parent, error) from error
+            raise no_room(target.parent, error, "PPCJAX_WEIGHTS") from error
         else:
             break
     _sweep(target.parent)
@@ -122,8 +131,7 @@ def _may_pass(error: Exception) -> bool:
     response = getattr(error, "response", None)
     if response is not None:
         return response.status_code >= 500 or response.status_code in (408, 429)
-    named = {cls.__name__ for cls in type(error).__mro__}
-    return bool(named & {"ChunkedEncodingError", "Timeout"})
+    return reason_of(error) in (BROKE, SLOW)
 
 
 def reason_of(error: BaseException) -> str:
@@ -132,14 +140,8 @@ def reason_of(error: BaseException) -> str:
         response = getattr(error, "response", None)
         if getattr(response, "status_code", None):
             return f"the server answered {response.status_code}"
-        named = " ".join(cls.__name__ for cls in type(error).__mro__)
-        for word, meaning in (
-            ("OfflineMode", "HF_HUB_OFFLINE is set"),
-            ("Timeout", "the server is too slow"),
-            ("ChunkedEncoding", "it broke off"),
-            ("Protocol", "it broke off"),
-            ("Connect", "no connection"),
-        ):
+        named = " ".join(cls.__name__ for cls in type(error).__mro__) + str(error)
+        for word, meaning in REASONS:
             if word in named:
                 return meaning
         last, error = error, error.__cause__ or error.__context__
@@ -160,16 +162,17 @@ def cannot(url: str, target: Path, reason: str) -> UserError:
     )
 
 
-def no_room(folder: Path, error: OSError) -> UserError:
+def no_room(folder: Path, error: OSError, setting: str) -> UserError:
     """What to do where a folder cannot be written.
 
     Args:
         folder: where the file should go.
         error: what the system said.
+        setting: environment variable that names another folder.
     """
     return UserError(
         f"a weight file cannot be written to {folder} ({error.strerror or error}); "
-        "make room, or set PPCJAX_WEIGHTS to another folder"
+        f"make room, or set {setting} to another folder"
     )
 
 

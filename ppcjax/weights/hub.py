@@ -11,8 +11,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from rich.console import Console
+
 from ppcjax.types import UserError
-from ppcjax.weights.download import Meter, Say, cannot, no_room, reason_of
+from ppcjax.weights.download import (
+    BROKE,
+    Meter,
+    Say,
+    cannot,
+    no_room,
+    reason_of,
+    to_stderr,
+)
 
 # The files that publishers write, in order of preference; see `choose`.
 USUAL = ("model.safetensors", "pytorch_model.bin")
@@ -73,21 +83,8 @@ def download_file(
     given = {"repo_id": repository, "filename": file, "revision": revision}
     url = hub.hf_hub_url(**given, endpoint=hub.constants.ENDPOINT)
 
-    class Bar(Meter):
-        """A meter that is made the way tqdm is."""
-
-        def __init__(self, *_, total=None, initial=0, **__):
-            super().__init__(Path(file).name, say, total or 0)
-            self.done = initial
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            self.close()
-
     try:
-        return Path(hub.hf_hub_download(**given, tqdm_class=Bar))
+        return Path(hub.hf_hub_download(**given, tqdm_class=_bar(file, say)))
     except errors.LocalEntryNotFoundError as error:
         raise cannot(url, target, reason_of(error.__cause__ or error)) from error
     except errors.GatedRepoError as error:
@@ -103,8 +100,36 @@ def download_file(
         raise cannot(url, target, reason_of(error)) from error
     except OSError as error:
         if error.errno is None:  # a size that is not the announced one
-            raise cannot(url, target, "it broke off") from error
-        raise no_room(Path(hub.constants.HF_HUB_CACHE), error) from error
+            raise cannot(url, target, BROKE) from error
+        raise no_room(Path(hub.constants.HF_HUB_CACHE), error, "HF_HOME") from error
+
+
+def _bar(file: str, say: Say | None) -> type | None:
+    """What huggingface_hub shows its progress with; None: its own bars, on a terminal.
+
+    A download through Xet has two bars, of which the first counts the file's bytes.
+    """
+    if say is None and Console(stderr=True).is_terminal:
+        return None
+    from huggingface_hub.utils import tqdm
+
+    meters = []
+
+    class Lines(tqdm):
+        """Lines of a meter in the place of a bar."""
+
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs | {"disable": True})
+            if not meters:
+                meters.append(Meter(PurePosixPath(file).name, say or to_stderr))
+                self.meter = meters[0]
+
+        def update(self, n=1):
+            if getattr(self, "meter", None):
+                self.meter.total = self.total or 0
+                self.meter.update(n)
+
+    return Lines
 
 
 def files_of_hub(repository: str, revision: str, target: Path) -> list[str]:

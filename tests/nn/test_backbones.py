@@ -218,6 +218,14 @@ def test_bfloat16_keeps_float32_parameters():
     assert out["embedding"].dtype == jnp.bfloat16
 
 
+def test_colours_can_be_others_than_a_backbones_own():
+    _, own = backbones.make("mobilenet_v2")
+    _, entry = backbones.make("mobilenet_v2", pixel_mean=(0.1, 0.2, 0.3))
+    assert entry == own._replace(mean=(0.1, 0.2, 0.3))
+    _, entry = backbones.make("mobilenet_v2", pixel_std=(0.1, 0.2, 0.3))
+    assert entry == own._replace(std=(0.1, 0.2, 0.3))
+
+
 def test_unknown_name():
     with pytest.raises(UserError, match="resnet9.*known are wide_resnet38"):
         backbones.make("resnet9")

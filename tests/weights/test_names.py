@@ -51,7 +51,7 @@ def _backbone(key):
     return (network[:-1], {"stem": "deep"}) if network[-1] == "s" else (network, {})
 
 
-@pytest.mark.parametrize("key", _cases())
+@pytest.mark.parametrize("key", list(_cases()))
 def test_recorded_lists_are_matched_whole(key):
     backbone, settings = _backbone(key)
     leaves = guess.leaves(backbone, settings)
