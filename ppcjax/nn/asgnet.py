@@ -96,7 +96,9 @@ class ASGNet(nn.Module):
             image, side, align_corners=False, in_extent=extent, out_extent=full
         )
         cells = (self.vit_size // self.vit.patch,) * 2
-        tokens = jax.lax.stop_gradient(self.vit(image))
+        whole = cells[0] * self.vit.patch  # what exceeds whole patches is left out
+        tokens = self.vit(image[:, :whole, :whole], want=("tokens",))["tokens"]
+        tokens = jax.lax.stop_gradient(tokens)
         tokens = token_map(tokens, cells, class_token=self.class_token)
         tokens = self.vit_projection(tokens)
         full = None if extent is None else jnp.full(extent.shape, cells[0])
@@ -143,12 +145,7 @@ class ASGNet(nn.Module):
         return self.decode(query, found)[0]
 
 
-def _token(rng, shape):
-    return 0.02 * rng.standard_normal(shape)
-
-
 INIT_RULES = (
-    (r"/(cls_token|pos_embed)$", _token),
     (r"/link\d/kernel$", lambda rng, shape: np.zeros(shape)),
     *enrichment.INIT_RULES,
 )

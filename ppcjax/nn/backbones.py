@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import flax.linen as nn
 
-from ppcjax.nn import modules, resnet, small_resnet
+from ppcjax.nn import modules, resnet, small_resnet, vit
+from ppcjax.nn.efficientnet_lite import EfficientNetLite0
 from ppcjax.nn.hrnet import HRNet
 from ppcjax.nn.init import (
     Initializer,
@@ -19,9 +20,12 @@ from ppcjax.nn.mobilenet_v2 import MobileNetV2
 from ppcjax.nn.resnet import DEPTHS, ResNet
 from ppcjax.nn.small_resnet import SmallResNet
 from ppcjax.nn.vgg import VGG16
+from ppcjax.nn.vit import VisionTransformer
 from ppcjax.nn.wide_resnet38 import WideResNet38
 from ppcjax.ops.colour import IMAGENET_MEAN, IMAGENET_STD
 from ppcjax.types import UserError
+
+Colour = tuple[float, float, float]
 
 
 class Backbone(NamedTuple):
@@ -29,7 +33,7 @@ class Backbone(NamedTuple):
 
     What depends on its settings is told by the module: `stride`, input pixels per cell
     of its last stage; `endpoints`, names of its outputs; and, where the grid is not
-    ceil(size / stride), `grid`, see `ppcjax.nn.layers.features_extent`.
+    ceil(size / stride), `grid_extent`, see `ppcjax.nn.layers.features_extent`.
 
     make: (dtype=..., **settings) -> module.
     mean: mean of RGB in [0, 1] that its weights were trained with.
@@ -40,18 +44,34 @@ class Backbone(NamedTuple):
     """
 
     make: Callable[..., nn.Module]
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
+    mean: Colour = IMAGENET_MEAN
+    std: Colour = IMAGENET_STD
     kernels: Initializer | OfFanIn = he_normal
     scratch: Sequence[tuple[str, Initializer]] = ()
     few_shot: Mapping[str, Any] = {}
 
 
 _HALF = (0.5, 0.5, 0.5)
+# (x - 127) / 128 of 8-bit levels.
+_LITE_MEAN, _LITE_STD = (127 / 255,) * 3, (128 / 255,) * 3
+
+# Settings of vision transformers by size, and by patch: those of DINO and of DINOv2,
+# whose positions are learnt at 224 pixels and at 518.
+_SIZES = {
+    "s": {"width": 384, "depth": 12, "heads": 6},
+    "b": {"width": 768, "depth": 12, "heads": 12},
+    "l": {"width": 1024, "depth": 24, "heads": 16},
+}
+_PATCHES = {
+    16: {"grid": (14, 14)},
+    8: {"grid": (28, 28)},
+    14: {"grid": (37, 37), "layer_scale": True},
+}
 
 BACKBONES: dict[str, Backbone] = {
     "wide_resnet38": Backbone(WideResNet38),
     "mobilenet_v2": Backbone(MobileNetV2, _HALF, _HALF),
+    "efficientnet_lite0": Backbone(EfficientNetLite0, _LITE_MEAN, _LITE_STD),
     "small_resnet": Backbone(SmallResNet, scratch=small_resnet.INIT_RULES),
     "vgg16": Backbone(VGG16),
     **{
@@ -69,17 +89,34 @@ BACKBONES: dict[str, Backbone] = {
         )
         for depth in DEPTHS
     },
+    **{
+        f"vit_{size}{patch}": Backbone(
+            functools.partial(
+                VisionTransformer, patch=patch, **_PATCHES[patch], **_SIZES[size]
+            ),
+            scratch=vit.INIT_RULES,
+        )
+        for patch, sizes in ((16, "sb"), (8, "sb"), (14, "sbl"))
+        for size in sizes
+    },
 }
 
 
 def make(
-    name: str, settings: Mapping[str, Any] | None = None, **given: Any
+    name: str,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    pixel_mean: Colour | None = None,
+    pixel_std: Colour | None = None,
+    **given: Any,
 ) -> tuple[nn.Module, Backbone]:
-    """The module of a backbone and its entry.
+    """The module of a backbone, and its entry with the colours that its weights want.
 
     Args:
         name: key of BACKBONES.
         settings: fields of the module that a config sets.
+        pixel_mean: mean of RGB in [0, 1] that stands for the entry's; None keeps that.
+        pixel_std: deviation of RGB, above 0, that stands for the entry's.
         **given: fields that the code sets, such as `dtype`.
 
     Raises:
@@ -89,7 +126,8 @@ def make(
         raise UserError(f"backbone {name!r}: known are {', '.join(BACKBONES)}")
     entry = BACKBONES[name]
     module = modules.build(entry.make, settings, where="backbone_settings", **given)
-    return module, entry
+    mean, std = pixel_mean or entry.mean, pixel_std or entry.std
+    return module, entry._replace(mean=mean, std=std)
 
 
 def need_endpoints(module: nn.Module, names: Sequence[str], where: str) -> None:

@@ -91,6 +91,8 @@ def make(
     *,
     backbone: str = "hrnet_w48",
     backbone_settings: Mapping[str, Any] | None = None,
+    pixel_mean: backbones.Colour | None = None,
+    pixel_std: backbones.Colour | None = None,
     head: str = "hrnet",
     head_settings: Mapping[str, Any] | None = None,
     auxiliary: Mapping[str, Any] | None = None,
@@ -105,6 +107,8 @@ def make(
         num_classes: C.
         backbone: a name of `ppcjax.nn.backbones.BACKBONES`.
         backbone_settings: fields of its module.
+        pixel_mean: mean of RGB in [0, 1] that its weights want; None for its own.
+        pixel_std: deviation of RGB, above 0; None for its own.
         head: "hrnet", "ocr", or "v1", "v2", "v3" of DeepLab.
         head_settings: fields of its module.
         auxiliary: "endpoint" of the backbone and "width" (0: that of the endpoint) of
@@ -120,7 +124,13 @@ def make(
         UserError: a module has no such field, or the backbone no such output.
     """
     dtype = jnp.dtype(dtype)
-    module, entry = backbones.make(backbone, backbone_settings, dtype=dtype)
+    module, entry = backbones.make(
+        backbone,
+        backbone_settings,
+        pixel_mean=pixel_mean,
+        pixel_std=pixel_std,
+        dtype=dtype,
+    )
     given = {"num_classes": num_classes, "dtype": dtype}
     if not auxiliary and head == "ocr":
         auxiliary = {"endpoint": "embedding", "width": 0}

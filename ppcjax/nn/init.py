@@ -64,8 +64,9 @@ def initialize(
 ) -> dict[str, Any]:
     """Variables of a Flax module, as NumPy arrays.
 
-    Kernels are He-normal, scales and variances 1, biases and means 0. Each array
-    depends on the key and its own path only.
+    Kernels are He-normal, scales and variances 1, biases and means 0, tokens and
+    positions normal of deviation 0.02. Each array depends on the key and its own path
+    only.
 
     Args:
         module: a Flax Linen module.
@@ -117,8 +118,10 @@ def _default(name: str) -> Initializer:
     match name.rsplit("/", 1)[-1]:
         case "kernel":
             return he_normal
-        case "scale" | "var":
+        case "scale" | "var" | "gamma":
             return lambda rng, shape: np.ones(shape)
         case "bias" | "mean":
             return lambda rng, shape: np.zeros(shape)
+        case "cls_token" | "pos_embed" | "register_tokens":
+            return lambda rng, shape: 0.02 * rng.standard_normal(shape)
     raise ValueError(f"no initializer for a parameter named {name}")

@@ -49,10 +49,10 @@ def stride_of(size: tuple[int, int], grid: tuple[int, int]) -> int:
 def features_extent(
     backbone: nn.Module, extent: chex.Array | None
 ) -> chex.Array | None:
-    """The extent [B, 2] of a backbone's features: its `grid`, else by its stride."""
-    if extent is None or not hasattr(backbone, "grid"):
+    """The extent [B, 2] of a backbone's features, by its stride or `grid_extent`."""
+    if extent is None or not hasattr(backbone, "grid_extent"):
         return shrink(extent, backbone.stride)
-    return backbone.grid(extent)
+    return backbone.grid_extent(extent)
 
 
 class Conv(nn.Module):

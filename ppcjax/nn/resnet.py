@@ -145,7 +145,7 @@ class ResNet(nn.Module):
         """Names of the outputs."""
         return (*(f"stage{i}" for i in range(1, self.stages + 1)), "embedding")
 
-    def grid(self, extent: Any) -> Any:
+    def grid_extent(self, extent: Any) -> Any:
         """Rows and columns of the last stage for images of `extent`, any integers."""
         half = shrink(extent, 2)
         quarter = ceil_pooled(half) if self.ceil_pool else shrink(half, 2)
@@ -163,8 +163,8 @@ class ResNet(nn.Module):
         Returns:
             stage1 .. stage4 [B, h, w, D], D = width times 1, 2, 4, 8 (from depth 50 on
             four times as many), at strides 4, 8, 16, 32 but never beyond output_stride,
-            each h = ceil(H / stride) unless `ceil_pool`, see `grid`; and "embedding",
-            which is the last stage.
+            each h = ceil(H / stride) unless `ceil_pool`, see `grid_extent`; and
+            "embedding", which is the last stage.
         """
         norm = functools.partial(
             BatchNorm, momentum=self.momentum, frozen=self.frozen_statistics

@@ -1,63 +1,35 @@
-"""Vision transformer, as a source of features.
+"""Vision transformers, as a source of features.
 
-Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021, in the form of timm's
-`vit_base_patch16_224` and of DeiT and DINO, whose names these are up to "conv" and the
-words for kernels and scales.
+Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021, as timm, DeiT and DINO
+(Caron et al., "Emerging Properties in Self-Supervised Vision Transformers", ICCV 2021)
+have it, whose names these are up to "conv" and the words for kernels and scales; and as
+DINOv2 has it (Oquab et al., TMLR 2024), whose residual branches are scaled by channel,
+with the registers of Darcet et al., ICLR 2024.
 """
 
-from typing import Any
+import functools
+import re
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ppcjax.fields import Range
+from ppcjax.nn.attention import Block
+from ppcjax.nn.layers import clip_to, inside, shrink
 from ppcjax.nn.modules import Channels, Count
-from ppcjax.ops.resize import resize
+from ppcjax.ops.positions import Rule, resize_positions
 
-
-class Attention(nn.Module):
-    """Multi-head self-attention; the softmax is float32.
-
-    heads: number of heads, a divisor of the width.
-    dtype: type of the products.
-    """
-
-    heads: int
-    dtype: Any = jnp.float32
-
-    @nn.compact
-    def __call__(self, x):  # [B, T, D] -> [B, T, D]
-        batch, tokens, width = x.shape
-        qkv = nn.Dense(3 * width, dtype=self.dtype, name="qkv")(x)
-        qkv = qkv.reshape(batch, tokens, 3, self.heads, width // self.heads)
-        query, key, value = (qkv[:, :, i] for i in range(3))  # [B, T, heads, d]
-        scores = jnp.einsum("bihd,bjhd->bhij", query, key).astype(jnp.float32)
-        weights = jax.nn.softmax(scores * (width // self.heads) ** -0.5, axis=-1)
-        y = jnp.einsum("bhij,bjhd->bihd", weights.astype(self.dtype), value)
-        return nn.Dense(width, dtype=self.dtype, name="proj")(y.reshape(x.shape))
-
-
-class Block(nn.Module):
-    """Attention and a two-layer perceptron, each normalised before and added.
-
-    heads: heads of the attention.
-    ratio: width of the perceptron over that of the tokens.
-    dtype: type of the products.
-    """
-
-    heads: int
-    ratio: int = 4
-    dtype: Any = jnp.float32
-
-    @nn.compact
-    def __call__(self, x):  # [B, T, D] -> [B, T, D]
-        width = x.shape[-1]
-        y = nn.LayerNorm(epsilon=1e-6, dtype=self.dtype, name="norm1")(x)
-        x = x + Attention(self.heads, self.dtype, name="attn")(y)
-        y = nn.LayerNorm(epsilon=1e-6, dtype=self.dtype, name="norm2")(x)
-        y = nn.Dense(self.ratio * width, dtype=self.dtype, name="fc1")(y)
-        y = nn.Dense(width, dtype=self.dtype, name="fc2")(nn.gelu(y, approximate=False))
-        return x + y
+# Shares of the blocks after which the stages leave.
+STAGES = {"stage2": (1, 2), "stage3": (2, 3), "stage4": (5, 6)}
+# Rules of `ppcjax.nn.init.initialize` for training from scratch, DINO's.
+INIT_RULES = (
+    (r"backbone/.*kernel", lambda rng, shape: 0.02 * rng.standard_normal(shape)),
+)
+# Outputs that are given only where `want` names them.
+ASKED = r"tokens|class|registers|attention(\d+)"
 
 
 class VisionTransformer(nn.Module):
@@ -68,6 +40,16 @@ class VisionTransformer(nn.Module):
     depth: number of blocks.
     heads: heads of each attention, a divisor of the width.
     grid: (rows, columns) of patches that positions are learnt for.
+    registers: tokens besides the class token that belong to no patch.
+    layer_scale: whether channels of what a block adds have factors, as in DINOv2.
+    positions: how positions are resized to another grid, a rule of
+        `ppcjax.ops.positions`. None: as the original does, "offset" (DINO, DINOv2)
+        without registers and "antialias" with. timm always has "antialias", Hugging
+        Face "bicubic" without registers.
+    stage_norm: whether stage2 to stage4 pass the last normalisation as well, as what
+        DINO and DINOv2 give of inner blocks does.
+    attention_block: queries whose weights are formed at once.
+    epsilon: of the normalisations.
     dtype: type of the products.
     """
 
@@ -76,7 +58,15 @@ class VisionTransformer(nn.Module):
     depth: Count = 12
     heads: Count = 12
     grid: tuple[Count, Count] = (14, 14)
+    registers: Annotated[int, Range(0)] = 0
+    layer_scale: bool = False
+    positions: Rule | None = None
+    stage_norm: bool = False
+    attention_block: Annotated[int, Range(1), "tokens"] = 1024
+    epsilon: Annotated[float, Range(above=0)] = 1e-6
     dtype: Any = jnp.float32
+
+    endpoints = (*STAGES, "embedding", "prenorm", "keys")
 
     def __post_init__(self):
         """Raises ValueError for settings that do not fit each other."""
@@ -84,45 +74,132 @@ class VisionTransformer(nn.Module):
             raise ValueError(f"vit width={self.width} is no multiple of heads")
         super().__post_init__()
 
+    @property
+    def stride(self) -> int:
+        """Pixels per cell of the features."""
+        return self.patch
+
     @nn.compact
-    def __call__(self, x):
-        """Tokens of normalised images.
+    def __call__(self, x, extent=None, *, train=False, want: Sequence[str] = ()):
+        """Features of normalised images.
 
         Args:
-            x: [B, H, W, 3]; what exceeds a multiple of the patch is left out.
+            x: [B, H, W, 3]; filled with zeros, the mean colour, at the bottom and on
+                the right up to whole patches.
+            extent: [B, 2] true rows and columns, or None. Patches beyond it are not
+                looked at, and positions are those of the image's own grid.
+            train: ignored; the network has neither drop-out nor statistics.
+            want: further outputs, which cost more or are no maps.
 
         Returns:
-            [B, 1 + h w, D] of the last normalisation: the class token, then the
-            patches in row-major order, h = H // patch.
+            Maps [B, h, w, D] of the patches, h = ceil(H / patch): embedding, after
+            the last normalisation; prenorm, before it; keys of the last block, heads
+            side by side; stage2, stage3 and stage4 after 1/2, 2/3 and 5/6 of the
+            blocks, rounded up. Where wanted, after the last normalisation: tokens
+            [B, T, D], which are the class token, R registers, then patches in
+            row-major order; class [B, D]; registers [B, R, D]. Where wanted,
+            attention0 and so on [B, heads, T, T] float32, the weights of that block.
 
-        Deviations: positions of another grid than `grid` are resized bilinearly, where
-            timm and DINO do it bicubically.
+        Raises:
+            ValueError: an output is wanted that there is not.
         """
-        rows, columns = (n // self.patch for n in x.shape[1:3])
+        del train
+        layers = self._attentions(want)
+        first = 1 + self.registers
+        tokens, grid, mask = self._embed(x, extent)
+
+        as_map = functools.partial(token_map, grid=grid, class_token="dropped")
+        norm = nn.LayerNorm(epsilon=self.epsilon, dtype=self.dtype, name="norm")
+        found, depths = {}, {}
+        for name, (share, of) in STAGES.items():
+            depths.setdefault(-(-self.depth * share // of), []).append(name)
+        for i in range(self.depth):
+            tokens, keys, weights = self._block(i)(tokens, mask, i in layers)
+            if weights is not None:
+                found[f"attention{i}"] = weights
+            for name in depths.get(i + 1, ()):
+                found[name] = as_map(norm(tokens) if self.stage_norm else tokens)
+        found |= {"prenorm": as_map(tokens), "keys": as_map(keys)}
+        tokens = norm(tokens)
+        found["embedding"] = as_map(tokens)
+        asked = {
+            "tokens": tokens,
+            "class": tokens[:, 0],
+            "registers": tokens[:, 1:first],
+        }
+        return found | {name: y for name, y in asked.items() if name in want}
+
+    def _attentions(self, want):
+        """Numbers of the blocks whose weights are wanted."""
+        found = [(name, re.fullmatch(ASKED, name)) for name in want]
+        layers = {match[1]: name for name, match in found if match and match[1]}
+        wrong = [name for name, match in found if match is None]
+        wrong += [name for i, name in layers.items() if int(i) >= self.depth]
+        if wrong:
+            raise ValueError(
+                f"vit has no output {wrong[0]!r} to ask for; it has tokens, class, "
+                f"registers and attention0 to attention{self.depth - 1}"
+            )
+        return {int(i) for i in layers}
+
+    def _block(self, i):
+        return Block(
+            self.heads,
+            layer_scale=self.layer_scale,
+            epsilon=self.epsilon,
+            attention_block=self.attention_block,
+            dtype=self.dtype,
+            name=f"block{i}",
+        )
+
+    def _embed(self, x, extent):
+        """First tokens [B, T, D], the grid, and which are looked at [B, T] or None."""
+        x = clip_to(x, extent)
+        beyond = ((0, -n % self.patch) for n in x.shape[1:3])
+        x = jnp.pad(x, ((0, 0), *beyond, (0, 0)))
+        batch, grid = x.shape[0], tuple(n // self.patch for n in x.shape[1:3])
+        cells = grid[0] * grid[1]
         x = nn.Conv(
             self.width,
             (self.patch, self.patch),
             strides=self.patch,
             padding="VALID",
             dtype=self.dtype,
+            conv_general_dilated=_of_patches,
             name="patch_embed",
         )(x)
-        x = x.reshape(x.shape[0], rows * columns, self.width)
         normal = nn.initializers.normal(0.02)
         first = self.param("cls_token", normal, (1, 1, self.width))
-        cells = self.grid[0] * self.grid[1]
-        position = self.param("pos_embed", normal, (1, 1 + cells, self.width))
-        patches = position[:, 1:].reshape(1, *self.grid, self.width)
-        patches = resize(patches, (rows, columns), align_corners=False)
-        position = jnp.concatenate(
-            [position[:, :1], patches.reshape(1, rows * columns, self.width)], axis=1
+        size = self.grid[0] * self.grid[1]
+        table = self.param("pos_embed", normal, (1, 1 + size, self.width))
+        extent = shrink(extent, self.patch)
+        rule = self.positions or ("antialias" if self.registers else "offset")
+        positions = resize_positions(
+            table[0, 1:].reshape(*self.grid, self.width), grid, rule, extent=extent
         )
-        first = jnp.broadcast_to(first, (x.shape[0], 1, self.width))
-        x = jnp.concatenate([first.astype(x.dtype), x], axis=1)
-        x = x + position.astype(x.dtype)
-        for i in range(self.depth):
-            x = Block(self.heads, dtype=self.dtype, name=f"block{i}")(x)
-        return nn.LayerNorm(epsilon=1e-6, dtype=self.dtype, name="norm")(x)
+        patches = (x + positions).reshape(batch, cells, self.width)
+        parts = [first + table[:, :1]]
+        if self.registers:
+            shape = (1, self.registers, self.width)
+            parts.append(self.param("register_tokens", normal, shape))
+        parts = [jnp.broadcast_to(y, (batch, *y.shape[1:])) for y in parts]
+        tokens = jnp.concatenate([*parts, patches], axis=1).astype(self.dtype)
+        if extent is None:
+            return tokens, grid, None
+        mask = inside(positions, extent).reshape(batch, cells)
+        mask = jnp.pad(mask, ((0, 0), (1 + self.registers, 0)), constant_values=True)
+        return tokens, grid, mask
+
+
+def _of_patches(x, kernel, strides, *_, precision=None, **__):
+    """`jax.lax.conv_general_dilated` where the stride is the kernel's side.
+
+    A matrix product has faster gradients than such a convolution on CPUs.
+    """
+    (rows, columns), (batch, height, width, depth) = strides, x.shape
+    shape = (batch, height // rows, rows, width // columns, columns, depth)
+    x = x.reshape(shape)
+    return jnp.einsum("bhrwci,rcid->bhwd", x, kernel, precision=precision)
 
 
 def token_map(
@@ -131,7 +208,7 @@ def token_map(
     """Tokens as a map.
 
     Args:
-        tokens: [B, 1 + h w, D], the class token first.
+        tokens: [B, T, D], the class token and registers first.
         grid: (h, w).
         class_token: "dropped"; or "kept", a known mistake that leaves out the last
             patch instead, so that cell k shows patch k - 1 and cell 0 the class token.
@@ -139,5 +216,7 @@ def token_map(
     Returns:
         [B, h, w, D].
     """
-    cells = tokens[:, 1:] if class_token == "dropped" else tokens[:, :-1]
-    return cells.reshape(tokens.shape[0], *grid, tokens.shape[-1])
+    cells = grid[0] * grid[1]
+    first = tokens.shape[1] - cells if class_token == "dropped" else 0
+    found = tokens[:, first : first + cells]
+    return found.reshape(tokens.shape[0], *grid, tokens.shape[-1])

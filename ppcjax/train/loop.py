@@ -5,6 +5,7 @@ depend on when the process started, so that resuming equals never stopping.
 """
 
 import contextlib
+import functools
 import itertools
 import json
 import math
@@ -19,6 +20,7 @@ import optax
 from ppcjax.runs import checkpoint
 from ppcjax.train import ends, feed, guard, log
 from ppcjax.train import mesh as meshes
+from ppcjax.train.beginning import Adapt, begin
 from ppcjax.train.step import create_state, make_step
 from ppcjax.train.stop import Stopper
 from ppcjax.train.watch import (
@@ -45,7 +47,7 @@ def fit(
     log_every: int = 50,
     checkpoint_every: int = 500,
     keep_checkpoints: int = 2,
-    adapt: Callable[[Any, Any], tuple[Any, Any]] | None = None,
+    adapt: Adapt | None = None,
     watch: Watch | None = None,
 ) -> int:
     """Trains until `steps` updates are made or the process is told to stop.
@@ -65,7 +67,7 @@ def fit(
         checkpoint_every: updates between two checkpoints.
         keep_checkpoints: how many stay.
         adapt: changes the initial parameters and model state of a new run, such as by
-            loading weights.
+            loading weights; takes `log` for the lines that it has to say.
         watch: how the run is scored while it trains; None: not at all.
 
     Returns:
@@ -94,7 +96,8 @@ def fit(
         if first is None:
             raise UserError("the training data has no batch; is the split empty?")
         spec = _global_spec(first)
-        state = create_state(method, optimizer, init_key, spec, mesh, adapt=adapt)
+        loads = adapt and functools.partial(adapt, log=logger.line)
+        state = create_state(method, optimizer, init_key, spec, mesh, adapt=loads)
         restored = checkpoint.restore_state(workdir, state, log=logger.line)
         if restored is not None:
             state, meta = restored
@@ -221,11 +224,13 @@ def train(
             f"split config.data.train_split={config.data.train_split!r} of "
             f"{config.data.source!r} has no images"
         )
-    method = methods.make(config.method, len(source.classes))
     workdir = Path(workdir).expanduser()
+    whole = config.to_dict()
+    whole["method"], adapt = begin(config.init_from, whole["method"], workdir)
+    method = methods.make(whole["method"], len(source.classes))
     score = None
     if scorer is not None:
-        score = scorer(config.to_dict(), workdir, method, source.classes)
+        score = scorer(whole, workdir, method, source.classes)
 
     def batches_from(step: int) -> Batches:
         return data_pipelines.make_train(
@@ -246,23 +251,14 @@ def train(
         workdir=workdir,
         seed=config.seed,
         classes=source.classes,
-        config=config.to_dict(),
+        config=whole,
         log_every=config.log_every,
         checkpoint_every=config.checkpoint_every,
         keep_checkpoints=config.keep_checkpoints,
-        adapt=_loader(config.init_from) if config.init_from else None,
+        adapt=adapt,
         watch=score
         and Watch(score, config.eval_every, config.patience, config.keep_best),
     )
-
-
-def _loader(path: str) -> Callable[[Any, Any], tuple[Any, Any]]:
-    def load(params, model_state):
-        from ppcjax.weights import load_into
-
-        return load_into(params, model_state, path)
-
-    return load
 
 
 def _global_spec(rows: dict[str, np.ndarray]) -> dict[str, jax.ShapeDtypeStruct]:

@@ -1,6 +1,7 @@
 """Starting a network from another run, whatever method that was of."""
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -9,9 +10,12 @@ from typing import Any
 import jax
 
 from ppcjax.types import UserError
-from ppcjax.weights import names
 
 _LOGGER = logging.getLogger(__name__)
+
+
+# Layers that a backbone may have more than that of a run; they start as they are.
+_OPTIONAL = re.compile(r"link\d/")
 
 
 def load_run(
@@ -68,7 +72,7 @@ def _check_backbone(wanted, saved, fits, run: str) -> None:
     """Raises UserError where a part of our backbone is not that of the run."""
     for name, leaf in wanted.items():
         part, _, inner = name.partition("/")
-        if part != "backbone" or name in fits or names.UNPUBLISHED.match(inner):
+        if part != "backbone" or name in fits or _OPTIONAL.match(inner):
             continue
         there = f"shape {saved[name].shape}" if name in saved else "nothing"
         raise UserError(

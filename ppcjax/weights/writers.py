@@ -1,131 +1,86 @@
-"""A backbone as a safetensors file, under the names that other programs know."""
+"""A network or its backbone as a safetensors file that other programs can read."""
 
-import contextlib
-import re
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from safetensors.numpy import save
 
+from ppcjax.runs import Run
+from ppcjax.runs.files import write_file
 from ppcjax.types import UserError
-from ppcjax.weights import names
-
-NAMES: dict[str, Callable[[str], str]] = {
-    "torchvision": lambda name: name,
-    "detectron2": names.detectron2,
-}
+from ppcjax.weights import namemap
+from ppcjax.weights.arrays import backbone_arrays, whole_arrays
 
 
-def backbone_arrays(
-    params: Any, model_state: Any, *, naming: str = "torchvision"
-) -> dict[str, np.ndarray]:
-    """A network's backbone by published name, in PyTorch's layout.
-
-    Args:
-        params: with the backbone under "backbone".
-        model_state: may hold its statistics under "batch_stats", "backbone".
-        naming: "torchvision" (ResNets, VGG-16) or "detectron2" (ResNets with the plain
-            stem).
-
-    Returns:
-        float32 arrays: kernels OIHW, scales and biases as "weight" and "bias",
-        statistics as "running_mean" and "running_var", whose variance is the unbiased
-        one, as in PyTorch.
-
-    Raises:
-        UserError: there is no backbone, or it has no such names.
-    """
-    if naming not in NAMES:
-        raise UserError(f"names {naming!r}: choose one of {', '.join(NAMES)}")
-    trees = [
-        tree["backbone"]
-        for tree in (params, model_state.get("batch_stats", {}))
-        if "backbone" in tree
-    ]
-    arrays = {}
-    for path, leaf in (item for tree in trees for item in _paths(tree).items()):
-        value = np.asarray(leaf, np.float32)
-        value = value.transpose(3, 2, 0, 1) if value.ndim == 4 else value
-        arrays[_name(path, naming)] = np.ascontiguousarray(value)
-    if not arrays:
-        raise UserError("this network has no backbone to export")
-    return arrays
+def namings() -> tuple[str, ...]:
+    """Whose names a backbone can get, of all networks."""
+    found = (
+        naming
+        for network in namemap.networks()
+        if namemap.variants(network)
+        for naming, names in namemap.namings(network).items()
+        if names.style == "torch"
+    )
+    return tuple(dict.fromkeys(found))
 
 
-def write_backbone(
-    path: str | Path,
-    params: Any,
-    model_state: Any,
-    *,
-    naming: str = "torchvision",
-    note: Mapping[str, str] | None = None,
-) -> int:
-    """Writes `backbone_arrays` to a file.
+def write_backbone(path: str | Path, run: Run, *, naming: str = "") -> tuple[int, str]:
+    """Writes `backbone_arrays` of a run to a file.
 
     Args:
         path: the .safetensors file; missing folders are made.
-        params: parameter tree with the backbone under "backbone".
-        model_state: tree that may hold the backbone's statistics as "batch_stats".
-        naming: whose names the arrays get, a key of NAMES.
-        note: text kept in the file's header, such as the run it is of.
+        run: the run.
+        naming: whose names the arrays get, one of `namings`; "" for the first that the
+            network has.
 
     Returns:
-        The number of arrays.
+        The number of arrays and the naming.
 
     Raises:
-        UserError: there is no backbone, or the file cannot be written or is named
-            otherwise.
+        UserError: there is no backbone, it has no such names, or the file cannot be
+            written or is named otherwise.
     """
+    arrays, naming = backbone_arrays(run.params, run.model_state, naming=naming)
+    return _write(path, arrays, {"names": naming, **_note(run)}), naming
+
+
+def write_network(path: str | Path, run: Run) -> tuple[int, str]:
+    """Writes a whole network to a file that `released.open_file` opens by itself.
+
+    Args:
+        path: the .safetensors file; missing folders are made.
+        run: the run; what its `method.predict` reads is written.
+
+    Returns:
+        The number of arrays and whose names they have.
+
+    Raises:
+        UserError: the file cannot be written or is named otherwise.
+    """
+    method = run.config["method"]["name"]
+    arrays, naming = whole_arrays(method, run.params, run.model_state)
+    described = {
+        "names": naming,
+        "config": json.dumps(run.config),
+        "classes": json.dumps(run.classes),
+    }
+    return _write(path, arrays, {**described, **_note(run)}), naming
+
+
+def _note(run: Run) -> dict[str, str]:
+    return {"run": str(run.config.get("name", "")), "step": str(run.step)}
+
+
+def _write(
+    path: str | Path, arrays: Mapping[str, np.ndarray], note: Mapping[str, str]
+) -> int:
     path = Path(path).expanduser()
     if path.suffix != ".safetensors":
-        raise UserError(f"{path}: name the file of the backbone NAME.safetensors")
-    arrays = backbone_arrays(params, model_state, naming=naming)
+        raise UserError(f"{path}: name the file NAME.safetensors")
     # Loaders of PyTorch refuse a header without "format".
-    content = save(arrays, {"format": "pt", "names": naming, **(note or {})})
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise UserError(
-            f"cannot write {path} ({error.strerror}); free space there or choose "
-            "another file"
-        ) from error
+    content = save(dict(arrays), {"format": "pt", **note})
+    write_file(path, content)
     return len(arrays)
-
-
-def _paths(tree: Any) -> dict[str, Any]:
-    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="/"): leaf
-        for path, leaf in leaves
-    }
-
-
-# What the paths of ResNets and VGG-16 look like; others have no published names.
-_KNOWN = re.compile(
-    r"(conv\d|bn\d|layer\d_\d+/(conv\d|bn\d|downsample_(conv|bn))|conv\d_\d)/"
-    r"(conv/)?(kernel|scale|bias|mean|var)"
-)
-
-
-def _name(path: str, naming: str) -> str:
-    if not _KNOWN.fullmatch(path):
-        raise UserError(
-            f"the parameter backbone/{path} has no name in {naming}: ResNets (resnet18 "
-            "to resnet101) and VGG-16 can be exported; other networks start from the "
-            "run's folder with --config.init_from"
-        )
-    try:
-        return NAMES[naming](names.torchvision(path))
-    except (ValueError, KeyError) as error:
-        raise UserError(
-            f"the parameter backbone/{path} has no name in {naming}; export under "
-            "those of torchvision"
-        ) from error

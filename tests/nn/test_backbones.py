@@ -9,6 +9,7 @@ import pytest
 
 from ppcjax.nn import backbones
 from ppcjax.nn.init import initialize
+from ppcjax.nn.inverted_residuals import InvertedResidual
 from ppcjax.nn.wide_resnet38 import BottleneckBlock, PlainBlock
 from ppcjax.types import UserError
 
@@ -18,6 +19,7 @@ ENDPOINTS = ("stage3", "stage4", "embedding")
 CHANNELS = {
     "wide_resnet38": (512, 1024, 4096),
     "mobilenet_v2": (192, 576, 1280),
+    "efficientnet_lite0": (240, 672, 1280),
     "small_resnet": (32, 32, 32),
     "vgg16": (512, 512, 512),
     "hrnet_w18": (270, 270, 270),
@@ -57,24 +59,41 @@ def test_endpoints_at_even_and_odd_sizes(name):
             assert endpoints[endpoint].shape == (2, *grid, channels), endpoint
 
 
-def test_parameter_count_of_mobilenet_v2():
-    """Of its 52 convolutions with bias, layer by layer."""
+# Convolutions with bias, and (expansion, kernel, channels, repeats) of their groups.
+RESIDUALS = {
+    "mobilenet_v2": (
+        52,
+        (
+            *((1, 3, 16, 1), (6, 3, 24, 2), (6, 3, 32, 3), (6, 3, 64, 4)),
+            *((6, 3, 96, 3), (6, 3, 160, 3), (6, 3, 320, 1)),
+        ),
+    ),
+    "efficientnet_lite0": (
+        49,
+        (
+            *((1, 3, 16, 1), (6, 3, 24, 2), (6, 5, 40, 2), (6, 3, 80, 3)),
+            *((6, 5, 112, 3), (6, 5, 192, 4), (6, 3, 320, 1)),
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RESIDUALS)
+def test_parameter_count_of_inverted_residuals(name):
+    """Layer by layer."""
+    count, groups = RESIDUALS[name]
     layers = [(3, 3, 3, 32)]
     width = 32
-    for expansion, features, repeats, _ in (
-        *((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2)),
-        *((6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)),
-    ):
+    for expansion, kernel, features, repeats in groups:
         for _ in range(repeats):
             wide = expansion * width
             layers += [(1, 1, width, wide)] if expansion > 1 else []
-            layers += [(3, 3, 1, wide), (1, 1, wide, features)]
+            layers += [(kernel, kernel, 1, wide), (1, 1, wide, features)]
             width = features
     layers.append((1, 1, width, 1280))
-    assert len(layers) == 52
+    assert len(layers) == count
     expected = sum(np.prod(shape) + shape[-1] for shape in layers)
-    module = _make("mobilenet_v2")
-    variables = jax.eval_shape(module.init, KEY, jnp.zeros((1, 32, 32, 3)))
+    variables = jax.eval_shape(_make(name).init, KEY, jnp.zeros((1, 32, 32, 3)))
     assert _count(variables) == expected
 
 
@@ -91,9 +110,16 @@ def test_small_resnet_has_the_parameters_of_its_stages():
     assert _count(variables["params"]) == expected
 
 
-@pytest.mark.parametrize("name", ["small_resnet", "mobilenet_v2"])
-def test_padding_changes_nothing(name):
-    module, height, width = _make(name), 21, 30
+@pytest.mark.parametrize(
+    "name, settings",
+    [
+        ("small_resnet", {"width": 8}),
+        ("mobilenet_v2", {}),
+        ("efficientnet_lite0", {"padding": "both", "output_stride": 16}),
+    ],
+)
+def test_padding_changes_nothing(name, settings):
+    (module, _), height, width = backbones.make(name, settings), 21, 30
     image = np.random.default_rng(0).standard_normal((1, height, width, 3))
     image = image.astype(np.float32)
     variables = initialize(module, KEY, image)
@@ -109,6 +135,24 @@ def test_padding_changes_nothing(name):
         np.testing.assert_allclose(
             padded[endpoint][:, :h, :w], value, atol=2e-5 * scale, err_msg=endpoint
         )
+
+
+@pytest.mark.parametrize("padding", ["after", "both"])
+@pytest.mark.parametrize("kernel", [3, 5])
+@pytest.mark.parametrize("stride, dilation", [(1, 2), (2, 1)])
+@pytest.mark.parametrize("size", [(6, 9), (7, 8)])
+def test_padding_changes_nothing_in_inverted_residuals(
+    padding, kernel, stride, dilation, size
+):
+    x = np.random.default_rng(0).standard_normal((1, 12, 14, 4)).astype(np.float32)
+    block = InvertedResidual(2, kernel, 4, stride, dilation, padding)
+    variables = initialize(block, KEY, x, None)
+    variables = jax.tree.map(lambda x: x + 0.1, variables)
+    exact = block.apply(variables, x[:, : size[0], : size[1]], None)
+    padded = block.apply(variables, x, np.array([size]))
+    for ours, expected in zip(padded, exact, strict=True):
+        h, w = expected.shape[1:3]
+        np.testing.assert_allclose(ours[:, :h, :w], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(

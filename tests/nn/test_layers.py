@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ppcjax.nn.depthwise import DepthwiseConv
 from ppcjax.nn.layers import Conv, FrozenBatchNorm, channel_dropout, inside, shrink
-from ppcjax.nn.mobilenet_v2 import DepthwiseConv
 
 KEY = jax.random.key(0)
 NHWC = ("NHWC", "HWIO", "NHWC")
@@ -30,25 +30,32 @@ def _value_and_grads(function, *arrays):
     return out, *grads
 
 
-@pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("dilation", [1, 2, 4])
+# Kernel, stride, dilation and zeros before the image; None: half the kernel's reach.
+DEPTHWISE = [
+    *((k, s, d, None) for k in (3, 5) for s in (1, 2) for d in (1, 2)),
+    *((3, 2, 1, 0), (5, 2, 1, 1), (3, 1, 4, None), (5, 1, 4, None)),
+]
+
+
+@pytest.mark.parametrize("side, stride, dilation, low_pad", DEPTHWISE)
 @pytest.mark.parametrize("size", [(8, 10), (7, 5)])
-def test_depthwise_equals_grouped_convolution(stride, dilation, size):
+def test_depthwise_equals_grouped_convolution(side, stride, dilation, low_pad, size):
     channels = 3
     x, kernel, bias = (
         _random(2, *size, channels),
-        _random(3, 3, 1, channels),
+        _random(side, side, 1, channels),
         _random(3),
     )
-    module = DepthwiseConv(stride, dilation)
-    pads = (dilation, dilation) if stride == 1 else (0, 2 * dilation)
+    module = DepthwiseConv(side, stride, dilation, low_pad)
+    total = dilation * (side - 1)
+    low = total // 2 if low_pad is None else low_pad
 
     def grouped(x, kernel, bias):
         return bias[None, None, None] + jax.lax.conv_general_dilated(
             x,
             kernel,
             (stride, stride),
-            (pads, pads),
+            ((low, total - low),) * 2,
             rhs_dilation=(dilation, dilation),
             dimension_numbers=NHWC,
             feature_group_count=channels,

@@ -157,8 +157,8 @@ def test_pooling_may_round_its_size_up(size):
 @pytest.mark.parametrize(("size", "grid"), [(512, 65), (520, 66), (360, 46), (480, 61)])
 def test_grid_of_the_rounded_up_pooling(size, grid):
     module = ResNet(18, stem="deep", ceil_pool=True, output_stride=8)
-    assert module.grid(size) == grid
-    assert ResNet(18, output_stride=8).grid(size) == -(-size // 8)
+    assert module.grid_extent(size) == grid
+    assert ResNet(18, output_stride=8).grid_extent(size) == -(-size // 8)
     with pytest.raises(ValueError, match="ceil_pool and stage_links"):
         ResNet(18, ceil_pool=True, stage_links=True)
 

@@ -2,40 +2,23 @@
 
 import math
 import struct
-from pathlib import Path
 
 import numpy as np
-
-from ppcjax.types import UserError
 
 _LIST_MAGIC = 0x112
 _V1, _V2, _V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
 _DTYPES = ("<f4", "<f8", "<f2", "<u1", "<i4", "<i1", "<i8")
 
 
-def read_params(path: str | Path) -> dict[str, np.ndarray]:
+def parse(data: bytes) -> dict[str, np.ndarray]:
     """Named arrays of a `.params` file.
 
     Args:
-        path: the file.
+        data: the bytes of the file.
 
     Returns:
         Arrays by name, such as "arg:conv1a_weight", in MXNet's layout (OIHW).
-
-    Raises:
-        UserError: the file is no such list, or is truncated.
     """
-    path = Path(path)
-    data = path.read_bytes()
-    try:
-        return _parse(data)
-    except (struct.error, ValueError, IndexError) as error:
-        raise UserError(
-            f"{path}: not a complete MXNet parameter file ({error}); download it again"
-        ) from error
-
-
-def _parse(data: bytes) -> dict[str, np.ndarray]:
     offset = 0
 
     def take(form: str) -> tuple:
@@ -44,7 +27,7 @@ def _parse(data: bytes) -> dict[str, np.ndarray]:
         offset += struct.calcsize("<" + form)
         return values
 
-    def take_array() -> np.ndarray:
+    def take_array() -> np.ndarray | None:
         nonlocal offset
         (magic,) = take("I")
         if magic in (_V2, _V3):
@@ -58,10 +41,14 @@ def _parse(data: bytes) -> dict[str, np.ndarray]:
             if magic > 32:
                 raise ValueError(f"unknown array magic {magic:#x}")
             shape = take(f"{magic}I")
+        if not shape and magic != _V3:
+            return None  # nothing was put into this array
         take("ii")  # device
         (kind,) = take("I")
         dtype = np.dtype(_DTYPES[kind])
         count = math.prod(shape)
+        if min(shape, default=0) < 0:
+            raise ValueError("an array without a sound shape")
         if offset + count * dtype.itemsize > len(data):
             raise ValueError("the file ends early")
         array = np.frombuffer(data, dtype, count, offset).reshape(shape)
@@ -77,4 +64,7 @@ def _parse(data: bytes) -> dict[str, np.ndarray]:
         (length,) = take("Q")
         (name,) = take(f"{length}s")
         names.append(name.decode())
-    return dict(zip(names, arrays, strict=True))
+    if len(set(names)) < len(names):
+        raise ValueError("two arrays have one name")
+    found = zip(names, arrays, strict=True)
+    return {name: array for name, array in found if array is not None}

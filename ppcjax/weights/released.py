@@ -1,0 +1,106 @@
+"""Whole networks from files: released checkpoints, and those that ppcjax wrote."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from ppcjax import methods
+from ppcjax.runs import Run
+from ppcjax.types import Method, UserError
+from ppcjax.weights import readers
+from ppcjax.weights.arrays import maps_of_method, network_leaves, own_names
+from ppcjax.weights.loading import put, report, take
+from ppcjax.weights.matching import best_match
+
+# What `Method.init` reads of a batch: shapes that no parameter depends on.
+_SHAPES = {"shot_valid": jax.ShapeDtypeStruct((1, 1, 1), bool)}
+
+
+def open_file(
+    path: str | Path,
+    config: Mapping[str, Any] | None = None,
+    classes: tuple[str, ...] = (),
+    *,
+    log: Callable[[str], None] = print,
+) -> Run:
+    """A whole trained network from a file of weights.
+
+    Args:
+        path: file that one of the five systems released, or that
+            `ppcjax.weights.writers.write_network` wrote.
+        config: config of the method that the file is of; None where the file tells it.
+        classes: names by class id, "background" first where there is one.
+        log: takes the lines that say what was loaded.
+
+    Returns:
+        A Run; evaluations write below runs/NAME, the file's name.
+
+    Raises:
+        UserError: the file does not fill the network, or nothing says what it is of.
+    """
+    path = Path(path).expanduser()
+    arrays, note = readers.read(path), readers.note(path)
+    config, classes = _described(path, config, classes, note)
+    method = methods.make(config["method"], len(classes))
+    params, model_state = _filled(config["method"]["name"], method, arrays, path, log)
+    return Run(
+        folder=Path("runs") / path.name.partition(".")[0],
+        step=int(note.get("step", 0)),
+        config=config,
+        classes=classes,
+        method=method,
+        params=params,
+        model_state=model_state,
+        named=True,
+    )
+
+
+def _described(path, config, classes, note) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Config and classes: those given, else those in the file's header."""
+    if config is None and "config" in note:
+        try:
+            config, classes = json.loads(note["config"]), json.loads(note["classes"])
+            return dict(config), tuple(map(str, classes))
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(
+                f"{path}: its header holds no config and classes; name the config with "
+                "--config"
+            ) from error
+    if config is None:
+        raise UserError(
+            f"{path} is a file of weights: name the config of the network that it is "
+            "of, such as --config configs/ppc_voc.py"
+        )
+    return dict(config), tuple(classes)
+
+
+def _filled(
+    name: str, method: Method, arrays: Mapping[str, np.ndarray], path: Path, log
+) -> tuple[Any, Any]:
+    """What `method.predict` reads, filled from a file."""
+    params, model_state = method.keep(*method.init(jax.random.key(0), _SHAPES))
+    leaves = network_leaves(params, model_state)
+    maps = [*maps_of_method(name, leaves), own_names(leaves)]
+    match = best_match(leaves, arrays, maps)
+    if match is None:
+        raise UserError(
+            f"{path} holds nothing of this network; is --config that of its method?"
+        )
+    values = take("network", leaves, arrays, match, path)
+    fresh = [path for path in leaves if path not in values]
+    for line in report("network", arrays, match, values, fresh, path):
+        log(line)
+    model_state = {
+        kind: put(tree, values if kind == "batch_stats" else _inside(values, kind))
+        for kind, tree in model_state.items()
+    }
+    return put(params, values), model_state
+
+
+def _inside(values: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    start = f"{kind}/"
+    return {p.removeprefix(start): v for p, v in values.items() if p.startswith(start)}
