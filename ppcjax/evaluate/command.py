@@ -1,6 +1,7 @@
 """The command line of evaluation: a run first, then the options that fit it."""
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -8,12 +9,14 @@ from typing import Annotated, Any, NoReturn
 from ppcjax import cli, fields
 from ppcjax.evaluate import EVALUATIONS
 from ppcjax.evaluate.driver import evaluate
+from ppcjax.evaluate.exporting import export_predictor
 from ppcjax.evaluate.protocol import Request
 from ppcjax.evaluate.training import settings_of
 from ppcjax.fields import OneOf
-from ppcjax.runs import Run, open_run
+from ppcjax.runs import Run
 from ppcjax.types import UserError
-from ppcjax.weights.writers import NAMES, write_backbone
+from ppcjax.weights.opening import open_model
+from ppcjax.weights.writers import namings, write_backbone
 
 USAGE = "eval.py --ckpt RUN [--OPTION=VALUE ...]"
 
@@ -38,7 +41,12 @@ def main(argv: Sequence[str]) -> None:
     if _is_given("export_backbone", argv):
         export_backbone(path, argv)
         return
-    run = open_run(path)
+    if _is_given("export_model", argv):
+        declared = fields.fields_of(export_predictor, without=("run",))
+        given = parse(argv, declared, "--export_model")
+        export_predictor(open_model(path), **given)
+        return
+    run = open_model(path)
     name = choose(run, argv)
     options = options_of(name, run)
     if "--help" in argv or "-h" in argv:
@@ -56,7 +64,8 @@ def main(argv: Sequence[str]) -> None:
     evaluation.check(settings, request.data(run), run.classes)
     plan = evaluation.plan(run, settings, request, frozenset(given))
     out = request.export or plan.run.folder / f"eval-{plan.split}"
-    evaluate(name, plan, settings, Path(out).expanduser())
+    words = ["python", "eval.py", *argv]
+    evaluate(name, plan, settings, Path(out).expanduser(), command=shlex.join(words))
 
 
 def choose(run: Run, argv: Sequence[str]) -> str:
@@ -153,23 +162,17 @@ def _export(
     path: str,
     *,
     export_backbone: str,
-    names: Annotated[str, OneOf(tuple(NAMES))] = "torchvision",
+    names: Annotated[str, OneOf(("", *namings()))] = "",
 ) -> None:
     """Writes a backbone.
 
     Args:
         path: run or checkpoint.
         export_backbone: .safetensors file that is written.
-        names: whose names the arrays get.
+        names: whose names the arrays get; empty: the first that it has.
     """
-    run = open_run(path)
-    count = write_backbone(
-        export_backbone,
-        run.params,
-        run.model_state,
-        naming=names,
-        note={"run": run.config["name"], "step": str(run.step)},
-    )
+    run = open_model(path)
+    count, names = write_backbone(export_backbone, run, naming=names)
     print(
         f"{count} arrays of {path}, step {run.step}, under the names of {names}: "
         f"{export_backbone}"
@@ -184,7 +187,9 @@ def general_help() -> str:
         "",
         "--ckpt=RUN --help lists the options of a run with its own values.",
         "--export_backbone=FILE.safetensors writes the backbone instead; --names says "
-        f"whose names it gets: {', '.join(NAMES)}.",
+        f"whose names it gets: {', '.join(namings())}.",
+        "--export_model=DIR writes a predictor that runs with JAX alone; --onnx adds "
+        "an ONNX file, for images of --onnx_size=ROWS,COLUMNS.",
     ]
     return "\n".join(lines)
 

@@ -16,7 +16,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, BinaryIO, Literal, NamedTuple
 
 import jax
 import numpy as np
@@ -143,7 +143,8 @@ def _checked(found: Mapping[str, Any], file: str) -> Note:
     }
     config = _part(found, "config")
     if not all(isinstance(config.get(k), dict) for k in ("method", "data")) or not all(
-        isinstance(name, str) for name in (config.get("name"), config["method"].get("name"))
+        isinstance(name, str)
+        for name in (config.get("name"), config["method"].get("name"))
     ):
         raise UserError(f"{file}: config is not that of a run; {_AGAIN}")
     program = [value.pop(f"program_{name}") for name in ("bytes", "sha256", "jax")]
@@ -182,25 +183,29 @@ def _predictor(file: Path, note: Note) -> Any:
 def _read_program(file: Path, note: Note) -> export.Exported:
     try:
         length = file.stat().st_size
-        content = file.read_bytes() if length == note.bytes else b""
+        with file.open(
+            "rb"
+        ) as stream:  # nothing is kept before it is known to be right
+            right = length == note.bytes and _sha256(stream) == note.sha256
+        content = file.read_bytes() if right else b""
     except OSError as error:
         raise UserError(f"cannot read {file} ({error.strerror}); {_AGAIN}") from error
-    if length != note.bytes or hashlib.sha256(content).hexdigest() != note.sha256:
+    if not right:
         raise UserError(
-            f"{file} is not the program that {NOTE} beside it describes ({length} bytes "
-            f"of {note.bytes}); download or export both again"
+            f"{file} ({length} bytes) is not the program that {NOTE} beside it "
+            f"describes ({note.bytes} bytes); download or export both again"
         )
     try:
         return export.deserialize(bytearray(content))
     except Exception as error:  # a flat buffer that lies fails anywhere
-        raise UserError(_unreadable(file, note, error)) from error
+        raise UserError(
+            f"JAX {jax.__version__} cannot read {file}, which JAX {note.jax} wrote "
+            f"({first_line(error)[:120]}); use that version of JAX, or {_AGAIN}"
+        ) from error
 
 
-def _unreadable(file: Path, note: Note, error: Exception) -> str:
-    return (
-        f"JAX {jax.__version__} cannot read {file}, which JAX {note.jax} wrote "
-        f"({first_line(error)[:120]}); use that version of JAX, or {_AGAIN}"
-    )
+def _sha256(stream: BinaryIO) -> str:
+    return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _check_calls(exported: export.Exported, file: Path) -> None:

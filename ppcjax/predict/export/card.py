@@ -11,7 +11,7 @@ from ppcjax.types import UserError
 from ppcjax.weights import known
 from ppcjax.weights.exported import ONNX
 
-LOADER = '''\
+LOADER = """\
 import json
 
 import jax, numpy as np
@@ -25,13 +25,13 @@ size = np.int32([image.shape[1:3]])
 scores = np.asarray(jax.jit(model.call)(image, size)["scores"][0])  # [h, w, classes]
 mask = np.where(scores.max(-1) > note["threshold"], scores.argmax(-1), 0)
 Image.fromarray(mask.astype(np.uint8)).save("mask.png")
-'''
+"""
 
-_ONNX = '''\
+_ONNX = """\
 import numpy as np, onnxruntime
 session = onnxruntime.InferenceSession("EXPORT/model.onnx")
 scores, _ = session.run(None, {{"image": images}})  # [b, {0}, {1}, 3] uint8
-'''
+"""
 
 _CARD = """\
 ---
@@ -43,14 +43,15 @@ license: other  # yours to choose; see below what the weights started from
 
 # {name}
 
-A network that segments photos into {count} classes, trained by [ppcjax](#) with the method
+A network that segments photos into {count} classes, trained by ppcjax with the method
 `{method}` for {step} steps.
 
 Classes, by number from 0: {classes}.
 
-Scores are {words}. A pixel is foreground where its largest score exceeds
-{threshold:g}{chosen}. The program computes them at one scale, without mirrors and
-windows; opened by ppcjax it has all of them.
+Scores are {words}.
+A pixel is foreground where its largest score exceeds {threshold:g}{chosen}.
+The program computes them at one scale, without mirrors and windows; opened by ppcjax it
+has all of them.
 
 ## Use with JAX alone
 
@@ -90,8 +91,10 @@ have terms of its own.
 
 {files}
 
-JAX reads a program for half a year after it was written (this one: by JAX {jax}); the run
-that it is of can be exported again at any time. Upload: `hf upload OWNER/NAME EXPORT`.
+JAX promises to read a program for half a year after it was written (this one: by JAX
+{jax}); the run that it is of can be exported again at any time.
+
+Upload: `hf upload OWNER/NAME EXPORT --exclude "eval-*"`.
 """
 
 
@@ -133,7 +136,7 @@ def card(run: Run, note: Mapping[str, Any], sizes: Mapping[str, int]) -> bytes:
 
 
 def share(config: Any) -> Any:
-    """A config for strangers: of absolute paths the last part, nothing of whose they are.
+    """A config for strangers: of absolute paths the last part, nothing of their owner.
 
     Args:
         config: JSON types.
@@ -178,7 +181,8 @@ def _facts(config: Mapping[str, Any]) -> str:
         "data": json.dumps(data),
         "evaluation": json.dumps(config.get("eval", {})),
     }
-    return "\n".join(f"| {name} | `{text}` |" for name, text in rows.items() if text)
+    shown = {name: str(text).replace("|", "\\|") for name, text in rows.items() if text}
+    return "\n".join(f"| {name} | `{text}` |" for name, text in shown.items())
 
 
 def _scores(run: Run) -> str:
@@ -201,7 +205,10 @@ def _scores(run: Run) -> str:
                 )
     if not rows:
         return "No evaluation with masks lay beside the run."
-    head = ["| split | images | threshold | mean IoU, % | command |", "| --- " * 5 + "|"]
+    head = [
+        "| split | images | threshold | mean IoU, % | command |",
+        "| --- " * 5 + "|",
+    ]
     return "\n".join([*head, *rows])
 
 

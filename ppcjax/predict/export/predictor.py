@@ -71,7 +71,9 @@ def _program(score: Callable[..., Any]) -> bytes:
     batch, height, width = export.symbolic_shape("b, h, w")
     image = jax.ShapeDtypeStruct((batch, height, width, 3), np.uint8)
     size = jax.ShapeDtypeStruct((batch, 2), np.int32)
-    return bytes(export.export(jax.jit(score), platforms=PLATFORMS)(image, size).serialize())
+    return bytes(
+        export.export(jax.jit(score), platforms=PLATFORMS)(image, size).serialize()
+    )
 
 
 def _onnx(run: Run, score: Callable[..., Any], size: tuple[int, int]):
@@ -152,7 +154,9 @@ def _check_folder(folder: Path, run: Run) -> None:
     if not there:
         return
     strange = sorted(name for name in there - _OURS if not name.startswith("eval-"))
-    is_ours = NOTE in there and read_json(folder / NOTE).get("format") == exported.FORMAT
+    is_ours = (
+        NOTE in there and read_json(folder / NOTE).get("format") == exported.FORMAT
+    )
     if strange or not is_ours:
         raise UserError(
             f"{folder} holds {(strange or sorted(there))[0]}, which no export wrote; "
@@ -169,10 +173,12 @@ def _copy_threshold(run: Run, folder: Path) -> None:
 
 
 def _tell(folder: Path, note: Mapping[str, Any], say: Callable[[str], None]) -> None:
-    size = {name: f"{note[name]['bytes'] / 1e6:.1f} MB" for name in note.keys() & _FILES}
+    size = {
+        name: f"{note[name]['bytes'] / 1e6:.1f} MB" for name in note.keys() & _FILES
+    }
     say(
-        f"{folder / PROGRAM}: {size['program']}, JAX, any number and size of images, for "
-        + ", ".join(PLATFORMS)
+        f"{folder / PROGRAM}: {size['program']}, JAX, any number and size of images, "
+        f"for {', '.join(PLATFORMS)}"
     )
     if "onnx" in note:
         rows, columns = note["onnx"]["size"]
@@ -181,7 +187,7 @@ def _tell(folder: Path, note: Mapping[str, Any], say: Callable[[str], None]) -> 
             f"{columns} pixels; differs from JAX by a share of "
             f"{note['onnx']['difference']:.0e} at most"
         )
-    say(f"{folder / NOTE}, {folder / CARD}: {len(note['classes'])} classes; how to use it")
+    say(f"{folder / NOTE}, {folder / CARD}: {len(note['classes'])} classes, how to use")
 
 
 _FILES = {"program", "onnx"}

@@ -14,7 +14,7 @@ from ppcjax.types import Method
 WORDS = {
     "maps": "activation maps scaled to their own largest value, of the classes that "
     "the network finds in the image",
-    "logits": "p_c / (p_0 + max p) from class probabilities p; above 0.5 is the arg-max",
+    "logits": "p_c / (p_0 + max p) of class probabilities p; above 0.5 is the arg-max",
 }
 
 
