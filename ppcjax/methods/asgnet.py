@@ -164,8 +164,7 @@ def _network(network: Network, transformer: Transformer) -> tuple[ASGNet, Backbo
     )
     vit = None
     if transformer.vit is not None:
-        # Runs of before other rules have no such setting.
-        settings = {"positions": "bilinear"} | dict(transformer.vit)
+        settings = {"positions": "bilinear", **transformer.vit}  # as in old runs
         vit = modules.build(VisionTransformer, settings, where="vit", dtype=kind)
     net = ASGNet(
         module,

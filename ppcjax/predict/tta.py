@@ -25,14 +25,18 @@ import numpy as np
 
 from ppcjax.fields import Length, Range
 from ppcjax.predict import devices, merge
-from ppcjax.predict.canvases import canvas_size, groups, scaled_images, scaled_side
+from ppcjax.predict.canvases import (
+    PROBE,
+    canvas_size,
+    groups,
+    scaled_images,
+    scaled_side,
+)
 from ppcjax.predict.prediction import Prediction
 from ppcjax.predict.windows import Windows, mean_of_windows
 from ppcjax.types import Method
 
 Convention = Literal["ppc", "eps"]
-
-_SIDE = 256  # of the image that tells the network's stride; no network's exceeds it
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -224,11 +228,11 @@ def grid_of(method: Method, params: Any, model_state: Any) -> tuple[int, int]:
     """Stride and number of classes of a network that gives "maps" or "logits"."""
     name = {"maps": "scores", "logits": "logits"}[method.gives]
     _, height, _, num_classes = _output_spec(method, params, model_state)[name].shape
-    return round(_SIDE / height), num_classes
+    return round(PROBE / height), num_classes
 
 
 def _output_spec(method, params, model_state):
-    """Shapes of what the network says of one image of `_SIDE` pixels a side."""
+    """Shapes of what the network says of one image of `PROBE` pixels a side."""
     leaves, structure = jax.tree.flatten((params, model_state))
     shapes = tuple((leaf.shape, np.dtype(leaf.dtype)) for leaf in leaves)
     return _traced_spec(method.predict, structure, shapes)
@@ -238,7 +242,7 @@ def _output_spec(method, params, model_state):
 def _traced_spec(predict, structure, shapes):
     leaves = [jax.ShapeDtypeStruct(*shape) for shape in shapes]
     batch = {
-        "image": jax.ShapeDtypeStruct((1, _SIDE, _SIDE, 3), np.uint8),
+        "image": jax.ShapeDtypeStruct((1, PROBE, PROBE, 3), np.uint8),
         "valid": jax.ShapeDtypeStruct((1, 4), np.int32),
     }
     return jax.eval_shape(predict, *jax.tree.unflatten(structure, leaves), batch)

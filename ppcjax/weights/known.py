@@ -38,7 +38,8 @@ class Row:
     licence: what its publisher states, or "unknown".
     size: megabytes, 10^6 bytes; None where it is not known.
     sha256: its checksum or how that begins; "" where it is not known.
-    naming: whose names its parameters have.
+    naming: "MAP:TABLE" of maps/ that has its names; "unknown" where nobody has
+        written them down, so that it cannot be read.
     pixel_mean: mean of values in [0, 1] that it was trained with, in the order of
         `channels`; None where it is not known.
     pixel_std: their deviation; None where it is not known.
