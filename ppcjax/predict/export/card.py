@@ -1,6 +1,7 @@
 """The model card: what an exported predictor is, and how to use it."""
 
 import json
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -197,7 +198,7 @@ def _scores(run: Run) -> str:
         for name in ("chosen", "fixed"):  # the third one saw the masks
             row = table.get(name) or {}
             if "mean_iou" in row:
-                command = share_words(made.get("command", ""))
+                command = share_words(made.get("command") or "")
                 rows.append(
                     f"| {metrics.get('split')} | {metrics.get('images_with_masks')} | "
                     f"{name}, {row['threshold']:g} | {100 * row['mean_iou']:.1f} | "
@@ -215,7 +216,7 @@ def _scores(run: Run) -> str:
 def share_words(command: str) -> str:
     """A command for strangers, see `share`."""
     words = []
-    for word in command.split():
+    for word in shlex.split(command):
         name, equals, value = word.partition("=")
         words.append(f"{name}={share(value)}" if equals else share(word))
-    return " ".join(words)
+    return shlex.join(words)
