@@ -159,6 +159,6 @@ def need_endpoints(
     found, _ = jax.eval_shape(module.init_with_output, jax.random.key(0), image)
     if len({found[name].shape[1:3] for name in names}) > 1:
         raise UserError(
-            f"config.method.{where}: {", ".join(names)} must have one grid; "
-            "set config.method.backbone_settings.output_stride=8"
+            f"config.method.{where}: outputs of different grids, {' and '.join(names)};"
+            " set config.method.backbone_settings.output_stride=8"
         )
