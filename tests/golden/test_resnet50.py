@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from ppcjax.nn.resnet import ResNet
-from ppcjax.weights.names import resnet_torch
 from tests.golden.arrays import (
     assert_within_noise,
     jit,
@@ -17,11 +16,13 @@ from tests.golden.arrays import (
     nudged,
     official_shapes,
     paths,
+    published,
     recipe_weights,
     statistics,
 )
 
 NET = ResNet(50)
+NAME_OF = published("resnet", "torchvision")
 ENDPOINTS = {"c2": "stage1", "c3": "stage2", "c4": "stage3", "c5": "stage4"}
 
 pytestmark = pytest.mark.slow
@@ -52,22 +53,22 @@ def _computed(golden, mode, variables, x):
         found[f"{name}_{mode}_stats_f64"] = statistics(maps)
         found[f"{name}_{mode}_c32"] = maps[:, :32]
         found[f"{name}_{mode}_step4"] = maps[:, ::4]
-    sizes = norms(grads, resnet_torch)
+    sizes = norms(grads, NAME_OF)
     found[f"gradnorm_{mode}"] = [sizes[n] for n in golden.text("gradnorm_names")]
     for path, value in paths(after).items():
-        found[f"after_{mode}_{resnet_torch(path)}"] = value
+        found[f"after_{mode}_{NAME_OF(path)}"] = value
     return {name: np.asarray(found[name]) for name in found if name in golden}
 
 
 def _variables(golden):
     image = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
     shapes = jax.eval_shape(NET.init, jax.random.key(0), image)
-    return {k: recipe_weights(tree, golden, resnet_torch) for k, tree in shapes.items()}
+    return {k: recipe_weights(tree, golden, NAME_OF) for k, tree in shapes.items()}
 
 
 def test_parameters_have_the_names_and_shapes_of_the_original():
     golden = load("pixpro_resnet50")
-    assert official_shapes(_variables(golden), resnet_torch) == golden.shapes()
+    assert official_shapes(_variables(golden), NAME_OF) == golden.shapes()
 
 
 @pytest.mark.parametrize("mode", ["eval", "train"])
