@@ -26,6 +26,7 @@ from tests.golden.arrays import (
     recipe_weights,
     statistics,
 )
+from tests.weights.released_files import filled, filled_backbone
 
 NETWORK = 1e-4
 
@@ -48,7 +49,7 @@ def test_vgg16():
     net = VGG16()
     shapes = jax.eval_shape(net.init, jax.random.key(0), x)
     assert official_shapes(shapes, name_of) == golden.shapes()
-    params = recipe_weights(shapes["params"], golden, name_of)
+    params = filled_backbone(shapes, "panet_vgg", key="net", prefix="module.")["params"]
 
     def loss(params, x):
         out = net.apply({"params": params}, x)
@@ -196,7 +197,7 @@ def test_resnet_variant(mode):
     shapes = jax.eval_shape(net.init, jax.random.key(0), image)
     recorded = {n for n in golden.shapes() if not n.startswith("layer4")}
     assert set(official_shapes(shapes, name_of)) == recorded
-    variables = {k: recipe_weights(v, golden, name_of) for k, v in shapes.items()}
+    variables = filled(shapes, "panet_seed_resnet", "backbone/")
     matching = Matching(10.0, True, "grid", true_masks=True)
 
     @jit

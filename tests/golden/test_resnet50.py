@@ -17,10 +17,11 @@ from tests.golden.arrays import (
     official_shapes,
     paths,
     published,
-    recipe_weights,
     statistics,
 )
+from tests.weights.released_files import filled_backbone
 
+NAME = "pixpro_resnet50"
 NET = ResNet(50)
 NAME_OF = published("resnet", "torchvision")
 ENDPOINTS = {"c2": "stage1", "c3": "stage2", "c4": "stage3", "c5": "stage4"}
@@ -60,27 +61,27 @@ def _computed(golden, mode, variables, x):
     return {name: np.asarray(found[name]) for name in found if name in golden}
 
 
-def _variables(golden):
+def _variables():
     image = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
     shapes = jax.eval_shape(NET.init, jax.random.key(0), image)
-    return {k: recipe_weights(tree, golden, NAME_OF) for k, tree in shapes.items()}
+    return filled_backbone(shapes, NAME, prefix="encoder_q.", container="stream")
 
 
 def test_parameters_have_the_names_and_shapes_of_the_original():
-    golden = load("pixpro_resnet50")
-    assert official_shapes(_variables(golden), NAME_OF) == golden.shapes()
+    golden = load(NAME)
+    assert official_shapes(_variables(), NAME_OF) == golden.shapes()
 
 
 @pytest.mark.parametrize("mode", ["eval", "train"])
 def test_endpoints_loss_gradients_and_statistics(mode):
-    golden = load("pixpro_resnet50")
+    golden = load(NAME)
     compute = functools.partial(_computed, golden, mode)
-    inputs = _variables(golden), golden.map("x")
+    inputs = _variables(), golden.map("x")
     assert_within_noise(compute(*inputs), golden, nudged(compute, *inputs))
 
 
 def test_stored_statistics_stay_in_evaluation():
-    golden = load("pixpro_resnet50")
-    variables = _variables(golden)
+    golden = load(NAME)
+    variables = _variables()
     after = _gradients(variables, golden.map("x"), False)[0][1][1]
     jax.tree.map(np.testing.assert_array_equal, after, variables["batch_stats"])

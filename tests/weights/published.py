@@ -36,4 +36,3 @@ def small(backbone, settings, seed=0):
 
     leaves = guess.leaves(backbone, settings)
     return {path: draw(leaf.shape) for path, leaf in leaves.items()}
-
