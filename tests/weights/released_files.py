@@ -116,7 +116,8 @@ def write(path, arrays, *, container="zip", key="", prefix=""):
     if container == "safetensors":
         save_file(arrays, path)
     elif container == "npz":
-        np.savez(path, **arrays)
+        with path.open("wb") as file:
+            np.savez(file, **arrays)
     else:
 
         def wrapped(tree):
