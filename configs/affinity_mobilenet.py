@@ -1,6 +1,6 @@
 """AffinityNet with the ImageNet MobileNetV2, for machines without a GPU.
 
-Point data.root at the photos, data.masks at the labels and init_from at the weights.
+Point data.root at the photos and data.masks at the labels.
 Run: python train.py --config configs/affinity_mobilenet.py
 """
 
@@ -13,7 +13,7 @@ def get_config():
     c.steps = 391  # one pass over 3,131 images in batches of 8
     c.log_every = 20
     c.checkpoint_every = 50
-    c.init_from = "~/data/weights/mobilenet_v2_imagenet.npz"
+    c.init_from = "imagenet"
     c.method = dict(
         name="affinity",
         backbone="mobilenet_v2",

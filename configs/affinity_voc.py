@@ -13,7 +13,7 @@ def get_config():
     c.name = "affinity_voc"
     c.steps = 10_576  # 8 epochs of 10,582 images in batches of 8
     c.checkpoint_every = 1_000
-    c.init_from = "~/data/weights/ilsvrc-cls_rna-a1_cls1000_ep-0001.params"
+    c.init_from = "imagenet"
     c.method = dict(
         name="affinity",
         backbone="wide_resnet38",

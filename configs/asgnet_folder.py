@@ -1,7 +1,7 @@
-"""ASGNet on your own photos with masks, with the ImageNet MobileNetV2.
+"""ASGNet on your own photos with masks, on EfficientNet-Lite0.
 
-Point init_from at the weights. Classes named in data.novel are held out and evaluated;
-without any, the classes that were learnt are.
+Classes named in data.novel are held out and evaluated; without any, the classes that
+were learnt are.
 Run: python train.py --config configs/asgnet_folder.py --config.data.root=PHOTOS
          --config.data.novel="('cow', 'dog')" --config.eval.classes=novel
 """

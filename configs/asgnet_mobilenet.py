@@ -1,6 +1,6 @@
 """ASGNet on photos with masks, ImageNet MobileNetV2, for machines without a GPU.
 
-Point data.root at the photos and init_from at the weights; name the held-out classes
+Point data.root at the photos; name the held-out classes
 in data.novel. For a folder of your own there is configs/asgnet_folder.py.
 Run: python train.py --config configs/asgnet_mobilenet.py
 """
@@ -15,7 +15,7 @@ def get_config():
     c.log_every = 20
     c.checkpoint_every = 100
     c.keep_checkpoints = 3
-    c.init_from = "~/data/weights/mobilenet_v2_imagenet.npz"
+    c.init_from = "imagenet"
     c.method = dict(
         name="asgnet",
         backbone="mobilenet_v2",

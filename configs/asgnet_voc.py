@@ -2,7 +2,7 @@
 
 Li et al., CVPR 2021; constants are those of the released program, whose schedule
 multiplies the rate it is given (0.0025) by 10. Needs VOC 2012 with SBD's masks in
-data.root, and the deep-stem ResNet of PSPNet and PFENet in init_from.
+data.root; init_from is the deep-stem ResNet of PSPNet and PFENet.
 Run: python train.py --config configs/asgnet_voc.py[:VARIANT]
 
     fold1, fold2, fold3     other folds
@@ -54,7 +54,7 @@ def get_config(variant=""):
     c.steps = 200_000  # 200 epochs; a fold has some 4,000 queries, batches have 4
     c.checkpoint_every = 2_000  # epochs 2, 4, ...
     c.keep_checkpoints = 10
-    c.init_from = "~/data/weights/resnet50_v2.pth"
+    c.init_from = "imagenet"
     c.method = METHOD
     c.data = dict(
         voc.DATA,
@@ -95,7 +95,7 @@ def _change(c, variant):
     """The variants that are another method."""
     if variant == "resnet101":
         c.method.backbone = "resnet101"
-        c.init_from = "~/data/weights/resnet101_v2.pth"
+        c.init_from = "imagenet"
     if variant == "released":
         c.method.update(prior="sum", seed_count="released")
         c.eval.shots = (1,)
@@ -108,7 +108,7 @@ def _change(c, variant):
     if variant.startswith("vit"):
         c.method.vit = dict(patch=16, width=768, depth=12, heads=12)
         c.method.class_token = "kept" if variant == "vit_kept" else "dropped"
-        c.init_from += ",~/data/weights/vit_base_patch16_224.safetensors"
+        c.init_from += ",vit_base_patch16_224"
         c.optim.frozen = (r"^backbone/", r"^vit/")
     if variant == "residual":
         c.method.backbone_settings.stage_links = True

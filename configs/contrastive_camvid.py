@@ -21,11 +21,11 @@ CLASSES = (
 NETWORKS = {
     "hrnet48": contrastive_cityscapes.HRNET48,
     "hrnet18": dict(
-        init_from="~/data/weights/hrnetv2_w18_imagenet_pretrained.pth",
+        init_from="imagenet",
         method=dict(backbone="hrnet_w18", head="hrnet"),
     ),
     "mobilenet": dict(
-        init_from="~/data/weights/mobilenet_v2_imagenet.npz",
+        init_from="imagenet",
         method=dict(
             backbone="mobilenet_v2",
             head="v1",

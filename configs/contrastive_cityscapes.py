@@ -24,14 +24,14 @@ CLASS_WEIGHTS = (
 )
 
 HRNET48 = dict(
-    init_from="~/data/weights/hrnetv2_w48_imagenet_pretrained.pth",
+    init_from="imagenet",
     method=dict(backbone="hrnet_w48", head="hrnet"),
 )
 NETWORKS = {
     "hrnet48": HRNET48,
     "hrnet48_ocr": HRNET48 | dict(method=dict(backbone="hrnet_w48", head="ocr")),
     "deeplab101": dict(
-        init_from="~/data/weights/resnet101_deep_stem.pth",
+        init_from="resnet101_deep_csail",
         method=dict(
             backbone="resnet101",
             backbone_settings=dict(stem="deep", ceil_pool=True, output_stride=8),

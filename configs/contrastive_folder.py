@@ -1,4 +1,4 @@
-"""ContrastiveSeg on your own photos with masks, with the ImageNet MobileNetV2.
+"""ContrastiveSeg on your own photos with masks, on EfficientNet-Lite0.
 
 data.masks may point at the masks that another run exported, such as those of PPC.
 Run: python train.py --config configs/contrastive_folder.py --config.data.root=PHOTOS
@@ -14,7 +14,7 @@ def get_config():
     c.method = dict(
         name="contrastive_seg",
         mode="mem_fixed",  # or "nomem", "mem_paper"
-        backbone="mobilenet_v2",
+        backbone="efficientnet_lite0",
         head="v1",
         head_settings=dict(width=128, rate=6, dropout=0.1),
         projection="convmlp",

@@ -14,17 +14,17 @@ _RESNET = dict(output_stride=8, momentum=0.1)
 
 VARIANTS = {
     "v1": dict(
-        init_from="~/data/weights/ilsvrc-cls_rna-a1_cls1000_ep-0001.params",
+        init_from="imagenet",
         backbone="wide_resnet38",
         backbone_settings=dict(batch_statistics=True, momentum=3e-4),
     ),
     "v2": dict(
-        init_from="~/data/weights/resnet101_deep_stem.pth",
+        init_from="imagenet",
         backbone="resnet101",
         backbone_settings=dict(stem="deep", **_RESNET),
     ),
     "v3": dict(
-        init_from="~/data/weights/resnet101.safetensors",
+        init_from="imagenet",
         backbone="resnet101",
         backbone_settings=dict(stem="plain", **_RESNET),
     ),

@@ -1,7 +1,7 @@
 """PANet on PASCAL-5i, 1-way, VGG-16, as published.
 
 Wang et al., ICCV 2019; every constant is that of the released program. Needs VOC 2012
-with SBD's masks in data.root, and torchvision's VGG-16 in init_from.
+with SBD's masks in data.root; init_from is torchvision's VGG-16.
 Run: python train.py --config configs/panet_voc.py[:VARIANT]
 
     fold1, fold2, fold3     other folds
@@ -24,7 +24,7 @@ def get_config(variant=""):
     c.steps = 30_000
     c.checkpoint_every = 2_000
     c.keep_checkpoints = 5
-    c.init_from = "~/data/weights/vgg16-397923af.pth"
+    c.init_from = "imagenet"
     c.method = dict(
         name="panet",
         backbone="vgg16",
@@ -71,7 +71,7 @@ def get_config(variant=""):
 def _on_resnet(c, backbone):
     """The variant; the recipe that its sources, MLC and SSP, were trained by."""
     c.steps = 6_000  # 24,000 episodes in batches of 4
-    c.init_from = f"~/data/weights/{backbone}_v2.pth"
+    c.init_from = "imagenet"
     c.method.update(
         backbone=backbone,
         scale=10.0,

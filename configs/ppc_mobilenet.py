@@ -1,6 +1,6 @@
 """PPC on VOC-style photos with the ImageNet MobileNetV2, for machines without a GPU.
 
-Point data.root at the photos and init_from at the weights.
+Point data.root at the photos.
 Run: python train.py --config configs/ppc_mobilenet.py[:VARIANT]   (configs/ppc.py)
 """
 
@@ -13,7 +13,7 @@ def get_config(variant=""):
     c.steps = 391  # one pass over 3,131 images in batches of 8
     c.log_every = 20
     c.checkpoint_every = 50
-    c.init_from = "~/data/weights/mobilenet_v2_imagenet.npz"
+    c.init_from = "imagenet"
     c.method = dict(
         name="ppc",
         backbone="mobilenet_v2",

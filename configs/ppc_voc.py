@@ -1,7 +1,7 @@
 """PPC on SEAM: VOC 2012 train_aug from tags, WideResNet-38, as published.
 
 Du et al., CVPR 2022; every constant is that of the released program. Needs VOC 2012
-with SBD's masks in data.root, and in init_from the ImageNet weights of Wu et al.
+with SBD's masks in data.root; init_from is the ImageNet file of Wu et al.
 Run: python train.py --config configs/ppc_voc.py[:VARIANT]   (configs/ppc.py)
 """
 
@@ -13,7 +13,7 @@ def get_config(variant=""):
     c.name = "ppc_voc"
     c.steps = 10_576  # 8 epochs of 10,582 images in batches of 8
     c.checkpoint_every = 1_000
-    c.init_from = "~/data/weights/ilsvrc-cls_rna-a1_cls1000_ep-0001.params"
+    c.init_from = "imagenet"
     c.method = dict(
         name="ppc",
         backbone="wide_resnet38",

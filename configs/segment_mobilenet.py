@@ -1,6 +1,6 @@
 """The second stage on VOC-style photos with the ImageNet MobileNetV2, without a GPU.
 
-Point data.root at the photos, data.masks at exported masks, init_from at the weights.
+Point data.root at the photos and data.masks at exported masks.
 Run: python train.py --config configs/segment_mobilenet.py --config.data.masks=MASKS
 """
 
@@ -13,7 +13,7 @@ def get_config():
     c.steps = 800
     c.log_every = 20
     c.checkpoint_every = 100
-    c.init_from = "~/data/weights/mobilenet_v2_imagenet.npz"
+    c.init_from = "imagenet"
     c.method = dict(
         name="segment",
         backbone="mobilenet_v2",

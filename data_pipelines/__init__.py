@@ -13,7 +13,7 @@ from ppcjax.data_pipelines import dense, settings, views
 from ppcjax.data_pipelines.episodes import training as episodes
 from ppcjax.data_pipelines.examples import Example, make_eval
 from ppcjax.data_pipelines.settings import WHERE
-from ppcjax.data_pipelines.sources import SOURCES, Record, Source
+from ppcjax.data_pipelines.sources import CLASSES, SOURCES, Record, Source
 from ppcjax.data_pipelines.sources.base import replace_masks
 from ppcjax.data_pipelines.sources.subset import few
 from ppcjax.data_pipelines.stream import batches
@@ -27,6 +27,7 @@ __all__ = [
     "Record",
     "Source",
     "check",
+    "class_names",
     "make_eval",
     "make_source",
     "make_train",
@@ -161,6 +162,29 @@ def make_source(
         masked = bool(given.get("with_masks"))
         source = few(source, common.limit, seed=common.limit_seed, masked=masked)
     return source
+
+
+def class_names(data: Any, *, reads: str) -> tuple[str, ...]:
+    """Names by class id of the data that config.data describes.
+
+    The data itself is opened only where neither its data set nor a list in the config
+    fixes them.
+
+    Args:
+        data: config.data.
+        reads: what the method reads, a key of READERS.
+
+    Raises:
+        UserError: the data is needed, and missing or malformed.
+    """
+    given = settings.as_dict(data)
+    source, names = given.get("source"), given.get("classes")
+    if source in CLASSES:
+        return CLASSES[source]
+    if isinstance(names, list | tuple) and names:
+        first = ("background",) if given.get("background", True) else ()
+        return (*first, *(name for name in names if (name,) != first))
+    return make_source(data, given["eval_split"], reads=reads).classes
 
 
 def make_train(

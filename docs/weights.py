@@ -23,10 +23,13 @@ CHECKPOINTS = ("name", "file", "licence", "fetched", "command", "published")
 
 
 def command(row: Row) -> str:
-    """What evaluates a checkpoint."""
+    """What evaluates a checkpoint, or why nothing does."""
+    if row.naming == "unknown":
+        return "cannot be read yet: the names of its heads are not known to us"
     config, _, variant = row.config.partition(":")
     words = f"python eval.py --ckpt {row.name} --config configs/{config}.py"
-    return " ".join(filter(None, (words + (variant and f":{variant}"), row.options)))
+    words = " ".join(filter(None, (words + (variant and f":{variant}"), row.options)))
+    return f"`{words}`"
 
 
 def where(row: Row) -> str:
@@ -96,7 +99,7 @@ def _checkpoints() -> Iterator[str]:
                     where(row),
                     row.licence,
                     fetched,
-                    f"`{command(row)}`",
+                    command(row),
                     row.expect,
                 )
             )

@@ -1,13 +1,16 @@
 """Sources of images by name: functions of a split and of settings in config.data."""
 
+from ppcjax.data_pipelines import shapes as generator
 from ppcjax.data_pipelines.sources.base import Record, Source
+from ppcjax.data_pipelines.sources.cityscapes import CLASSES as CITYSCAPES
 from ppcjax.data_pipelines.sources.cityscapes import cityscapes
 from ppcjax.data_pipelines.sources.embedded import shapes
 from ppcjax.data_pipelines.sources.folder import folder
 from ppcjax.data_pipelines.sources.unlabelled import imagenet, photos
+from ppcjax.data_pipelines.sources.voc import CLASSES as VOC
 from ppcjax.data_pipelines.sources.voc import voc
 
-__all__ = ["SOURCES", "Record", "Source"]
+__all__ = ["CLASSES", "SOURCES", "Record", "Source"]
 
 SOURCES = {
     "cityscapes": cityscapes,
@@ -16,4 +19,13 @@ SOURCES = {
     "photos": photos,
     "shapes": shapes,
     "voc": voc,
+}
+
+# Class names of the sources whose data set fixes them.
+CLASSES = {
+    "cityscapes": CITYSCAPES,
+    "imagenet": (),
+    "photos": (),
+    "shapes": generator.CLASSES,
+    "voc": VOC,
 }

@@ -164,7 +164,6 @@ def _network(network: Network, transformer: Transformer) -> tuple[ASGNet, Backbo
     )
     vit = None
     if transformer.vit is not None:
-        # Runs of before other rules have no such setting.
         settings = {"positions": "bilinear"} | dict(transformer.vit)
         vit = modules.build(VisionTransformer, settings, where="vit", dtype=kind)
     net = ASGNet(

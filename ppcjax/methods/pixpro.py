@@ -249,7 +249,8 @@ def _predict(setup, params, model_state, batch):
     maps = setup.net.apply(variables, image, extent, method="target")
 
     def inside(x):
-        stride = stride_of(image.shape[1:3], x.shape[1:3])
+        known = setup.net.backbone.stride
+        stride = stride_of(image.shape[1:3], x.shape[1:3], known=known)
         return clip_to(x.astype(jnp.float32), shrink(extent, stride))
 
     return {"embedding": inside(_embedding(maps)), "feature": inside(maps.feature)}

@@ -34,7 +34,6 @@ class Attention(nn.Module):
         qkv = nn.Dense(3 * width, dtype=self.dtype, name="qkv")(x)
         qkv = qkv.reshape(batch, tokens, 3, self.heads, width // self.heads)
         query, key, value = (qkv[:, :, i] for i in range(3))  # [B, T, heads, d]
-        mask = None if mask is None else mask[:, None, None, :]
         y = attend(query, key, value, mask, block=self.block)
         y = nn.Dense(width, dtype=self.dtype, name="proj")(y.reshape(x.shape))
         found = _weights(query, key, mask) if weights else None
@@ -48,6 +47,7 @@ def attend(
     mask: jax.Array | None,
     *,
     block: int,
+    by_head: bool | None = None,
 ) -> jax.Array:
     """What queries read: softmax(q k / sqrt(d)) v, softmax in float32.
 
@@ -55,26 +55,62 @@ def attend(
         query: [B, T, heads, d].
         key: [B, T, heads, d].
         value: [B, T, heads, d].
-        mask: [B, 1, 1, T] which keys are looked at; None: all.
+        mask: [B, T] which keys are looked at; None: all.
         block: queries whose weights are formed at once. Where there are more, the
             weights are formed anew in the backward pass, so that memory is linear in
             the number of tokens.
+        by_head: whether heads are taken one after the other, which on CPUs is four
+            times as fast; None: on CPUs.
 
     Returns:
         [B, T, heads, d] of the type of `query`.
     """
-    read = functools.partial(
-        jax.nn.dot_product_attention, key=key, value=value, mask=mask
+    if by_head is None:
+        by_head = jax.default_backend() == "cpu"
+    if not by_head:
+        mask = None if mask is None else mask[:, None, None, :]
+        read = functools.partial(
+            jax.nn.dot_product_attention, key=key, value=value, mask=mask
+        )
+        return _in_blocks(read, query, block)
+    batch, tokens, heads, depth = query.shape
+    query, key, value = (
+        jnp.moveaxis(x, 2, 1).reshape(batch * heads, tokens, depth)
+        for x in (query, key, value)
     )
+    mask = None if mask is None else jnp.repeat(mask, heads, axis=0)
+
+    def one_head(parts):
+        query, *others = parts
+        read = functools.partial(_read, *others)
+        return _in_blocks(lambda q: read(q[0])[None], query[None], block)[0]
+
+    y = jax.lax.map(one_head, (query, key, value, mask))
+    return jnp.moveaxis(y.reshape(batch, heads, tokens, depth), 1, 2)
+
+
+def _read(key, value, mask, query):
+    """What queries [t, d] of one head read of T tokens: [t, d]."""
+    scores = jnp.matmul(
+        query * query.shape[-1] ** -0.5, key.T, preferred_element_type=jnp.float32
+    )
+    if mask is not None:
+        scores = jnp.where(mask[None], scores, -jnp.inf)
+    return jax.nn.softmax(scores, axis=-1).astype(value.dtype) @ value
+
+
+def _in_blocks(read, query, block):
+    """`read` of queries [B, T, ...], at most `block` at once."""
     batch, tokens, *rest = query.shape
     if tokens <= block:
         return read(query)
     blocks = -(-tokens // block)
     size = -(-tokens // blocks)
-    parts = jnp.pad(query, ((0, 0), (0, blocks * size - tokens), (0, 0), (0, 0)))
-    parts = jnp.moveaxis(parts.reshape(batch, blocks, size, *rest), 1, 0)
-    y = jnp.moveaxis(jax.lax.map(jax.checkpoint(read), parts), 0, 1)
-    return y.reshape(batch, blocks * size, *rest)[:, :tokens]
+    beyond = [(0, 0)] * query.ndim
+    beyond[1] = (0, blocks * size - tokens)
+    parts = jnp.pad(query, beyond).reshape(batch, blocks, size, *rest)
+    y = jax.lax.map(jax.checkpoint(read), jnp.moveaxis(parts, 1, 0))
+    return jnp.moveaxis(y, 0, 1).reshape(batch, blocks * size, *rest)[:, :tokens]
 
 
 def _weights(query, key, mask):
@@ -84,7 +120,7 @@ def _weights(query, key, mask):
     )
     scores *= query.shape[-1] ** -0.5
     if mask is not None:
-        scores = jnp.where(mask, scores, -jnp.inf)
+        scores = jnp.where(mask[:, None, None, :], scores, -jnp.inf)
     return jax.nn.softmax(scores, axis=-1)
 
 
@@ -103,7 +139,7 @@ class Block(nn.Module):
     heads: heads of the attention.
     ratio: width of the perceptron over that of the tokens.
     layer_scale: whether channels of what is added have factors.
-    epsilon: of the normalisations.
+    epsilon: what the normalisations add to variances.
     attention_block: queries whose weights are formed at once.
     dtype: type of the products.
     """

@@ -5,7 +5,8 @@ into one pass over the image, forward and backward.
 """
 
 import functools
-from typing import Any
+import itertools
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -40,70 +41,101 @@ class DepthwiseConv(nn.Module):
         ).astype(self.dtype)
         bias = self.param("bias", nn.initializers.zeros, (channels,))
         x = clip_to(x, extent)
-        total = self.dilation * (side - 1)
-        low = total // 2 if self.low_pad is None else self.low_pad
-        if self.stride == 1 and low == total // 2:
-            y = filter_channels(x, kernel, self.dilation)
-        else:
-            x = _padded(x, low, total - low)
-            y = _sum_of_taps(_windows(x, side, self.dilation, self.stride), kernel)
+        reach = self.dilation * (side - 1)
+        low = reach // 2 if self.low_pad is None else self.low_pad
+        taps = Taps(side, self.stride, self.dilation, (low, reach - low))
+        y = filter_channels(x, kernel, taps)
         return y + bias.astype(self.dtype)[None, None, None]
 
 
+class Taps(NamedTuple):
+    """Where the taps of a square kernel lie.
+
+    side: number of taps per row and column.
+    stride: step of the kernel.
+    dilation: spacing of the taps.
+    padding: zeros before the first and after the last row and column, together
+        dilation * (side - 1).
+    """
+
+    side: int
+    stride: int
+    dilation: int
+    padding: tuple[int, int]
+
+    def offsets(self) -> list[tuple[int, int]]:
+        """Rows and columns of the taps, from the first one."""
+        steps = range(0, self.side * self.dilation, self.dilation)
+        return list(itertools.product(steps, steps))
+
+
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def filter_channels(x: jax.Array, kernel: jax.Array, dilation: int) -> jax.Array:
-    """Filters each channel by its own kernel, at stride 1 with zeros all around.
+def filter_channels(x: jax.Array, kernel: jax.Array, taps: Taps) -> jax.Array:
+    """Filters each channel by its own kernel.
 
     The gradient is written out: that of a slice is a padded copy, and one for each
     tap costs more than the filter itself.
 
     Args:
         x: [B, h, w, D].
-        kernel: [k, k, 1, D], k odd.
-        dilation: spacing of the taps.
+        kernel: [k, k, 1, D].
+        taps: where its taps lie.
 
     Returns:
-        [B, h, w, D].
+        [B, ceil(h / stride), ceil(w / stride), D].
     """
-    return _sum_of_taps(_centred_windows(x, kernel, dilation), kernel)
+    padded = _padded(x, taps)
+    products = (
+        _window(padded, top, left, x.shape, taps.stride) * tap[None, None, None]
+        for (top, left), tap in zip(
+            taps.offsets(), kernel.reshape(taps.side**2, -1), strict=True
+        )
+    )
+    return sum(products)
 
 
-def _filter_forward(x, kernel, dilation):
-    return filter_channels(x, kernel, dilation), (x, kernel)
+def _filter_forward(x, kernel, taps):
+    return filter_channels(x, kernel, taps), (x, kernel)
 
 
-def _filter_backward(dilation, residuals, gradient):
+def _filter_backward(taps, residuals, gradient):
     x, kernel = residuals
-    g_x = filter_channels(gradient, kernel[::-1, ::-1], dilation)
-    windows = _centred_windows(x, kernel, dilation)
-    taps = [jnp.einsum("bhwd,bhwd->d", window, gradient) for window in windows]
-    return g_x, jnp.stack(taps).reshape(kernel.shape)
+    padded = _padded(x, taps)
+
+    # One tap after another: as one program all windows would be in memory at once.
+    def of_tap(offset):
+        window = _window(padded, *offset, x.shape, taps.stride)
+        return jnp.sum(window * gradient, axis=(1, 2))  # [B, D]
+
+    # Over the batch, which may lie on several devices, once for all taps.
+    of_taps = jnp.sum(jax.lax.map(of_tap, jnp.array(taps.offsets())), axis=1)
+    fine = _spread(gradient, x.shape, taps.stride)
+    turned = taps._replace(stride=1, padding=taps.padding[::-1])
+    of_x = filter_channels(fine, kernel[::-1, ::-1], turned)
+    return of_x, of_taps.reshape(kernel.shape)
 
 
 filter_channels.defvjp(_filter_forward, _filter_backward)
 
 
-def _centred_windows(x, kernel, dilation) -> list[jax.Array]:
-    side = kernel.shape[0]
-    reach = dilation * (side // 2)
-    return _windows(_padded(x, reach, reach), side, dilation, 1)
+def _padded(x, taps: Taps) -> jax.Array:
+    return jnp.pad(x, ((0, 0), taps.padding, taps.padding, (0, 0)))
 
 
-def _padded(x, low: int, high: int) -> jax.Array:
-    return jnp.pad(x, ((0, 0), (low, high), (low, high), (0, 0)))
+def _window(padded, top, left, shape, stride: int) -> jax.Array:
+    """What the tap at (top, left) sees of an image that had `shape` unpadded."""
+    if isinstance(top, int):
+        height, width = shape[1:3]
+        window = padded[:, top : top + height, left : left + width]
+    else:
+        window = jax.lax.dynamic_slice(padded, (0, top, left, 0), shape)
+    return window[:, ::stride, ::stride]
 
 
-def _windows(x, side: int, dilation: int, stride: int) -> list[jax.Array]:
-    """What each tap of a kernel of that side sees of `x`, which is padded already."""
-    reach = dilation * (side - 1)
-    height, width = (n - reach for n in x.shape[1:3])
-    return [
-        x[:, top : top + height : stride, left : left + width : stride]
-        for top in range(0, reach + 1, dilation)
-        for left in range(0, reach + 1, dilation)
-    ]
-
-
-def _sum_of_taps(windows: list[jax.Array], kernel: jax.Array) -> jax.Array:
-    taps = kernel.reshape(len(windows), 1, 1, 1, -1)
-    return sum(window * tap for window, tap in zip(windows, taps, strict=True))
+def _spread(x, shape, stride: int) -> jax.Array:
+    """`x` on a grid of `shape`, `stride` times as fine, with zeros between."""
+    if stride == 1:
+        return x
+    beyond = [n - 1 - (m - 1) * stride for n, m in zip(shape, x.shape, strict=True)]
+    of_axes = ((0, 0, 0), *((0, high, stride - 1) for high in beyond[1:3]), (0, 0, 0))
+    return jax.lax.pad(x, jnp.zeros((), x.dtype), of_axes)

@@ -33,14 +33,15 @@ def shrink(extent: chex.Array | None, stride: int) -> chex.Array | None:
     return None if extent is None else -(-extent // stride)
 
 
-def stride_of(size: tuple[int, int], grid: tuple[int, int]) -> int:
+def stride_of(size: tuple[int, int], grid: tuple[int, int], *, known: int = 1) -> int:
     """The step from rows and columns to those of a grid of ceil(size / step) cells.
 
-    It is the least power of two that fits. Where none does, as after a pooling that
-    rounds up, it is the least step whose cells cover the rows.
+    It is a known step if that fits, or the least power of two that does. Where none
+    does, as after a pooling that rounds up, it is the least step whose cells cover the
+    rows.
     """
     # Several fit a grid of one cell alone, where they are all the same.
-    for stride in (1, 2, 4, 8, 16, 32, 64):
+    for stride in (known, 1, 2, 4, 8, 16, 32, 64):
         if all(-(-n // stride) == m for n, m in zip(size, grid, strict=True)):
             return stride
     return -(-size[0] // grid[0])

@@ -49,7 +49,7 @@ class VisionTransformer(nn.Module):
     stage_norm: whether stage2 to stage4 pass the last normalisation as well, as what
         DINO and DINOv2 give of inner blocks does.
     attention_block: queries whose weights are formed at once.
-    epsilon: of the normalisations.
+    epsilon: what the normalisations add to variances.
     dtype: type of the products.
     """
 

@@ -68,7 +68,8 @@ def position_matrix(
         matrix = matrix / xp.where(i < cells, total, 1)
     else:
         low, matrix, high = xp.split(matrix, (beyond, beyond + in_size), axis=1)
-        first, last = xp.arange(in_size) == 0, xp.arange(in_size) == in_size - 1
+        own = xp.arange(in_size)[None, :]
+        first, last = own == 0, own == in_size - 1
         matrix += first * low.sum(axis=1, keepdims=True)
         matrix += last * high.sum(axis=1, keepdims=True)
     return (matrix * (i < cells)).astype(xp.float32)
@@ -114,7 +115,7 @@ def resize_positions(
             position_matrix(o, i, rule)[None] for o, i in zip(size, own, strict=True)
         ]
     else:
-        shifted = jnp.any(extent != jnp.array(own), axis=1)  # [B]
+        shifted = jnp.any(extent != jnp.array([own]), axis=1)  # [B]
         matrices = [
             jax.vmap(
                 lambda cells, shift, o=o, i=i: position_matrix(

@@ -9,6 +9,10 @@ from PIL import Image
 from ppcjax.predict import devices
 
 
+# Side of the image that tells a network's stride, a multiple of all: 14, 8, 16, 32.
+PROBE = 448
+
+
 def canvas_size(length: int, *, steps: int = 4, smallest: int = 32) -> int:
     """The smallest side on the ladder of canvas sides that holds `length` pixels.
 

@@ -11,6 +11,7 @@ from ppcjax import fields
 from ppcjax.fields import Range
 from ppcjax.ops.resize import bilinear_matrix
 from ppcjax.predict import devices
+from ppcjax.predict.canvases import PROBE
 from ppcjax.runs import Run
 
 
@@ -36,17 +37,16 @@ class QueryPrediction:
 
 def query_stride(run: Run) -> int:
     """Pixels of the canvas per cell of the logits."""
-    side = 256
     batch = {
-        "support_image": jax.ShapeDtypeStruct((1, 1, 1, side, side, 3), np.uint8),
+        "support_image": jax.ShapeDtypeStruct((1, 1, 1, PROBE, PROBE, 3), np.uint8),
         "support_valid": jax.ShapeDtypeStruct((1, 1, 1, 4), np.int32),
-        "support_mask": jax.ShapeDtypeStruct((1, 1, 1, side, side), np.int32),
+        "support_mask": jax.ShapeDtypeStruct((1, 1, 1, PROBE, PROBE), np.int32),
         "shot_valid": jax.ShapeDtypeStruct((1, 1, 1), np.bool_),
-        "query_image": jax.ShapeDtypeStruct((1, 1, side, side, 3), np.uint8),
+        "query_image": jax.ShapeDtypeStruct((1, 1, PROBE, PROBE, 3), np.uint8),
         "query_valid": jax.ShapeDtypeStruct((1, 1, 4), np.int32),
     }
     spec = jax.eval_shape(run.method.predict, run.params, run.model_state, batch)
-    return side // spec["logits"].shape[2]
+    return round(PROBE / spec["logits"].shape[2])
 
 
 def to_photo(

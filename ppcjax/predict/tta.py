@@ -25,14 +25,18 @@ import numpy as np
 
 from ppcjax.fields import Length, Range
 from ppcjax.predict import devices, merge
-from ppcjax.predict.canvases import canvas_size, groups, scaled_images, scaled_side
+from ppcjax.predict.canvases import (
+    PROBE,
+    canvas_size,
+    groups,
+    scaled_images,
+    scaled_side,
+)
 from ppcjax.predict.prediction import Prediction
 from ppcjax.predict.windows import Windows, mean_of_windows
 from ppcjax.types import Method
 
 Convention = Literal["ppc", "eps"]
-
-_SIDE = 256  # of the image that tells the network's stride; no network's exceeds it
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -112,7 +116,7 @@ def predict(
             canvas=canvas,
             scales=scaling.scales,
             flip=scaling.flip,
-            stride=round(_SIDE / height),
+            stride=round(PROBE / height),
             num_classes=num_classes,
             windows=windows,
         )
@@ -221,7 +225,7 @@ def _collect(group, results) -> Iterator[Prediction]:
 
 
 def _output_spec(method, params, model_state):
-    """Shapes of what the network says of one image of `_SIDE` pixels a side."""
+    """Shapes of what the network says of one image of `PROBE` pixels a side."""
     leaves, structure = jax.tree.flatten((params, model_state))
     shapes = tuple((leaf.shape, np.dtype(leaf.dtype)) for leaf in leaves)
     return _traced_spec(method.predict, structure, shapes)
@@ -231,7 +235,7 @@ def _output_spec(method, params, model_state):
 def _traced_spec(predict, structure, shapes):
     leaves = [jax.ShapeDtypeStruct(*shape) for shape in shapes]
     batch = {
-        "image": jax.ShapeDtypeStruct((1, _SIDE, _SIDE, 3), np.uint8),
+        "image": jax.ShapeDtypeStruct((1, PROBE, PROBE, 3), np.uint8),
         "valid": jax.ShapeDtypeStruct((1, 4), np.int32),
     }
     return jax.eval_shape(predict, *jax.tree.unflatten(structure, leaves), batch)

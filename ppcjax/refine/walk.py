@@ -11,7 +11,7 @@ from PIL import Image
 
 from ppcjax.fields import Range
 from ppcjax.ops.affinity import radius_of
-from ppcjax.predict.canvases import canvas_size, scaled_side
+from ppcjax.predict.canvases import PROBE, canvas_size, scaled_side
 from ppcjax.predict.prediction import Prediction
 from ppcjax.refine.random_walk import walk_images
 from ppcjax.types import Method
@@ -63,6 +63,7 @@ def walk_predictions(
     """
     params, model_state = jax.device_put((params, model_state))
     canvas = partial(canvas_size, steps=settings.canvas_steps)
+    stride = _stride(method.predict, params, model_state)
     for example in examples:
         classes, scores = read_scores(example.id)
         height, width = example.image.shape[:2]
@@ -84,6 +85,7 @@ def walk_predictions(
             maps[None],
             np.array([size], np.int32),
             settings,
+            stride,
         )
         walked = np.asarray(walked)[0, : size[0], : size[1]]
         probabilities = np.zeros((height, width, num_classes), np.float32)
@@ -94,8 +96,18 @@ def walk_predictions(
         yield Prediction.of_probabilities(example, probabilities)
 
 
-@partial(jax.jit, static_argnums=(0, 6))
-def _walk(predict, params, model_state, images, scores, extent, settings):
+def _stride(predict, params, model_state):
+    """Pixels per cell of the affinity."""
+    batch = {
+        "image": jax.ShapeDtypeStruct((1, PROBE, PROBE, 3), np.uint8),
+        "valid": jax.ShapeDtypeStruct((1, 4), np.int32),
+    }
+    output = jax.eval_shape(predict, params, model_state, batch)
+    return round(PROBE / output["affinity"].shape[2])
+
+
+@partial(jax.jit, static_argnums=(0, 6, 7))
+def _walk(predict, params, model_state, images, scores, extent, settings, stride):
     valid = jax.numpy.concatenate([jax.numpy.zeros_like(extent), extent], axis=1)
     output = predict(params, model_state, {"image": images, "valid": valid})
     affinity = output["affinity"]
@@ -103,7 +115,7 @@ def _walk(predict, params, model_state, images, scores, extent, settings):
         affinity,
         scores,
         extent,
-        stride=scores.shape[1] // affinity.shape[2],
+        stride=stride,
         radius=radius_of(affinity.shape[1]),
         background=settings.background,
         alpha=settings.alpha,

@@ -114,9 +114,8 @@ def fit(
         stack.enter_context(contextlib.closing(saver))
         best = None
         if watch is not None and watch.keep_best:
-            best = checkpoint.Checkpoints(
-                workdir, keep=1, place=checkpoint.BEST, **kept
-            )
+            kept |= {"keep": 1, "place": checkpoint.BEST}
+            best = checkpoint.Checkpoints(workdir, **kept)
         scores = from_meta(meta if restored is not None else None)
         watcher = Watcher(watch, scores, logger, best)
         stack.enter_context(contextlib.closing(watcher))
@@ -224,8 +223,8 @@ def train(
             f"split config.data.train_split={config.data.train_split!r} of "
             f"{config.data.source!r} has no images"
         )
-    workdir = Path(workdir).expanduser()
-    whole = config.to_dict()
+    workdir, whole = Path(workdir).expanduser(), config.to_dict()
+    methods.make(whole["method"], len(source.classes))  # refused before any download
     whole["method"], adapt = begin(config.init_from, whole["method"], workdir)
     method = methods.make(whole["method"], len(source.classes))
     score = None

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from ppcjax.nn import backbones
 from ppcjax.types import UserError
 
 TABLE = Path(__file__).with_name("known.toml")
@@ -37,7 +38,8 @@ class Row:
     licence: what its publisher states, or "unknown".
     size: megabytes, 10^6 bytes; None where it is not known.
     sha256: its checksum or how that begins; "" where it is not known.
-    naming: whose names its parameters have.
+    naming: "MAP:TABLE" of maps/ that has its names; "unknown" where nobody has
+        written them down, so that it cannot be read.
     pixel_mean: mean of values in [0, 1] that it was trained with, in the order of
         `channels`; None where it is not known.
     pixel_std: their deviation; None where it is not known.
@@ -104,8 +106,12 @@ class Row:
         """
         given = DEFAULTS | dict(settings or {})
         asked = dict(self.settings)
-        if network == "vit":
+        if self.network == "vit":
             asked.setdefault("registers", DEFAULTS["registers"])
+            if network.startswith("vit_"):
+                module, _ = backbones.make(network, settings)
+                given = {name: getattr(module, name) for name in asked}
+                network = "vit"
         return network == self.network and all(
             given.get(name) == value for name, value in asked.items()
         )

@@ -71,9 +71,7 @@ def _load_file(params, model_state, source: Source, bgr: bool, log) -> tuple[Any
             if match is not None:
                 found.append((match.share, part, leaves, match))
     if not found:
-        raise UserError(
-            f"{path} holds nothing of this network; {guess.advice(arrays)}"
-        )
+        raise UserError(f"{path} holds nothing of this network; {guess.advice(arrays)}")
     _, part, leaves, match = max(found, key=lambda one: one[0])
     if "eps" in source.facts:
         match = match.with_eps(source.facts["eps"])
@@ -135,7 +133,9 @@ def _turned(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def put(tree: Any, values: Mapping[str, np.ndarray]) -> Any:
     """A tree with the leaves that have a value replaced."""
-    fresh = [values.get(path, np.asarray(leaf)) for path, leaf in leaves_of(tree).items()]
+    fresh = [
+        values.get(path, np.asarray(leaf)) for path, leaf in leaves_of(tree).items()
+    ]
     return jax.tree.unflatten(jax.tree.structure(tree), fresh)
 
 
@@ -164,8 +164,7 @@ def _refuse_deeper(part, leaves, arrays, match: Match, path: Path) -> None:
     found = guess.guess({name: arrays[name] for name in arrays})
     if found is not None and not _same(found, leaves):
         raise UserError(
-            f"{path} has {more[0]}, which the {part} has not; "
-            + guess.advice(arrays)
+            f"{path} has {more[0]}, which the {part} has not; " + guess.advice(arrays)
         )
 
 

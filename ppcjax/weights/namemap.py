@@ -72,7 +72,7 @@ class NameMap(NamedTuple):
     naming: whose names these are.
     style: key of the table of leaves.
     rows: pattern of our layers and the template of their names.
-    included: of each part of ours, its map and what stands before its names.
+    included: parts of ours, each with its map and what stands before its names.
     new: pattern of the layers that no file has.
     facts: eps, pixel_mean, pixel_std and padding, where they are told.
     own: whether a layer without a row has our own name, with dots.
@@ -185,7 +185,9 @@ def _pattern(template: str) -> re.Pattern[str]:
     parts = re.split(r"(\{\w\})", template)
     return re.compile(
         "".join(
-            re.sub(r"\{(\w)\}", group, part) if part.startswith("{") else re.escape(part)
+            re.sub(r"\{(\w)\}", group, part)
+            if part.startswith("{")
+            else re.escape(part)
             for part in parts
         )
     )

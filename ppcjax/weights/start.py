@@ -22,7 +22,7 @@ class Source(NamedTuple):
     """A file or a run that weights are taken from.
 
     path: file, or directory of a run.
-    arrays: of a file, by name; {} of a run.
+    arrays: what a file holds, by name; {} where it is a run.
     facts: "pixel_mean" and "pixel_std" of RGB, "padding", and "eps" and "channels",
         which loading needs; those that are known.
     """
@@ -107,7 +107,9 @@ def _equal(a: Any, b: Any) -> bool:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else "({:.4g}, {:.4g}, {:.4g})".format(*value)
+    return (
+        value if isinstance(value, str) else "({:.4g}, {:.4g}, {:.4g})".format(*value)
+    )
 
 
 def as_before(method: Mapping[str, Any], saved: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,9 @@ CHANNELS = {
     "resnet34": (256, 512, 512),
     "resnet50": (1024, 2048, 2048),
     "resnet101": (1024, 2048, 2048),
+    **dict.fromkeys(("vit_s16", "vit_s8", "vit_s14"), (384, 384, 384)),
+    **dict.fromkeys(("vit_b16", "vit_b8", "vit_b14"), (768, 768, 768)),
+    "vit_l14": (1024, 1024, 1024),
 }
 SETTINGS = {"small_resnet": {"width": 8}} | {
     name: {"output_stride": 8} for name in CHANNELS if name.startswith("resnet")
@@ -35,6 +38,7 @@ SETTINGS = {"small_resnet": {"width": 8}} | {
 SETTINGS |= dict.fromkeys(
     ("hrnet_w18", "hrnet_w48"), {"modules": (1, 1, 1), "blocks": 1}
 )
+SETTINGS |= {name: {"depth": 2} for name in CHANNELS if name.startswith("vit")}
 
 
 def _make(name):
@@ -52,8 +56,9 @@ def test_endpoints_at_even_and_odd_sizes(name):
     for height, width in ((64, 48), (37, 51)):
         image = jax.ShapeDtypeStruct((2, height, width, 3), jnp.float32)
         endpoints = jax.eval_shape(module.apply, variables, image)
-        named = {name for name in endpoints if not name.startswith("branch")}
-        assert named - {"stage1", "stage2"} == set(ENDPOINTS)
+        branches = {name for name in endpoints if name.startswith("branch")}
+        named = set(endpoints) - branches
+        assert set(ENDPOINTS) <= named == set(module.endpoints) - branches
         grid = -(-height // module.stride), -(-width // module.stride)
         for endpoint, channels in zip(ENDPOINTS, CHANNELS[name], strict=True):
             assert endpoints[endpoint].shape == (2, *grid, channels), endpoint
@@ -116,6 +121,7 @@ def test_small_resnet_has_the_parameters_of_its_stages():
         ("small_resnet", {"width": 8}),
         ("mobilenet_v2", {}),
         ("efficientnet_lite0", {"padding": "both", "output_stride": 16}),
+        ("vit_s14", {"width": 24, "depth": 2, "heads": 2, "registers": 4}),
     ],
 )
 def test_padding_changes_nothing(name, settings):
@@ -210,6 +216,14 @@ def test_bfloat16_keeps_float32_parameters():
     image = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
     out = jax.eval_shape(module.apply, variables, image)
     assert out["embedding"].dtype == jnp.bfloat16
+
+
+def test_colours_can_be_others_than_a_backbones_own():
+    _, own = backbones.make("mobilenet_v2")
+    _, entry = backbones.make("mobilenet_v2", pixel_mean=(0.1, 0.2, 0.3))
+    assert entry == own._replace(mean=(0.1, 0.2, 0.3))
+    _, entry = backbones.make("mobilenet_v2", pixel_std=(0.1, 0.2, 0.3))
+    assert entry == own._replace(std=(0.1, 0.2, 0.3))
 
 
 def test_unknown_name():

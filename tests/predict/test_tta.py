@@ -80,8 +80,15 @@ def test_batching_changes_nothing():
         np.testing.assert_allclose(alone.scores, batched[example.id], atol=1e-5)
 
 
-def test_ppc_gives_the_same_scores_on_any_canvas():
-    settings = {"backbone": "small_resnet", "backbone_settings": {"width": 8}}
+@pytest.mark.parametrize(
+    "backbone, settings",
+    [
+        ("small_resnet", {"width": 8}),
+        ("vit_s14", {"width": 16, "depth": 2, "heads": 2, "grid": (3, 3)}),
+    ],
+)
+def test_ppc_gives_the_same_scores_on_any_canvas(backbone, settings):
+    settings = {"backbone": backbone, "backbone_settings": settings}
     method = methods.make({"name": "ppc", **settings}, CLASSES)
     example = photo(37, 45, tags=(1, 1, 1, 1))
     spec = {

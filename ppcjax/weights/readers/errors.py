@@ -12,8 +12,8 @@ class Refusal(Exception):
 # What a truncated, altered or foreign file makes the parsers raise.
 DAMAGE = (
     *(AttributeError, EOFError, LookupError, NotImplementedError, OSError),
-    *(OverflowError, RecursionError, RuntimeError, TypeError, ValueError),
-    *(struct.error, zipfile.BadZipFile, zlib.error),
+    *(OverflowError, RecursionError, RuntimeError, SyntaxError, TypeError),
+    *(ValueError, struct.error, zipfile.BadZipFile, zlib.error),
 )
 
 

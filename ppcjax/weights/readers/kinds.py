@@ -67,7 +67,7 @@ def kind_of(head: bytes, tail: bytes) -> str:
     """
     if not head:
         raise Refusal("is empty; download it again")
-    if head[8:9] == b"{" and not _printable(head[:8]):
+    if head[8:9] == b"{" and not (head[:8].isascii() and _printable(head[:8])):
         return "safetensors"
     for magic, text in _FOREIGN:
         if head.startswith(magic):

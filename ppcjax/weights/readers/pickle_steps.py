@@ -27,6 +27,14 @@ def _int_line(line: bytes) -> int | bool:
     return line == b"01" if line in (b"00", b"01") else int(line)
 
 
+def _slot_line(line: bytes) -> int:
+    """A place in the memo, where `STEPS` keeps objects for later."""
+    slot = int(line)
+    if not 0 <= slot < 1 << 32:
+        raise ValueError("a place beyond the memo of its pickle")
+    return slot
+
+
 def _string_line(line: bytes) -> str:
     if len(line) < 2 or line[:1] != line[-1:] or line[:1] not in (b"'", b'"'):
         raise ValueError("a text without quotes in its pickle")
@@ -49,7 +57,7 @@ def _append(machine: Any) -> None:
 
 
 def _scalars(values: list[Any]) -> set[Any]:
-    return {value for value in values if stand_ins.is_scalar(value)}
+    return {value for value in values if stand_ins.is_key(value)}
 
 
 def _add_marked(machine: Any) -> None:
@@ -182,7 +190,7 @@ def _pushing() -> dict[bytes, Callable[[Any], Any]]:
         **{c: lambda m, f=f: f() for c, f in fresh.items()},
         **{c: lambda m, f=f: f(m.pop_mark()) for c, f in marked.items()},
         **{c: lambda m, n=n: m.memo[m.take_number(n)] for c, n in kept.items()},
-        p.GET: lambda m: m.memo[int(m.take_line())],
+        p.GET: lambda m: m.memo[_slot_line(m.take_line())],
         p.DUP: lambda m: m.stack[-1],
         p.GLOBAL: _named,
         p.PERSID: lambda m: m.load_persistent(_text(m.take_line())),
@@ -210,7 +218,7 @@ def _steps() -> dict[int, Step]:
         **{p.SETITEM: _put, p.SETITEMS: _put_marked, p.BUILD: _set_state},
         **{p.REDUCE: _call, p.NEWOBJ: _call, p.NEWOBJ_EX: _call_with_keywords},
         **{p.OBJ: _old_object, p.INST: _old_instance, p.STACK_GLOBAL: _stacked_name},
-        p.PUT: _keep(lambda m: int(m.take_line())),
+        p.PUT: _keep(lambda m: _slot_line(m.take_line())),
         p.BINPUT: _keep(lambda m: m.take_number("<B")),
         p.LONG_BINPUT: _keep(lambda m: m.take_number("<I")),
         p.MEMOIZE: _keep(lambda m: len(m.memo)),

@@ -14,7 +14,7 @@ from typing import Any
 
 from ppcjax.weights.readers.errors import Refusal
 from ppcjax.weights.readers.pickle_steps import STEPS
-from ppcjax.weights.readers.stand_ins import Name, Stub, put
+from ppcjax.weights.readers.stand_ins import Name, Stub, is_key, put
 
 # A checkpoint of 10,000 tensors has some 400,000 steps.
 _MAX_STEPS = 4_000_000
@@ -131,7 +131,7 @@ def _dictionary(machine: Machine, *arguments: Any) -> dict[Any, Any]:
 
 def _set(machine: Machine, values: Any = ()) -> set[Any]:
     machine.spend(len(values))
-    return {value for value in values if type(value) in (str, int)}
+    return {value for value in values if is_key(value)}
 
 
 def _bytes(machine: Machine, text: str = "", encoding: str = "latin1") -> bytes:

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from ppcjax.weights.readers.errors import Refusal
 
+MAX_INT = 1 << 60
 _SCALARS = frozenset((str, bytes, int, float, bool, type(None)))
 # Names that no weights need. Nothing would be run without this list, either; it is
 # there to say plainly what such a file is.
@@ -58,12 +59,20 @@ def is_scalar(value: Any) -> bool:
     return type(value) in _SCALARS
 
 
-def put(target: Any, key: Any, value: Any) -> None:
-    """Makes one entry of a dictionary, unless its key is an object.
+def is_key(value: Any) -> bool:
+    """Whether a value may be a key: a text, a usual int, None.
 
-    Tuples are no keys here: nested ones can take forever to hash.
+    Nested tuples can take forever to hash, and large ints and fractions can be chosen
+    so that all of them have one hash.
     """
-    if not is_scalar(key):
+    if type(value) is int:
+        return abs(value) < MAX_INT
+    return type(value) in (str, bytes, bool, type(None))
+
+
+def put(target: Any, key: Any, value: Any) -> None:
+    """Makes one entry of a dictionary, unless its key can't be one."""
+    if not is_key(key):
         return
     if isinstance(target, Stub):
         target.entries = {} if target.entries is None else target.entries

@@ -53,10 +53,10 @@ def open_tar(data: bytes) -> tuple[Any, Values]:
     return machine.load(), lambda storage: part_of(values[storage.key], storage)
 
 
-def _outside(objects: dict[int, Storage | Tensor]) -> Callable[[Any], Any]:
+def _outside(objects: dict[str, Storage | Tensor]) -> Callable[[Any], Any]:
     def load(key: Any) -> Any:
         # The class of a module comes with its source.
-        return key[0] if isinstance(key, tuple) else objects[int(key)]
+        return key[0] if isinstance(key, tuple) else objects[str(key)]
 
     return load
 
@@ -77,22 +77,22 @@ def _entries(data: bytes) -> dict[str, tuple[int, int]]:
     return places
 
 
-def _storages(machine: Machine) -> tuple[dict[int, Storage], dict[str, np.ndarray]]:
+def _storages(machine: Machine) -> tuple[dict[str, Storage], dict[str, np.ndarray]]:
     """Storages by number, and the values of those that are whole."""
     storages, values = {}, {}
     for _ in range(machine.load()):
         number, _, kind = machine.load()
-        storages[int(number)] = Storage(str(int(number)), storage_type(kind))
-        values[str(int(number))] = take_values(machine, storage_type(kind))
+        storages[str(number)] = Storage(str(number), storage_type(kind))
+        values[str(number)] = take_values(machine, storage_type(kind))
     for number, whole, start, count in machine.load():
         if not (type(start) is type(count) is int and start >= 0 <= count):
             raise ValueError("a storage beyond another one")
-        part = storages[int(whole)]._replace(start=start, count=count)
-        storages[int(number)] = part
+        part = storages[str(whole)]._replace(start=start, count=count)
+        storages[str(number)] = part
     return storages, values
 
 
-def _tensors(machine: Machine, storages: dict[int, Storage]) -> dict[int, Tensor]:
+def _tensors(machine: Machine, storages: dict[str, Storage]) -> dict[str, Tensor]:
     tensors = {}
     for _ in range(machine.load()):
         number, storage, _ = machine.load()
@@ -105,5 +105,5 @@ def _tensors(machine: Machine, storages: dict[int, Storage]) -> dict[int, Tensor
         )
         offset = machine.take_number("<q")
         if storage is not None:  # else empty
-            tensors[int(number)] = view(storages[int(storage)], offset, shape, strides)
+            tensors[str(number)] = view(storages[str(storage)], offset, shape, strides)
     return tensors

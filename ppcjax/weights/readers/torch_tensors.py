@@ -11,7 +11,7 @@ import numpy as np
 from ppcjax.weights.readers.errors import Refusal, quoted
 from ppcjax.weights.readers.pickled_arrays import NUMPY_MAKERS
 from ppcjax.weights.readers.pickles import BASIC_MAKERS, Machine
-from ppcjax.weights.readers.stand_ins import Name
+from ppcjax.weights.readers.stand_ins import MAX_INT, Name
 
 _MAX_RANK = 64
 _DTYPES = {
@@ -67,7 +67,7 @@ def view(storage: Any, offset: Any, shape: Any, strides: Any) -> Tensor:
     numbers = (offset, *shape[:_MAX_RANK], *strides[:_MAX_RANK])
     if (
         not (isinstance(storage, Storage) and len(shape) == len(strides) <= _MAX_RANK)
-        or not all(type(number) is int and number >= 0 for number in numbers)
+        or not all(type(number) is int and 0 <= number < MAX_INT for number in numbers)
         or not (isinstance(shape, tuple) and isinstance(strides, tuple))
     ):
         raise ValueError("a tensor without a sound shape")

@@ -9,7 +9,7 @@ from ppcjax.weights.readers.stand_ins import Stub, is_scalar
 _MAX_DEPTH = 64
 _MAX_NAME = 1000
 _MAX_ENTRIES = 4_000_000
-_MAX_LEAVES = 500_000
+_MAX_LEAVES = 200_000
 
 
 def flat(tree: Any, leaf_types: tuple[type, ...]) -> dict[str, Any]:
@@ -41,14 +41,17 @@ def flat(tree: Any, leaf_types: tuple[type, ...]) -> dict[str, Any]:
 class _Walk:
     def __init__(self, leaf_types: tuple[type, ...]):
         self.leaf_types, self.left = leaf_types, _MAX_ENTRIES
+        self.barren: set[int] = set()  # containers without leaves
+        self.found = 0
 
     def leaves(self, tree: Any, name: str, above: tuple[int, ...]) -> Iterator:
         if isinstance(tree, self.leaf_types):
+            self.found += 1
             yield name, tree
             return
-        entries = _entries(tree, name)
-        if not entries or id(tree) in above:
+        if id(tree) in self.barren or id(tree) in above:
             return
+        before, entries = self.found, _entries(tree, name)
         # Shared containers make a small file as wide as it likes.
         self.left -= len(entries)
         if self.left < 0 or len(above) > _MAX_DEPTH:
@@ -64,6 +67,8 @@ class _Walk:
             if len(longer) > _MAX_NAME:
                 raise Refusal(f"has a name of more than {_MAX_NAME} letters")
             yield from self.leaves(value, longer, (*above, id(tree)))
+        if self.found == before:
+            self.barren.add(id(tree))
 
 
 def _entries(tree: Any, name: str) -> list[tuple[Any, Any]]:

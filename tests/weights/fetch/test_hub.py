@@ -168,5 +168,6 @@ def test_environment_of_the_hub(web, tmp_path):
     )
     out, err = process.communicate()
     assert process.returncode == 0, err
-    assert Path(out.strip()).is_relative_to(tmp_path / "home")
+    assert out.startswith("vgg16_timm: ")
+    assert Path(out.splitlines()[-1]).is_relative_to(tmp_path / "home")
     assert 1 < len(err.splitlines()) <= 11 and "Traceback" not in err

@@ -156,10 +156,14 @@ def nothing_kept(folder):
     return not [path for path in folder.rglob("*") if path.is_file()]
 
 
+# A machine that only fetches has no data libraries.
 FETCH = """
 import sys
-from ppcjax.weights import fetch
-print(fetch.local_file(sys.argv[1]).path)
+for name in ("tensorflow", "tensorflow_datasets"):
+    sys.modules[name] = None  # an import of it raises ImportError
+from ppcjax.weights.__main__ import main
+main(["list", "vgg16_timm"])
+sys.exit(main(["fetch", sys.argv[1]]))
 """
 
 

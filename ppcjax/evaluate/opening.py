@@ -1,0 +1,80 @@
+"""What --ckpt names: a run, or a file of weights with the --config that it is of."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+from ml_collections import config_flags
+
+from ppcjax import cli
+from ppcjax.runs import Run
+from ppcjax.types import UserError
+
+
+def split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Arguments about the config, and all others.
+
+    Args:
+        argv: arguments behind the program's name.
+
+    Returns:
+        "--config=FILE" and "--config.FIELD=VALUE", also where the value is a word of
+        its own; and the rest.
+    """
+    of_config: list[str] = []
+    rest: list[str] = []
+    words = list(argv)
+    while words:
+        word = words.pop(0)
+        if not (word.startswith(("--config=", "--config.")) or word == "--config"):
+            rest.append(word)
+            continue
+        of_config.append(word)
+        if "=" not in word and words:
+            of_config.append(words.pop(0))
+    return of_config, rest
+
+
+def read_config(words: Sequence[str]) -> dict[str, Any] | None:
+    """The config that the arguments name; None where they name none.
+
+    Args:
+        words: the first part of what `split` gives.
+    """
+    if not words:
+        return None
+    values = flags.FlagValues()
+    holder = config_flags.DEFINE_config_file(
+        "config", flag_values=values, lock_config=True
+    )
+    cli.parse(["eval.py", *words], values)
+    if holder.value is None:
+        raise UserError("--config=configs/NAME.py is missing beside --config.FIELD")
+    return holder.value.to_dict()
+
+
+def open_any(path: str, config: dict[str, Any] | None) -> Run:
+    """Opens a run, or a file of weights.
+
+    Args:
+        path: run, checkpoint, exported model or file of weights.
+        config: what --config names; None where it is not given.
+
+    Raises:
+        UserError: it cannot be opened, or needs a config that is not there.
+    """
+    from ppcjax import data_pipelines
+    from ppcjax.train import settings
+    from ppcjax.weights.opening import open_model
+
+    classes: tuple[str, ...] = ()
+    if config is not None:
+        if Path(path).expanduser().is_dir():
+            raise UserError(
+                "--config is for files of weights; a run has its own config, and "
+                "--ckpt=RUN --help lists what can be given anew"
+            )
+        reads = settings.reads_of(config["method"])
+        classes = data_pipelines.class_names(config["data"], reads=reads)
+    return open_model(path, config, classes)
