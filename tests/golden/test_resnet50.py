@@ -64,7 +64,7 @@ def _computed(golden, mode, variables, x):
 def _variables():
     image = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
     shapes = jax.eval_shape(NET.init, jax.random.key(0), image)
-    return filled_backbone(shapes, NAME, prefix="encoder_q.", container="stream")
+    return filled_backbone(shapes, NAME, prefix="encoder_q.", container="tar")
 
 
 def test_parameters_have_the_names_and_shapes_of_the_original():

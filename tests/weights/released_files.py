@@ -9,13 +9,16 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from ppcjax.weights import load_into, released
 from ppcjax.weights.arrays import network_leaves
 from ppcjax.weights.loading import put
 from tests.golden.arrays import load, recipe
-from tests.weights.torch_files import torch_bytes
+from tests.weights.readers.files import npz_bytes, onnx_bytes
+from tests.weights.readers.pickling import FORMS, state_dict_bytes
+
+WRITERS = {"safetensors": save, "npz": npz_bytes, "onnx": onnx_bytes}
 
 
 class Released(NamedTuple):
@@ -26,7 +29,7 @@ class Released(NamedTuple):
     settings: recorded shapes by name -> settings of config.method.
     classes: name of the array that has a row for each class, "" for none.
     file: name of the file; the suffix is that of the release and tells no reader.
-    container: "zip" or "stream" of PyTorch, "safetensors" or "npz".
+    container: "zip", "stream" or "tar" of PyTorch, or a key of WRITERS.
     key: where the arrays are among other things, "" for a file of nothing else.
     prefix: what stands before their names.
     """
@@ -77,8 +80,8 @@ RELEASED = {
     "panet_seed_resnet": Released(
         "panet_voc:resnet50",
         ("panet", "resnet"),
-        file="best.npz",
-        container="npz",
+        file="best.onnx",
+        container="onnx",
         prefix="net.",
     ),
     "pixpro_step": Released(
@@ -96,8 +99,9 @@ RELEASED = {
         "asgnet_voc:aspp",
         ("asgnet", "aspp"),
         _of_asgnet,
-        file="BEST.CKPT",
-        key="state_dict",
+        file="BEST.NPZ",
+        container="npz",
+        prefix="state_dict.",
     ),
 }
 
@@ -113,17 +117,14 @@ def state_dict(name):
 def write(path, arrays, *, container="zip", key="", prefix=""):
     """Writes arrays to a file of any container, in any wrapper."""
     arrays = {prefix + name: array for name, array in arrays.items()}
-    if container == "safetensors":
-        save_file(arrays, path)
-    elif container == "npz":
-        with path.open("wb") as file:
-            np.savez(file, **arrays)
-    else:
+    if container in FORMS:
 
         def wrapped(tree):
             return {"epoch": 3, key: tree, "optimizer": {"lr": 0.1}} if key else tree
 
-        path.write_bytes(torch_bytes(arrays, form=container, wrap=wrapped))
+        path.write_bytes(state_dict_bytes(container, arrays, wrap=wrapped))
+    else:
+        path.write_bytes(WRITERS[container](arrays))
 
 
 def settings(name):
