@@ -133,6 +133,7 @@ def test_a_backbone_comes_back(backbone, settings, naming, tmp_path):
     names = arrays.writable(leaves).get(naming)
     if names is None:
         return  # not every program has every variant
+    assert (backbone, json.loads(settings)) in namemap.variants(names.network)
     params = {"backbone": tree_of(leaves), "head": {"bias": np.ones(1, np.float32)}}
     file = tmp_path / "new" / "backbone.safetensors"
     run = run_of(tmp_path, {"name": "a run"}, None, params, {})
