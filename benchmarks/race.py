@@ -201,6 +201,7 @@ def facts(options: argparse.Namespace, device: str, argv: Sequence[str]) -> dict
     unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
     return {
+        "compilation_cache": os.environ.get("JAX_COMPILATION_CACHE_DIR"),
         "command": "python -m benchmarks.race " + " ".join(argv),
         "commit": commit,
         "device": device,

@@ -22,7 +22,7 @@ from benchmarks.torch_baseline.ppc import PPC  # noqa: E402
 from benchmarks.torch_baseline.step import Step  # noqa: E402
 from benchmarks.torch_baseline.wide_resnet38 import CamNet, Maps  # noqa: E402
 
-pytestmark = [pytest.mark.torch, pytest.mark.slow]
+pytestmark = pytest.mark.torch
 
 SECOND_VIEW = (128, 128)
 PPC_SETTINGS = {
@@ -75,6 +75,7 @@ def _tensor(x):
     return torch.from_numpy(np.array(x))
 
 
+@pytest.mark.slow
 def test_pixpro_step():
     """Two steps; batch statistics over 36 cells amplify rounding, as said there."""
     golden = load("pixpro_step")
@@ -152,6 +153,7 @@ def test_warmup_cosine_and_poly_are_ours():
         np.testing.assert_allclose([rate(t) for t in range(25)], recorded, rtol=2e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["eval", "train"])
 def test_hrnet48(mode):
     golden = load("cseg_hrnet48")
@@ -330,6 +332,7 @@ def test_ppc_chooses_as_recorded():
         assert_close(found, golden[f"prototypes{v}"], 1e-5)
 
 
+@pytest.mark.slow
 def test_ppc_step():
     golden = load("ppc_step")
     width = {name: shape[0] for name, shape in golden.shapes().items()}
