@@ -78,7 +78,7 @@ class Ours:
 class Theirs:
     """The PyTorch step of `benchmarks.torch_baseline`.
 
-    settings: as above.
+    settings: config with "method", "optim" and "steps".
     batch: NumPy arrays.
     num_classes: classes of the data.
     device: "cpu" or "cuda".
