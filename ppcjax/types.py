@@ -4,7 +4,7 @@ Letters in shapes: B batch, H W image, h w feature grid, C classes (background
 included), D channels, P pixels, N ways, K shots, Q queries of an episode.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, NotRequired, TypedDict
 
 import jax
@@ -115,6 +115,7 @@ class Method(NamedTuple):
         a method does not learn from examples without training.
     segment: (params, model_state, prototypes, queries) -> as `predict`; reads
         "query_image" and "query_valid" only. None where `fit` is.
+    gpu_options: options of XLA that its training step is compiled with on GPUs.
     """
 
     init: Callable[..., tuple[Any, Any]]
@@ -125,6 +126,7 @@ class Method(NamedTuple):
     keep: Callable[[Any, Any], tuple[Any, Any]] = keep_all
     fit: Callable[..., dict[str, Any]] | None = None
     segment: Callable[..., Any] | None = None
+    gpu_options: Mapping[str, Any] = {}
 
 
 class Metric(NamedTuple):

@@ -240,6 +240,13 @@ def test_learning_from_examples_equals_prediction(name, trained):
     chex.assert_trees_all_close(out, expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_options_for_gpus_are_known_to_the_compiler(name):
+    options = dict(make(name).gpu_options)
+    assert all(option.startswith("xla_gpu_") for option in options)
+    jax.jit(jnp.sin, compiler_options=options)(1.0)
+
+
 def test_a_sixth_method_is_one_line(monkeypatch):
     monkeypatch.setitem(methods.METHODS, "toy", toy)
     assert methods.make({"name": "toy", "rate": 0.25}, 3).reads == "dense"

@@ -163,6 +163,8 @@ def ppc(
         functools.partial(_loss, setup),
         functools.partial(_predict, setup),
         gives="maps",
+        # XLA of jax 0.11.2 ends the process while it fuses one of the step's products.
+        gpu_options={"xla_gpu_enable_triton_gemm": False},
     )
 
 

@@ -90,6 +90,7 @@ def make_step(
         return new_state, scalars
 
     replicated = meshes.replicated(mesh)
+    on_gpu = mesh.devices.flat[0].platform == "gpu"
     # Shardings are given on both sides: without out_shardings the second call,
     # which is fed the first one's output, would compile again.
     return jax.jit(
@@ -97,4 +98,5 @@ def make_step(
         donate_argnums=0,
         in_shardings=(replicated, meshes.sharded(mesh)),
         out_shardings=(replicated, replicated),
+        compiler_options=dict(method.gpu_options) if on_gpu else None,
     )
