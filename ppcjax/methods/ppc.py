@@ -132,7 +132,8 @@ def ppc(
             raise ValueError(f"{name}={channel}: there are {num_classes} channels")
     background = network.background % num_classes
     module, entry = network.make_backbone()
-    need_endpoints(module, ("stage3", "stage4", "embedding"), "backbone")
+    outputs = ("stage3", "stage4", "embedding")
+    need_endpoints(module, outputs, "backbone", one_grid=True)
     heads = CamHeads(
         num_classes,
         background,

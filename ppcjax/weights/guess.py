@@ -3,6 +3,7 @@
 import functools
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,6 +40,13 @@ def advice(arrays: Mapping[str, Any]) -> str:
     found = guess(arrays)
     if found is None:
         first = ", ".join(sorted(arrays)[:3])
+        networks = (n for n in namemap.networks() if namemap.variants(n))
+        alike = [network for network in networks if _is_plausible(network, arrays)]
+        if alike:
+            return (
+                f"no network of ppcjax has just these arrays ({first}, ...), though "
+                f"their names are like those of {alike[0]}: is the file complete?"
+            )
         return f"no network of ppcjax has these names ({first}, ...)"
     backbone, settings = found
     text = f"the file is of {backbone}: set --config.method.backbone={backbone}"
@@ -48,10 +56,12 @@ def advice(arrays: Mapping[str, Any]) -> str:
 
 
 def _is_plausible(network: str, arrays: Mapping[str, Any]) -> bool:
-    """Whether most names of a file end as those of a network do."""
+    """Whether most names of a file are those of a network, or of two copies of it."""
     names = [name for name in arrays if not name.endswith("num_batches_tracked")]
     for found in namemap.namings(network).values():
-        known = sum(bool(found.ending().search(name)) for name in names)
+        matches = map(found.ending().search, names)
+        prefixes = Counter(m.string[: m.start()] for m in matches if m)
+        known = sum(count for _, count in prefixes.most_common(2))
         if names and known > 0.6 * len(names):
             return True
     return False

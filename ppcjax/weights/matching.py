@@ -63,6 +63,7 @@ def maps_of(paths: Iterable[str]) -> list[NameMap]:
         for names in namemap.namings(network).values()
         if all(names.terms(path) is not None for path in paths)
         and set(names.requires) <= set(paths)
+        and not set(names.excludes) & set(paths)
     ]
 
 

@@ -20,6 +20,7 @@ for it. A row whose left side is a whole parameter names one. Other keys of a ta
     include    parts of ours and the naming of another network that they have there
     new        layers of ours that no file has, which keep their initial values
     requires   parameters that a network must have, for its files to be named so
+    excludes   parameters that it must not have
     pixel_mean, pixel_std, padding   what the weights were trained with
 """
 
@@ -77,6 +78,7 @@ class NameMap(NamedTuple):
     facts: eps, pixel_mean, pixel_std and padding, where they are told.
     own: whether a layer without a row has our own name, with dots.
     requires: parameters that a network must have for this naming.
+    excludes: parameters that it must not have.
     """
 
     network: str
@@ -88,6 +90,7 @@ class NameMap(NamedTuple):
     facts: dict[str, Any]
     own: bool = False
     requires: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
 
     @property
     def eps(self) -> float:
@@ -230,6 +233,7 @@ def _map(network: str, naming: str) -> NameMap:
     prefix = table.pop("prefix", "")
     new = table.pop("new", None)
     requires = tuple(table.pop("requires", ()))
+    excludes = tuple(table.pop("excludes", ()))
     include = table.pop("include", {})
     facts = {
         key: table.pop(key)
@@ -248,7 +252,15 @@ def _map(network: str, naming: str) -> NameMap:
         forms = (re.sub(r"\?P<\w>", "", _pattern(one).pattern) for one in new)
         pattern = re.compile("|".join(forms))
     return NameMap(
-        network, naming, style, rows, included, pattern, facts, requires=requires
+        network,
+        naming,
+        style,
+        rows,
+        included,
+        pattern,
+        facts,
+        requires=requires,
+        excludes=excludes,
     )
 
 

@@ -94,13 +94,7 @@ def _filled(
     fresh = [path for path in leaves if path not in values]
     for line in report("network", arrays, match, values, fresh, path):
         log(line)
-    model_state = {
-        kind: put(tree, values if kind == "batch_stats" else _inside(values, kind))
-        for kind, tree in model_state.items()
-    }
-    return put(params, values), model_state
-
-
-def _inside(values: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    start = f"{kind}/"
-    return {p.removeprefix(start): v for p, v in values.items() if p.startswith(start)}
+    stats = {k: tree for k, tree in model_state.items() if k == "batch_stats"}
+    rest = {k: tree for k, tree in model_state.items() if k not in stats}
+    stats = {k: put(tree, values) for k, tree in stats.items()}
+    return put(params, values), put(rest, values) | stats

@@ -10,6 +10,8 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from ppcjax.weights import namemap
+
 FOLDER = Path(__file__).parent
 # Other recordings under the same names; those that it lacks are ours.
 OTHER = Path(os.environ.get("PPCJAX_GOLDEN", FOLDER))
@@ -21,19 +23,7 @@ jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_lev
 # Two float32 programs may differ by so many times what rounding changes in one.
 FACTOR = 4
 
-# Names of the heads in the released PPC program.
-OFFICIAL_HEADS = {
-    "classifier": "fc8",
-    "projector": "fc_proj",
-    "affinity_stage3": "f8_3",
-    "affinity_stage4": "f8_4",
-    "affinity": "f9",
-}
 _OIHW = (3, 2, 0, 1)
-_LEAVES = {"scale": "weight", "bias": "bias", "mean": "running_mean"} | {
-    "var": "running_var",
-    "kernel": "weight",
-}
 
 
 class Golden:
@@ -72,11 +62,10 @@ class Golden:
 load = functools.cache(Golden)
 
 
-def official_name(path):
-    """'backbone/b2/conv_branch1/conv/kernel' -> 'b2.conv_branch1.weight'."""
-    parts = [p for p in path.split("/") if p not in ("backbone", "heads", "conv")]
-    parts = [OFFICIAL_HEADS.get(p, p) for p in parts[:-1]] + [_LEAVES[parts[-1]]]
-    return ".".join(parts)
+def published(network, naming):
+    """Path of a parameter -> its name in the original, by the map that users get."""
+    names = namemap.namings(network)[naming]
+    return lambda path: names.terms(path)[0].name
 
 
 def paths(tree):
@@ -85,31 +74,39 @@ def paths(tree):
     return {"/".join(str(part.key) for part in path): leaf for path, leaf in flat}
 
 
-def recipe_weights(tree, golden, name_of=official_name):
-    """Fills a parameter tree by the recipe in README.md beside this file."""
-    salt = golden.text("salt")
+def recipe(golden):
+    """State dict of the original by the recipe in README.md beside this file."""
+    return {name: _drawn(golden, name, s) for name, s in golden.shapes().items()}
+
+
+def _drawn(golden, name, shape):
+    seed = zlib.crc32((golden.text("salt") + name).encode())
+    n = np.random.default_rng(seed).standard_normal(shape)
+    kind = name.rsplit(".", 1)[-1]
+    if len(shape) == 4:
+        value = n * np.sqrt(2 / np.prod(shape[1:]))
+    elif kind == "running_var":
+        value = 1 + 0.1 * np.abs(n)
+    else:
+        value = 0.1 * n + (kind == "weight")
     extra = golden.text("extra_scale") if "extra_scale" in golden else {}
+    return (value * extra.get(name, 1.0)).astype(np.float32)
+
+
+def recipe_weights(tree, golden, name_of):
+    """Fills a parameter tree by the same recipe."""
 
     def draw(path, leaf):
         name = name_of("/".join(str(part.key) for part in path))
-        is_kernel = len(leaf.shape) == 4
-        shape = tuple(leaf.shape[i] for i in _OIHW) if is_kernel else leaf.shape
-        seed = zlib.crc32((salt + name).encode())
-        n = np.random.default_rng(seed).standard_normal(shape)
-        kind = name.rsplit(".", 1)[-1]
-        if is_kernel:
-            value = n * np.sqrt(2 / np.prod(shape[1:]))
-        elif kind == "running_var":
-            value = 1 + 0.1 * np.abs(n)
-        else:
-            value = 0.1 * n + (kind == "weight")
-        value = (value * extra.get(name, 1.0)).astype(np.float32)
-        return value.transpose(2, 3, 1, 0) if is_kernel else value
+        if len(leaf.shape) != 4:
+            return _drawn(golden, name, leaf.shape)
+        value = _drawn(golden, name, tuple(leaf.shape[i] for i in _OIHW))
+        return value.transpose(2, 3, 1, 0)
 
     return jax.tree_util.tree_map_with_path(draw, tree)
 
 
-def official_shapes(variables, name_of=official_name):
+def official_shapes(variables, name_of):
     """Shapes of a tree of collections as `Golden.shapes` gives them."""
     leaves = [item for tree in variables.values() for item in paths(tree).items()]
     return {
@@ -126,7 +123,7 @@ def statistics(x):
     return [x.mean(), np.abs(x).mean(), x.std(ddof=1), np.abs(x).max()]
 
 
-def norms(tree, name_of=official_name):
+def norms(tree, name_of):
     """Norm of each array by official name."""
     return {
         name_of(path): np.linalg.norm(np.asarray(leaf, np.float64))

@@ -18,7 +18,6 @@ from ppcjax.nn.resnet import PFENET, ResNet
 from ppcjax.ops import seeds as seed_ops
 from ppcjax.ops.resize import resize, shrink_nearest
 from ppcjax.train import schedules
-from ppcjax.weights.names import resnet_torch
 from tests.golden.arrays import (
     FACTOR,
     assert_within_noise,
@@ -28,63 +27,15 @@ from tests.golden.arrays import (
     nudged,
     official_shapes,
     paths,
+    published,
     recipe_weights,
     statistics,
 )
 
 NETWORK = 1e-4
 CASES = ("1shot", "1shot_aspp", "1shot_relscales", "5shot")
-_STEM = {"conv1": 0, "bn1": 1, "conv2": 3, "bn2": 4, "conv3": 6, "bn3": 7}
-_HEAD = (
-    (r"^merge(\d)$", r"corr_conv.\1.0"),
-    (r"^merge$", "corr_conv.0"),
-    (r"^pass(\d)$", lambda m: f"alpha_conv.{int(m[1]) - 1}.0"),
-    (r"^refine(\d)a$", r"beta_conv.\1.0"),
-    (r"^refine(\d)b$", r"beta_conv.\1.2"),
-    (r"^refinea$", "res2.0"),
-    (r"^refineb$", "res2.2"),
-    (r"^auxiliary(\d)/hidden$", r"inner_cls.\1.0"),
-    (r"^auxiliary(\d)/classifier$", r"inner_cls.\1.3"),
-    (r"^auxiliary/hidden$", "cls_aux.0"),
-    (r"^auxiliary/classifier$", "cls_aux.3"),
-    (r"^final/hidden$", "cls.0"),
-    (r"^final/classifier$", "cls.3"),
-    (r"^skip(\d)a$", r"skip\1.1"),
-    (r"^skip(\d)b$", r"skip\1.3"),
-    (r"^image$", "ASPP.layer6_0.0"),
-    (r"^pointwise$", "ASPP.layer6_1.0"),
-    (r"^rate(\d+)$", lambda m: f"ASPP.layer6_{int(m[1]) // 6 + 1}.0"),
-    (r"^low$", "decoder.conv1"),
-    (r"^low_bn$", "decoder.bn1"),
-    (r"^decode$", "decoder.last_conv.0"),
-    (r"^decode_bn$", "decoder.last_conv.1"),
-)
-_LEAVES = {"kernel": "weight", "scale": "weight", "bias": "bias"} | {
-    "mean": "running_mean",
-    "var": "running_var",
-}
 
 pytestmark = pytest.mark.slow
-
-
-def official_name(path, mix):
-    """'head/pass1/conv/kernel' -> 'alpha_conv.0.0.weight'."""
-    part, _, rest = path.partition("/")
-    if part == "backbone":
-        layer = rest.split("/")[0]
-        if layer in _STEM:
-            return f"layer0.{_STEM[layer]}.{_LEAVES[rest.split('/')[-1]]}"
-        return resnet_torch(rest)
-    leaf = _LEAVES[path.split("/")[-1]]
-    if part == "reduction":
-        return f"down_conv.0.{leaf}"
-    layer = "/".join(p for p in rest.split("/")[:-1] if p != "conv")
-    if layer == "mix":
-        return f"{mix}.{leaf}"
-    for pattern, name in _HEAD:
-        if re.search(pattern, layer):
-            return f"{re.sub(pattern, name, layer)}.{leaf}"
-    raise ValueError(path)
 
 
 class Recorded:
@@ -111,9 +62,7 @@ class Recorded:
             width=shapes["down_conv.0.weight"][0],
             dropout=0.0,
         )
-        self.name_of = functools.partial(
-            official_name, mix="res1.0" if args["pyramid"] else "ASPP.layer7.0"
-        )
+        self.name_of = published("asgnet", "pyramid" if args["pyramid"] else "aspp")
         x = np.moveaxis(golden["x_x32"] / np.float32(32), 1, -1)
         shots = np.moveaxis(golden["s_x_x32"] / np.float32(32), 2, -1)
         trees = jax.eval_shape(self.net.init, jax.random.key(0), x)

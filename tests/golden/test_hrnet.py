@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from ppcjax.nn import contrast_net
-from ppcjax.weights.names import hrnet_openseg
 from tests.golden.arrays import (
     assert_within_noise,
     jit,
@@ -17,9 +16,11 @@ from tests.golden.arrays import (
     norms,
     nudged,
     official_shapes,
+    published,
     recipe_weights,
     statistics,
 )
+from tests.weights.released_files import filled
 
 GOLDEN = load("cseg_hrnet48")
 NET = contrast_net.make(
@@ -28,30 +29,7 @@ NET = contrast_net.make(
     projection_dim=GOLDEN.shapes()["proj_head.proj.2.bias"][0],
 ).net
 
-LEAVES = {"kernel": "weight", "scale": "weight", "bias": "bias"} | {
-    "mean": "running_mean",
-    "var": "running_var",
-}
-LAYERS = {
-    "head/hidden/conv": "cls_head.0",
-    "head/hidden/bn": "cls_head.1.0",
-    "head/classifier": "cls_head.3",
-    "projection/conv1": "proj_head.proj.0",
-    "projection/bn1": "proj_head.proj.1.0",
-    "projection/conv2": "proj_head.proj.2",
-}
-
-
-def contrast_hrnet(path):
-    """Name in the released checkpoints of ContrastiveSeg's HRNet, heads included."""
-    part, _, rest = path.partition("/")
-    if part == "backbone":
-        return f"backbone.{hrnet_openseg(rest)}"
-    *layer, leaf = path.split("/")
-    name = "/".join(layer)
-    name = name if name in LAYERS else name.removesuffix("/conv")
-    return f"{LAYERS[name]}.{LEAVES[leaf]}"
-
+NAME_OF = published("contrastive_seg", "hrnet")
 
 pytestmark = pytest.mark.slow
 
@@ -107,7 +85,7 @@ def _computed(mode, variables, x):
         found[f"{name}_{mode}"] = x
         found[f"{name}_{mode}_c24"], found[f"{name}_{mode}_c8"] = x[:, :24], x[:, :8]
         found[f"{name}_{mode}_stats_f64"] = statistics(x)
-    sizes = norms(grads, contrast_hrnet)
+    sizes = norms(grads, NAME_OF)
     found[f"gradnorm_{mode}"] = [sizes[n] for n in GOLDEN.text("gradnorm_names")]
     return {name: np.asarray(found[name]) for name in found if name in GOLDEN}
 
@@ -115,11 +93,17 @@ def _computed(mode, variables, x):
 def _variables():
     image = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
     shapes = jax.eval_shape(NET.init, jax.random.key(0), image)
-    return {k: recipe_weights(t, GOLDEN, contrast_hrnet) for k, t in shapes.items()}
+    variables = {k: recipe_weights(t, GOLDEN, NAME_OF) for k, t in shapes.items()}
+    # All but the projection, which no prediction reads.
+    zeros = {k: jax.tree.map(np.zeros_like, t) for k, t in variables.items()}
+    zeros = {
+        k: t | {"projection": variables[k]["projection"]} for k, t in zeros.items()
+    }
+    return filled(zeros, "cseg_hrnet48")
 
 
 def test_parameters_have_the_names_and_shapes_of_the_original():
-    assert official_shapes(_variables(), contrast_hrnet) == GOLDEN.shapes()
+    assert official_shapes(_variables(), NAME_OF) == GOLDEN.shapes()
 
 
 @pytest.mark.parametrize("mode", ["eval", "train"])

@@ -1,8 +1,5 @@
 """PANet's VGG-16, its training steps and its ResNet variant against the record."""
 
-import functools
-import re
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,7 +14,6 @@ from ppcjax.methods.panet_terms import Matching
 from ppcjax.nn.resnet import ResNet
 from ppcjax.nn.vgg import VGG16
 from ppcjax.train import optim
-from ppcjax.weights.names import resnet_torch
 from tests.golden.arrays import (
     assert_close,
     assert_within_noise,
@@ -26,28 +22,19 @@ from tests.golden.arrays import (
     norms,
     nudged,
     official_shapes,
+    published,
     recipe_weights,
     statistics,
 )
+from tests.weights.released_files import filled, filled_backbone
 
 NETWORK = 1e-4
 
 
-def _vgg_name(path, prefix="features"):
-    layer, leaf = re.search(r"conv(\d_\d)/conv/(\w+)$", path).groups()
-    group, i = map(int, layer.split("_"))
-    leaf = "weight" if leaf == "kernel" else leaf
-    return f"{prefix}.{2 * (group - 1)}.{2 * (i - 1)}.{leaf}"
-
-
-_STEM = {"conv1": "0.0", "bn1": "0.1", "conv2": "0.3", "bn2": "0.4", "conv3": "0.6"}
-_STEM |= {"bn3": "1"}
-
-
-def _resnet_name(path):
-    name = resnet_torch(path.removeprefix("backbone/"))
-    layer, leaf = name.rsplit(".", 1)
-    return f"layer0.{_STEM[layer]}.{leaf}" if layer in _STEM else name
+def _of_backbone(naming):
+    """Names in the whole network, by paths in its backbone."""
+    name_of = published("panet", naming)
+    return lambda path: name_of(f"backbone/{path}")
 
 
 def _norms(tree, golden, name_of):
@@ -57,12 +44,12 @@ def _norms(tree, golden, name_of):
 
 
 def test_vgg16():
-    golden = load("panet_vgg")
+    golden, name_of = load("panet_vgg"), published("vgg16", "panet")
     x = golden.map("x")
     net = VGG16()
     shapes = jax.eval_shape(net.init, jax.random.key(0), x)
-    assert official_shapes(shapes, _vgg_name) == golden.shapes()
-    params = recipe_weights(shapes["params"], golden, _vgg_name)
+    assert official_shapes(shapes, name_of) == golden.shapes()
+    params = filled_backbone(shapes, "panet_vgg", key="net", prefix="module.")["params"]
 
     def loss(params, x):
         out = net.apply({"params": params}, x)
@@ -77,7 +64,7 @@ def test_vgg16():
     assert_close(statistics(out["stage3"]), golden["stage6_stats_f64"], NETWORK)
     assert_close(g_x, golden.map("g_x"), NETWORK)
     assert_close(grads["conv1_1"]["conv"]["kernel"], golden.kernel("g_conv0"), NETWORK)
-    assert_close(_norms(grads, golden, _vgg_name), golden["gradnorm"], NETWORK)
+    assert_close(_norms(grads, golden, name_of), golden["gradnorm"], NETWORK)
 
 
 def _images(x32):
@@ -132,7 +119,7 @@ def test_training_steps():
     golden = load("panet_step")
     numbers = golden.having(r"output_(\d+)")
     steps = [_recorded_step(golden, t) for t in numbers]
-    name_of = functools.partial(_vgg_name, prefix="encoder.backbone.features")
+    name_of = _of_backbone("vgg16")
     net = VGG16()
     shapes = jax.eval_shape(net.init, jax.random.key(0), steps[0][0])
     assert official_shapes(shapes, name_of) == golden.shapes()
@@ -199,7 +186,7 @@ def _variant_net(depth, frozen):
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["frozen_bn", "batch_bn"])
 def test_resnet_variant(mode):
-    golden = load("panet_seed_resnet")
+    golden, name_of = load("panet_seed_resnet"), _of_backbone("resnet")
     depth = int(golden.text("arch").removeprefix("resnet"))
     net = _variant_net(depth, mode == "frozen_bn")
     masks = np.moveaxis(golden["supp_mask"], 0, 1)[:, None]  # [B, 1, K, H, W]
@@ -209,8 +196,8 @@ def test_resnet_variant(mode):
     image = np.concatenate([flat(supports, 2), _images(golden["qry_x32"])])
     shapes = jax.eval_shape(net.init, jax.random.key(0), image)
     recorded = {n for n in golden.shapes() if not n.startswith("layer4")}
-    assert set(official_shapes(shapes, _resnet_name)) == recorded
-    variables = {k: recipe_weights(v, golden, _resnet_name) for k, v in shapes.items()}
+    assert set(official_shapes(shapes, name_of)) == recorded
+    variables = filled(shapes, "panet_seed_resnet", "backbone/")
     matching = Matching(10.0, True, "grid", true_masks=True)
 
     @jit
@@ -240,7 +227,7 @@ def test_resnet_variant(mode):
     def computed(variables, image):
         (value, (logits, queries)), grads = gradients(variables, image)
         found = {f"out_0_{mode}": logits, f"loss_{mode}": value}
-        found[f"gradnorm_{mode}"] = _norms(grads, golden, _resnet_name)
+        found[f"gradnorm_{mode}"] = _norms(grads, golden, name_of)
         if mode == "frozen_bn":
             found |= {"out_0_eval": logits}
             found["feat_q_eval_c64"] = np.moveaxis(queries, -1, 1)[:, :64]

@@ -15,7 +15,6 @@ from ppcjax.ops.masks import l2_normalize
 from ppcjax.ops.pixel_pairs import consistency
 from ppcjax.ops.propagation import propagate
 from ppcjax.train import optim
-from ppcjax.weights.names import resnet_torch
 from tests.golden.arrays import (
     assert_within_noise,
     jit,
@@ -23,6 +22,7 @@ from tests.golden.arrays import (
     norms,
     nudged,
     official_shapes,
+    published,
     recipe_weights,
 )
 
@@ -37,6 +37,7 @@ NET = PixProNet(
     ),
     transform=Transform(ARGS["pixpro_transform_layer"]),
 )
+NAME_OF = published("pixpro", "pixpro")
 OPTIMIZER = optim.make(
     name="lars",
     lr=float(GOLDEN["lr"]),
@@ -46,18 +47,6 @@ OPTIMIZER = optim.make(
 )
 
 pytestmark = pytest.mark.slow
-
-
-def _name(path):
-    """'projector/linear1/conv/kernel' -> 'projector.linear1.weight'."""
-    part, rest = path.split("/", 1)
-    if part == "backbone":
-        return "encoder." + resnet_torch(rest)
-    rest = resnet_torch(rest)
-    if part == "transform":
-        whole = "mlp" if rest.startswith("mlp") else "linear1"
-        return rest.replace(whole, "value_transform")
-    return f"{part}.{rest}"
 
 
 @jit
@@ -107,9 +96,9 @@ def _computed(variables, views):
             found |= {name: jnp.moveaxis(x, -1, 1) for name, x in maps.items()}
         found[f"loss_{number}_f64"] = total
         for kind, tree in (("gradnorm", grads), ("deltanorm", updates)):
-            sizes = norms(tree, _name)
+            sizes = norms(tree, NAME_OF)
             found[f"{kind}_{number}"] = [sizes[n] for n in GOLDEN.text(f"{kind}_names")]
-        sizes = norms(model_state["target"], _name)
+        sizes = norms(model_state["target"], NAME_OF)
         names = [n.replace("_k.", ".") for n in GOLDEN.text("param_k_names")]
         assert set(names) == set(sizes)
         found[f"param_k_norm_{number}"] = [sizes[n] for n in names]
@@ -143,8 +132,8 @@ def runs():
     ]
     init = functools.partial(NET.init, train=False)
     shapes = jax.eval_shape(init, jax.random.key(0), views[0][0])
-    variables = {k: recipe_weights(t, GOLDEN, _name) for k, t in shapes.items()}
-    assert official_shapes(variables, _name) == GOLDEN.shapes()
+    variables = {k: recipe_weights(t, GOLDEN, NAME_OF) for k, t in shapes.items()}
+    assert official_shapes(variables, NAME_OF) == GOLDEN.shapes()
     return _computed(variables, views), nudged(_computed, variables, views)
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from ppcjax.nn.resnet import ResNet
-from ppcjax.weights.names import resnet_torch
 from tests.golden.arrays import (
     assert_within_noise,
     jit,
@@ -17,11 +16,14 @@ from tests.golden.arrays import (
     nudged,
     official_shapes,
     paths,
-    recipe_weights,
+    published,
     statistics,
 )
+from tests.weights.released_files import filled_backbone
 
+NAME = "pixpro_resnet50"
 NET = ResNet(50)
+NAME_OF = published("resnet", "torchvision")
 ENDPOINTS = {"c2": "stage1", "c3": "stage2", "c4": "stage3", "c5": "stage4"}
 
 pytestmark = pytest.mark.slow
@@ -52,34 +54,34 @@ def _computed(golden, mode, variables, x):
         found[f"{name}_{mode}_stats_f64"] = statistics(maps)
         found[f"{name}_{mode}_c32"] = maps[:, :32]
         found[f"{name}_{mode}_step4"] = maps[:, ::4]
-    sizes = norms(grads, resnet_torch)
+    sizes = norms(grads, NAME_OF)
     found[f"gradnorm_{mode}"] = [sizes[n] for n in golden.text("gradnorm_names")]
     for path, value in paths(after).items():
-        found[f"after_{mode}_{resnet_torch(path)}"] = value
+        found[f"after_{mode}_{NAME_OF(path)}"] = value
     return {name: np.asarray(found[name]) for name in found if name in golden}
 
 
-def _variables(golden):
+def _variables():
     image = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
     shapes = jax.eval_shape(NET.init, jax.random.key(0), image)
-    return {k: recipe_weights(tree, golden, resnet_torch) for k, tree in shapes.items()}
+    return filled_backbone(shapes, NAME, prefix="encoder_q.", container="tar")
 
 
 def test_parameters_have_the_names_and_shapes_of_the_original():
-    golden = load("pixpro_resnet50")
-    assert official_shapes(_variables(golden), resnet_torch) == golden.shapes()
+    golden = load(NAME)
+    assert official_shapes(_variables(), NAME_OF) == golden.shapes()
 
 
 @pytest.mark.parametrize("mode", ["eval", "train"])
 def test_endpoints_loss_gradients_and_statistics(mode):
-    golden = load("pixpro_resnet50")
+    golden = load(NAME)
     compute = functools.partial(_computed, golden, mode)
-    inputs = _variables(golden), golden.map("x")
+    inputs = _variables(), golden.map("x")
     assert_within_noise(compute(*inputs), golden, nudged(compute, *inputs))
 
 
 def test_stored_statistics_stay_in_evaluation():
-    golden = load("pixpro_resnet50")
-    variables = _variables(golden)
+    golden = load(NAME)
+    variables = _variables()
     after = _gradients(variables, golden.map("x"), False)[0][1][1]
     jax.tree.map(np.testing.assert_array_equal, after, variables["batch_stats"])

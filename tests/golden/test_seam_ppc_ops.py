@@ -11,7 +11,7 @@ from ppcjax.nn.cam_net import CamHeads, CamOutput
 from ppcjax.ops import cam, prototypes, ranks
 from ppcjax.ops.masks import norm
 from ppcjax.ops.resize import resize, resized_mean
-from tests.golden.arrays import OFFICIAL_HEADS, assert_close, load
+from tests.golden.arrays import assert_close, load, published
 from tests.golden.recorded_loss import (
     SECOND_VIEW,
     assert_terms_recorded,
@@ -23,6 +23,8 @@ from tests.golden.recorded_loss import (
 )
 
 OPS = 1e-5
+HEADS = ("classifier", "projector", "affinity_stage3", "affinity_stage4", "affinity")
+NAME_OF = published("ppc", "ppc")
 
 
 class TestSmallLosses:
@@ -79,6 +81,10 @@ def test_pixel_correlation(block):
     assert_close(grads[2], golden.kernel("g_f9_weight")[0, 0], OPS)
 
 
+def _official(head):
+    return NAME_OF(f"heads/{head}/kernel").removesuffix(".weight")
+
+
 def test_heads():
     golden = load("ppc_head")
     classes, projection, *affinity = (
@@ -88,8 +94,8 @@ def test_heads():
         classes, projection=projection, affinity=tuple(affinity), dropout=0.0
     )
     params = {
-        ours: {"conv": {"kernel": golden.kernel(f"w_{official}")}}
-        for ours, official in OFFICIAL_HEADS.items()
+        head: {"conv": {"kernel": golden.kernel(f"w_{_official(head)}")}}
+        for head in HEADS
     }
     stages = {"stage3": golden.map("conv4"), "stage4": golden.map("conv5")}
     size = golden["x"].shape[2:]
@@ -105,9 +111,9 @@ def test_heads():
     for output, name in zip(outputs, names, strict=True):
         assert_close(output, golden.map(name), OPS)
     grads, g_image, g_embedding = vjp(tuple(golden.map(f"gout_{n}") for n in names))
-    for ours, official in OFFICIAL_HEADS.items():
-        wanted = golden.kernel(f"g_w_{official}")
-        assert_close(grads[ours]["conv"]["kernel"], wanted, OPS)
+    for head in HEADS:
+        wanted = golden.kernel(f"g_w_{_official(head)}")
+        assert_close(grads[head]["conv"]["kernel"], wanted, OPS)
     assert_close(g_image, golden.map("g_x"), OPS)
     assert_close(g_embedding, golden.map("g_conv6"), OPS)
 

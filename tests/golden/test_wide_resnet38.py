@@ -11,13 +11,12 @@ from ppcjax.nn.wide_resnet38 import WideResNet38
 from ppcjax.ops.resize import resize
 from ppcjax.train import optim
 from tests.golden.arrays import (
-    OFFICIAL_HEADS,
     assert_close,
     jit,
     load,
     norms,
     official_shapes,
-    recipe_weights,
+    published,
     statistics,
 )
 from tests.golden.recorded_loss import (
@@ -25,17 +24,19 @@ from tests.golden.recorded_loss import (
     assert_terms_recorded,
     recorded_loss,
 )
+from tests.weights.released_files import opened
 
 NETWORK = 1e-4
-IMAGE = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
 FROZEN = (r"bn", r"backbone/(conv1a|b2|b2_\d)/")
 HEADS = r"^heads/"
+NAME_OF = published("ppc", "ppc")
 
 pytestmark = pytest.mark.slow
 
 
-def _recorded(golden):
-    """The network of the recorded widths and its parameters."""
+def _recorded(name):
+    """The network of the recorded widths, and parameters of a checkpoint of it."""
+    golden = load(name)
     width = {name: shape[0] for name, shape in golden.shapes().items()}
     affinity = tuple(width[f"{name}.weight"] for name in ("f8_3", "f8_4", "f9"))
     # SEAM has no projector.
@@ -44,26 +45,24 @@ def _recorded(golden):
         width["fc8.weight"], projection=projection, affinity=affinity, dropout=0.0
     )
     net = CamNet(WideResNet38(dropout=False), heads)
-    shapes = jax.eval_shape(net.init, jax.random.key(0), IMAGE)["params"]
-    return net, recipe_weights(shapes, golden)
+    return net, opened(name)[0].params
 
 
 def _assert_norms(tree, golden, which):
-    sizes = norms(tree)
+    sizes = norms(tree, NAME_OF)
     names = golden.text(f"{which}norm_names")
     assert_close([sizes[n] for n in names], golden[f"{which}norm"], NETWORK)
 
 
 @pytest.mark.parametrize("name", ["ppc_net", "ppc_step"])
 def test_parameters_have_the_names_and_shapes_of_the_original(name):
-    golden = load(name)
-    _, params = _recorded(golden)
-    assert official_shapes({"params": params}) == golden.shapes()
+    _, params = _recorded(name)
+    assert official_shapes({"params": params}, NAME_OF) == load(name).shapes()
 
 
 def test_ppc_net():
     golden = load("ppc_net")
-    net, params = _recorded(golden)
+    net, params = _recorded("ppc_net")
 
     def forward(params, x):
         return net.apply({"params": params}, x)
@@ -98,7 +97,7 @@ def test_ppc_net():
 
 def test_backbone_endpoints():
     golden = load("ppc_net")
-    params = _recorded(golden)[1]["backbone"]
+    params = _recorded("ppc_net")[1]["backbone"]
     out = jit(lambda p, x: WideResNet38().apply({"params": p}, x))(
         params, golden.map("x")
     )
@@ -116,7 +115,7 @@ def test_backbone_endpoints():
 def test_seam_net():
     golden = load("seam_net")
     x = golden.map("x")
-    net, params = _recorded(golden)
+    net, params = _recorded("seam_net")
     out = jit(lambda p, x: net.apply({"params": p}, x))(params, x)
     for value, name in ((out.cam, "cam_s2"), (out.refined, "cam_rv_s2")):
         upsampled = resize(value, x.shape[1:3], align_corners=True)
@@ -125,7 +124,7 @@ def test_seam_net():
 
 def test_ppc_training_step():
     golden = load("ppc_step")
-    net, params = _recorded(golden)
+    net, params = _recorded("ppc_step")
     image = golden.map("img1")
     small = resize(image, SECOND_VIEW, align_corners=True)
 
@@ -165,4 +164,3 @@ def test_ppc_training_step():
     _assert_norms(grads, golden, "grad")
     moved = jax.tree.map(lambda new, old: new - old, new_params, params)
     _assert_norms(moved, golden, "delta")
-    assert set(OFFICIAL_HEADS) == set(grads["heads"])

