@@ -9,6 +9,7 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.export
 import jax.numpy as jnp
 
 
@@ -102,7 +103,8 @@ def _read(key, value, mask, query):
 def _in_blocks(read, query, block):
     """`read` of queries [B, T, ...], at most `block` at once."""
     batch, tokens, *rest = query.shape
-    if tokens <= block:
+    # A number that is a letter, in an exported program, cannot be divided into blocks.
+    if jax.export.is_symbolic_dim(tokens) or tokens <= block:
         return read(query)
     blocks = -(-tokens // block)
     size = -(-tokens // blocks)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import export
@@ -15,8 +16,13 @@ from PIL import Image
 import ppcjax
 from ppcjax import methods
 from ppcjax.evaluate import command
+from ppcjax.nn.backbones import BACKBONES
+from ppcjax.predict.export import export_model
 from ppcjax.predict.export.card import LOADER
+from ppcjax.predict.export.predictor import PLATFORMS
+from ppcjax.predict.export.scores import scorer
 from ppcjax.types import UserError
+from tests import batches
 from tests.small_methods import make
 from tests.weights.exports import exported, folder_of, noise, run_of  # noqa: F401
 from tests.weights.exports import scores_of_run as scores_of
@@ -151,6 +157,41 @@ def test_an_export_is_replaced_and_nothing_else(exported, folder_of, tmp_path, c
         command.main([f"--ckpt={tmp_path / 'out'}", words[1]])
     with pytest.raises(UserError, match="holds .*, which no export wrote"):
         command.main([words[0], f"--export_model={folder_of('ppc')}"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BACKBONES)
+def test_every_backbone_takes_images_of_any_size(name):
+    """Traced with weights as arguments, which are not there."""
+    config = {"name": "segment", "backbone": name, "head": "v2"}
+    method = methods.make(config, 3)
+    state = method.init(jax.random.key(0), batches.KINDS["dense"]())
+    state = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), state)
+    b, h, w = export.symbolic_shape("b, h, w")
+    image = jax.ShapeDtypeStruct((b, h, w, 3), np.uint8)
+    size = jax.ShapeDtypeStruct((b, 2), np.int32)
+
+    def score(state, image, size):
+        return scorer(method, *state)(image, size)["scores"]
+
+    program = export.export(jax.jit(score), platforms=PLATFORMS)(state, image, size)
+    assert program.out_avals[0].shape == (b, h, w, 3)
+
+
+def test_a_network_that_asks_for_sizes_is_one_line(run_of, tmp_path):  # noqa: F811
+    run = run_of("segment")
+
+    def predict(params, model_state, batch):
+        rows = batch["image"].shape[1]
+        return run.method.predict(params, model_state, batch) if rows > 99 else {}
+
+    small = run._replace(method=run.method._replace(predict=predict))
+    stride = {"logits": jnp.zeros((1, 64, 64, 6))}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ppcjax.predict.tta._output_spec", lambda *_: stride)
+        with pytest.raises(UserError, match="for images of any size") as caught:
+            export_model(small, tmp_path / "out")
+    assert "\n" not in str(caught.value) and not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from ppcjax.predict.export.onnx import onnx_bytes
 from ppcjax.predict.export.scores import WORDS, scorer
 from ppcjax.runs import Run, provenance
 from ppcjax.runs.files import read_json, write_file, write_json
-from ppcjax.runs.messages import versions
+from ppcjax.runs.messages import first_line, versions
 from ppcjax.types import UserError
 from ppcjax.weights import exported
 from ppcjax.weights.exported import CARD, NOTE, ONNX, PROGRAM, THRESHOLD
@@ -51,7 +51,7 @@ def export_model(
     convention = run.evaluation.get("convention", "ppc")
     score = scorer(run.method, run.params, run.model_state, convention=convention)
     files, note = {}, _describe(run)
-    files[PROGRAM] = _program(score)
+    files[PROGRAM] = _program(run, score)
     note["program"] |= _checksum(files[PROGRAM])
     if onnx is not None:
         files[ONNX], difference = _onnx(run, score, onnx)
@@ -67,13 +67,18 @@ def export_model(
     _tell(folder, note, say)
 
 
-def _program(score: Callable[..., Any]) -> bytes:
+def _program(run: Run, score: Callable[..., Any]) -> bytes:
     batch, height, width = export.symbolic_shape("b, h, w")
     image = jax.ShapeDtypeStruct((batch, height, width, 3), np.uint8)
     size = jax.ShapeDtypeStruct((batch, 2), np.int32)
-    return bytes(
-        export.export(jax.jit(score), platforms=PLATFORMS)(image, size).serialize()
-    )
+    traced = export.export(jax.jit(score), platforms=PLATFORMS)
+    try:
+        return bytes(traced(image, size).serialize())
+    except Exception as error:  # a network may ask anything of sizes
+        raise UserError(
+            f"{_network(run)} cannot be exported for images of any size "
+            f"({first_line(error)[:200]}); use the run itself with ppcjax.load"
+        ) from error
 
 
 def _onnx(run: Run, score: Callable[..., Any], size: tuple[int, int]):
@@ -83,9 +88,12 @@ def _onnx(run: Run, score: Callable[..., Any], size: tuple[int, int]):
         found = score(image)
         return found["scores"], found["network"][grid]
 
-    settings = run.config["method"]
-    what = f"method {settings['name']!r} on {settings.get('backbone', 'its network')}"
-    return onnx_bytes(both, size, what=what)
+    return onnx_bytes(both, size, what=_network(run))
+
+
+def _network(run: Run) -> str:
+    method = run.config["method"]
+    return f"method {method['name']!r} on {method.get('backbone', 'its network')}"
 
 
 def _describe(run: Run) -> dict[str, Any]:
