@@ -132,7 +132,12 @@ NETWORKS = {
     "timm/resnet50s": Network(
         "resnet50", lambda: timm("resnet50s"), _timm_resnet, {"stem": "deep"}
     ),
-    "timm/hrnet_w18": Network("hrnet_w18", lambda: timm("hrnet_w18"), _hrnet),
+    "timm/hrnet_w18": Network(
+        "hrnet_w18",
+        lambda: timm("hrnet_w18"),
+        _hrnet,
+        sizes=(EVEN, (32, 160)),  # at others its branches do not fit
+    ),
     "timm/mobilenetv2_100": Network(
         "mobilenet_v2", lambda: timm("mobilenetv2_100"), _last, **_LIGHT
     ),
