@@ -33,7 +33,7 @@ def run(main: Callable[[list[str]], None], help_text: Callable[[], str]) -> None
             one_line(main, argv)
         except OSError as error:
             # ml_collections reports a missing config file when it is first read.
-            _fail(_missing_config(error))
+            _fail(missing_config(error))
 
     if HELP & set(sys.argv):
         argv = [word for word in sys.argv if word not in HELP]
@@ -91,7 +91,7 @@ def parse(argv: list[str], values: flags.FlagValues = flags.FLAGS) -> list[str]:
             raise
         _fail(_unknown_field(argv, str(error)))
     except OSError as error:
-        _fail(_missing_config(error))
+        _fail(missing_config(error))
 
 
 def underscored(argv: Sequence[str]) -> list[str]:
@@ -127,7 +127,8 @@ def _one_line(error: BaseException) -> str:
     return " ".join(lines)
 
 
-def _missing_config(error: OSError) -> str:
+def missing_config(error: OSError) -> str:
+    """What to say of a config file that does not exist; another error is raised on."""
     text = str(error)
     if "Failed loading config file" not in text:
         raise error

@@ -1,19 +1,19 @@
 """The command line of evaluation: a run first, then the options that fit it."""
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Any, NoReturn
 
 from ppcjax import cli, fields
-from ppcjax.evaluate import EVALUATIONS
+from ppcjax.evaluate import EVALUATIONS, opening
 from ppcjax.evaluate.driver import evaluate
+from ppcjax.evaluate.exporting import EXPORTS
 from ppcjax.evaluate.protocol import Request
 from ppcjax.evaluate.training import settings_of
-from ppcjax.fields import OneOf
-from ppcjax.runs import Run, open_run
+from ppcjax.runs import Run
 from ppcjax.types import UserError
-from ppcjax.weights.writers import NAMES, write_backbone
 
 USAGE = "eval.py --ckpt RUN [--OPTION=VALUE ...]"
 
@@ -27,7 +27,8 @@ def main(argv: Sequence[str]) -> None:
     Raises:
         UserError: an option is foreign or holds a wrong value.
     """
-    argv = cli.underscored(argv)
+    typed = ["python", "eval.py", *argv]
+    of_config, argv = opening.split(cli.underscored(argv))
     path = _value_of("ckpt", argv)
     if not path:
         if "--help" in argv or "-h" in argv:
@@ -35,10 +36,12 @@ def main(argv: Sequence[str]) -> None:
             return
         raise UserError(f"--ckpt=RUN is missing; usage: {USAGE}")
     cli.keep_compiled_programs()
-    if _is_given("export_backbone", argv):
-        export_backbone(path, argv)
-        return
-    run = open_run(path)
+    run = opening.open_any(path, opening.read_config(of_config))
+    for option, export in EXPORTS.items():
+        if _is_given(option, argv):
+            declared = fields.fields_of(export, without=("run",))
+            export(run, **parse(argv, declared, f"--{option}"))
+            return
     name = choose(run, argv)
     options = options_of(name, run)
     if "--help" in argv or "-h" in argv:
@@ -56,7 +59,7 @@ def main(argv: Sequence[str]) -> None:
     evaluation.check(settings, request.data(run), run.classes)
     plan = evaluation.plan(run, settings, request, frozenset(given))
     out = request.export or plan.run.folder / f"eval-{plan.split}"
-    evaluate(name, plan, settings, Path(out).expanduser())
+    evaluate(name, plan, settings, Path(out).expanduser(), command=shlex.join(typed))
 
 
 def choose(run: Run, argv: Sequence[str]) -> str:
@@ -143,39 +146,6 @@ def parse(
     }
 
 
-def export_backbone(path: str, argv: Sequence[str]) -> None:
-    """Writes the backbone of a run as --export_backbone and --names say."""
-    given = parse(argv, fields.fields_of(_export), "--export_backbone")
-    _export(path, **given)
-
-
-def _export(
-    path: str,
-    *,
-    export_backbone: str,
-    names: Annotated[str, OneOf(tuple(NAMES))] = "torchvision",
-) -> None:
-    """Writes a backbone.
-
-    Args:
-        path: run or checkpoint.
-        export_backbone: .safetensors file that is written.
-        names: whose names the arrays get.
-    """
-    run = open_run(path)
-    count = write_backbone(
-        export_backbone,
-        run.params,
-        run.model_state,
-        naming=names,
-        note={"run": run.config["name"], "step": str(run.step)},
-    )
-    print(
-        f"{count} arrays of {path}, step {run.step}, under the names of {names}: "
-        f"{export_backbone}"
-    )
-
-
 def general_help() -> str:
     """What --help says without a run."""
     lines = [f"usage: {USAGE}", "", "What a run gives decides how it is evaluated:"]
@@ -183,8 +153,14 @@ def general_help() -> str:
     lines += [
         "",
         "--ckpt=RUN --help lists the options of a run with its own values.",
-        "--export_backbone=FILE.safetensors writes the backbone instead; --names says "
-        f"whose names it gets: {', '.join(NAMES)}.",
+        "",
+        "--config=CONFIG beside --ckpt=FILE evaluates a released checkpoint.",
+        "",
+        "Instead of evaluating:",
+        *(
+            f"  --{option:<16} {export.__doc__.splitlines()[0]}"
+            for option, export in EXPORTS.items()
+        ),
     ]
     return "\n".join(lines)
 

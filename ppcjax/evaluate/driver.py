@@ -12,7 +12,9 @@ from ppcjax.runs import provenance
 from ppcjax.runs.files import write_file, write_json
 
 
-def evaluate(name: str, plan: Plan, settings: Any, out: Path) -> dict[str, Any]:
+def evaluate(
+    name: str, plan: Plan, settings: Any, out: Path, *, command: str | None = None
+) -> dict[str, Any]:
     """Predicts, counts, writes and draws what a plan says; prints the result.
 
     Args:
@@ -21,6 +23,7 @@ def evaluate(name: str, plan: Plan, settings: Any, out: Path) -> dict[str, Any]:
         settings: what the plan was made with, for the record.
         out: folder of the results: metrics.json, provenance.json, report.html and what
             the plan writes.
+        command: what was typed, for the record; None where nothing was.
 
     Returns:
         What metrics.json holds.
@@ -42,7 +45,7 @@ def evaluate(name: str, plan: Plan, settings: Any, out: Path) -> dict[str, Any]:
     for file, content in plan.files.items():
         write_file(out / file, content)
     write_json(out / "metrics.json", metrics)
-    provenance.write(out, _record(name, plan, settings))
+    provenance.write(out, _record(name, plan, settings, command))
     write_report(out / "report.html", plan, metrics, tiles)
     print(f"{plan.text(metrics)}\n\nreport: {out / 'report.html'}")
     return metrics
@@ -62,12 +65,13 @@ def head(name: str, plan: Plan) -> dict[str, Any]:
     }
 
 
-def _record(name: str, plan: Plan, settings: Any) -> dict[str, Any]:
+def _record(name: str, plan: Plan, settings: Any, command: str | None) -> dict:
     run = plan.run
     return as_json(
         {
             "config": run.config["name"],
             "checkpoint": {"run": str(run.folder), "step": run.step},
+            "command": command,
             "evaluation": name,
             "classes": list(run.classes),
             "split": plan.split,

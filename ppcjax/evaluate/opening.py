@@ -1,5 +1,7 @@
 """What --ckpt names: a run, or a file of weights with the --config that it is of."""
 
+import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -44,14 +46,23 @@ def read_config(words: Sequence[str]) -> dict[str, Any] | None:
     """
     if not words:
         return None
+    if not any(re.match(r"--config(=|$)", word) for word in words):
+        raise UserError(f"{words[0]}: --config=configs/NAME.py is missing beside it")
     values = flags.FlagValues()
     holder = config_flags.DEFINE_config_file(
         "config", flag_values=values, lock_config=True
     )
-    cli.parse(["eval.py", *words], values)
-    if holder.value is None:
-        raise UserError("--config=configs/NAME.py is missing beside --config.FIELD")
-    return holder.value.to_dict()
+    argv = ["eval.py", *words]
+    # The flag looks for the fields that are given in the arguments of the process.
+    typed, sys.argv = sys.argv, argv
+    try:
+        cli.parse(argv, values)
+    finally:
+        sys.argv = typed
+    try:
+        return holder.value.to_dict()
+    except OSError as error:  # the file is looked for now
+        raise UserError(cli.missing_config(error)) from error
 
 
 def open_any(path: str, config: dict[str, Any] | None) -> Run:

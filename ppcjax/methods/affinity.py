@@ -81,7 +81,8 @@ def affinity(
     """
     common.need_classes("affinity", num_classes)
     module, entry = network.make_backbone()
-    need_endpoints(module, ("stage3", "stage4", "embedding"), "backbone")
+    outputs = ("stage3", "stage4", "embedding")
+    need_endpoints(module, outputs, "backbone", one_grid=True)
     net = AffinityNet(module, AffinityHeads(network.widths))
     setup = _Setup(net, entry, num_classes, radius, jitter)
     return Method(

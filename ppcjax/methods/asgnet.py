@@ -152,7 +152,7 @@ def _network(network: Network, transformer: Transformer) -> tuple[ASGNet, Backbo
         network = dataclasses.replace(network, backbone_settings=published)
     module, entry = network.make_backbone()
     low = "stage1" if network.head == "aspp" else None
-    need_endpoints(module, network.endpoints, "endpoints")
+    need_endpoints(module, network.endpoints, "endpoints", one_grid=True)
     need_endpoints(module, [low] if low else [], "head='aspp'")
     kind = jnp.dtype(network.dtype)
     head = modules.build(
@@ -164,7 +164,7 @@ def _network(network: Network, transformer: Transformer) -> tuple[ASGNet, Backbo
     )
     vit = None
     if transformer.vit is not None:
-        settings = {"positions": "bilinear"} | dict(transformer.vit)
+        settings = {"positions": "bilinear", **transformer.vit}  # as in old runs
         vit = modules.build(VisionTransformer, settings, where="vit", dtype=kind)
     net = ASGNet(
         module,

@@ -124,7 +124,7 @@ def normalized(
     """Images [B, H, W, 3] as a backbone wants them.
 
     Args:
-        batch: "image" and "valid" are read.
+        batch: "image" is read, and "valid" where there is one.
         entry: entry of the backbone.
         key: randomness of the colours; None for the photos' own.
         jitter: strengths of `ppcjax.ops.colour.jitter`.
@@ -134,8 +134,17 @@ def normalized(
     if key is not None and any(jitter):
         image = colour.jitter(image, batch["valid"], key, strengths=jitter)
     return colour.normalize(
-        image, batch["valid"], mean=entry.mean, std=entry.std, padding=padding
+        image, batch.get("valid"), mean=entry.mean, std=entry.std, padding=padding
     )
+
+
+def extent_of(batch: DenseBatch) -> jax.Array | None:
+    """True rows and columns [B, 2] of images that begin at (0, 0).
+
+    None where the batch has no "valid": images of one size that fill their arrays,
+    as an exported program of a fixed size has them.
+    """
+    return batch["valid"][:, 2:] if "valid" in batch else None
 
 
 def accuracy(logits: chex.Array, mask: chex.Array) -> jax.Array:

@@ -229,7 +229,7 @@ def _contrast_and_remember(setup, out, memory, mask, key, step):
 
 
 def _predict(setup, params, model_state, batch):
-    extent = batch["valid"][:, 2:]
+    extent = common.extent_of(batch)
     statistics = {k: v for k, v in model_state.items() if k != "memory"}
     image = _prepare(setup, batch, None)
     out = setup.recipe.net.apply(

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from ppcjax.fields import Range
@@ -22,6 +21,7 @@ from ppcjax.methods.common import Jitter
 from ppcjax.nn import modules
 from ppcjax.nn.backbones import Backbone, need_endpoints
 from ppcjax.nn.cam_net import INIT_RULES, CamHeads, CamNet
+from ppcjax.nn.deeplab import global_mean
 from ppcjax.nn.layers import clip_to, features_extent
 from ppcjax.nn.modules import Channels
 from ppcjax.ops.resize import resize
@@ -132,7 +132,8 @@ def ppc(
             raise ValueError(f"{name}={channel}: there are {num_classes} channels")
     background = network.background % num_classes
     module, entry = network.make_backbone()
-    need_endpoints(module, ("stage3", "stage4", "embedding"), "backbone")
+    outputs = ("stage3", "stage4", "embedding")
+    need_endpoints(module, outputs, "backbone", one_grid=True)
     heads = CamHeads(
         num_classes,
         background,
@@ -225,17 +226,16 @@ def _views(setup, params, model_state, image, keys):
 
 
 def _predict(setup, params, model_state, batch):
-    extent = batch["valid"][:, 2:]
+    extent = common.extent_of(batch)
     image = common.normalized(batch, setup.entry)
     output = setup.net.apply({"params": params, **model_state}, image, extent)
     low = features_extent(setup.net.backbone, extent)
-    area = jnp.maximum(jnp.prod(low, axis=1), 1)[:, None]
     if setup.maps == "refined":
         scores = output.refined
     elif setup.maps == "cam":
         scores = jax.nn.relu(output.cam)
     else:
         scores = clip_to(jax.nn.softmax(output.cam), low)
-    logits = jnp.sum(output.cam, axis=(1, 2)) / area
+    logits = global_mean(output.cam, low)[:, 0, 0]
     channels = np.argsort(setup.order)  # of each class
     return {"scores": scores[..., channels], "tag_logits": logits[..., channels]}

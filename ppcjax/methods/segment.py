@@ -116,7 +116,10 @@ def _loss(setup, params, model_state, batch, key, step):
 
 
 def _predict(setup, params, model_state, batch):
-    extent = batch["valid"][:, 2:]
+    extent = common.extent_of(batch)
     image = common.normalized(batch, setup.entry)
     logits = setup.net.apply({"params": params, **model_state}, image, extent)
-    return {"logits": logits, "extent": features_extent(setup.net.backbone, extent)}
+    found = {"logits": logits}
+    if extent is not None:
+        found["extent"] = features_extent(setup.net.backbone, extent)
+    return found

@@ -46,7 +46,7 @@ def prepare(
     if key is not None and brightness_shift:
         key = jax.random.fold_in(key, 1)  # apart from the numbers above
         image = colour.shift_brightness(image, key, largest=brightness_shift)
-    return colour.normalize(image, batch["valid"], mean=mean, std=std)
+    return colour.normalize(image, batch.get("valid"), mean=mean, std=std)
 
 
 def classification(

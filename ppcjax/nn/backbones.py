@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import flax.linen as nn
+import jax
+import jax.numpy as jnp
 
 from ppcjax.nn import modules, resnet, small_resnet, vit
 from ppcjax.nn.efficientnet_lite import EfficientNetLite0
@@ -130,16 +132,19 @@ def make(
     return module, entry._replace(mean=mean, std=std)
 
 
-def need_endpoints(module: nn.Module, names: Sequence[str], where: str) -> None:
+def need_endpoints(
+    module: nn.Module, names: Sequence[str], where: str, *, one_grid: bool = False
+) -> None:
     """Refuses outputs that a backbone does not have.
 
     Args:
         module: the backbone.
         names: outputs that are asked for.
         where: setting that asks for them, for the message.
+        one_grid: whether they are to be set side by side.
 
     Raises:
-        UserError: the backbone lacks one of them.
+        UserError: the backbone lacks one of them, or their grids differ.
     """
     for name in names:
         if name not in module.endpoints:
@@ -147,3 +152,13 @@ def need_endpoints(module: nn.Module, names: Sequence[str], where: str) -> None:
                 f"config.method.{where}: the backbone has no output {name!r}; it has "
                 + ", ".join(module.endpoints)
             )
+    # Only strides beyond 8 differ, and tracing takes a second.
+    if not one_grid or getattr(module, "output_stride", 8) <= 8:
+        return
+    image = jax.ShapeDtypeStruct((1, 128, 128, 3), jnp.float32)
+    found, _ = jax.eval_shape(module.init_with_output, jax.random.key(0), image)
+    if len({found[name].shape[1:3] for name in names}) > 1:
+        raise UserError(
+            f"config.method.{where}: outputs of different grids, {' and '.join(names)};"
+            " set config.method.backbone_settings.output_stride=8"
+        )

@@ -104,7 +104,8 @@ class Conv(nn.Module):
 
 def _matrix_product(x, kernel, strides, *_, precision=None, **__):
     """`jax.lax.conv_general_dilated` for kernels of side 1 without padding."""
-    x = x[:, :: strides[0], :: strides[1]]
+    # By lax, as sizes that are letters in an export are those of a convolution then.
+    x = jax.lax.slice(x, (0, 0, 0, 0), x.shape, (1, *strides, 1))
     return jnp.einsum("bhwi,io->bhwo", x, kernel[0, 0], precision=precision)
 
 

@@ -28,7 +28,7 @@ def valid_mask(valid: chex.Array, height: int, width: int) -> jax.Array:
 
 def normalize(
     image: chex.Array,
-    valid: chex.Array,
+    valid: chex.Array | None,
     *,
     mean: tuple[float, float, float],
     std: tuple[float, float, float],
@@ -38,7 +38,7 @@ def normalize(
 
     Args:
         image: [B, H, W, 3] float32 in [0, 1].
-        valid: [B, 4] int32 rectangle (y0, x0, y1, x1).
+        valid: [B, 4] int32 rectangle (y0, x0, y1, x1); None: all of the image.
         mean: per channel.
         std: per channel.
         padding: grey in [0, 1] that fills the rest, normalised too; None: the rest
@@ -47,6 +47,8 @@ def normalize(
     Returns:
         [B, H, W, 3] float32.
     """
+    if valid is None:
+        return standardize(image, mean=mean, std=std)
     chex.assert_shape(image, (valid.shape[0], None, None, 3))
     rest = 0.0
     if padding is not None:

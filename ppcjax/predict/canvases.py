@@ -8,7 +8,6 @@ from PIL import Image
 
 from ppcjax.predict import devices
 
-
 # Side of the image that tells a network's stride, a multiple of all: 14, 8, 16, 32.
 PROBE = 448
 

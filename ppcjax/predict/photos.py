@@ -12,9 +12,10 @@ from ppcjax.predict import devices, tta
 from ppcjax.predict.images import as_image
 from ppcjax.predict.prediction import Prediction, predict_mask, usual_threshold
 from ppcjax.predict.windows import WindowSettings
-from ppcjax.runs import Run, open_run
+from ppcjax.runs import Run
 from ppcjax.runs.files import read_json
 from ppcjax.types import UserError
+from ppcjax.weights.opening import open_model
 
 # What to use instead of `load`, by what a run gives.
 _INSTEAD = {
@@ -56,11 +57,7 @@ class Predictor:
 
     def __init__(self, run: Run, threshold: float):
         """From a run that gives activation maps or logits."""
-        if run.method.gives in _INSTEAD:
-            raise UserError(
-                f"{run.name} does not segment photos by itself; "
-                + _INSTEAD[run.method.gives]
-            )
+        need_segmenter(run)
         # On the devices once, not at every call.
         placed = devices.replicate((run.params, run.model_state))
         self._run = run._replace(params=placed[0], model_state=placed[1])
@@ -109,11 +106,21 @@ class Predictor:
         return vector
 
 
+def need_segmenter(run: Run) -> None:
+    """Raises UserError where a run does not segment photos by itself."""
+    if run.method.gives in _INSTEAD:
+        raise UserError(
+            f"{run.name} does not segment photos by itself; "
+            + _INSTEAD[run.method.gives]
+        )
+
+
 def load(run: str | Path, *, threshold: float | None = None) -> Predictor:
     """Opens a run for prediction.
 
     Args:
-        run: RUN, RUN/checkpoints or RUN/checkpoints/STEP.
+        run: RUN, RUN/checkpoints or RUN/checkpoints/STEP; or what `eval.py
+            --export_model` wrote, the folder or its model.jaxexp.
         threshold: score above which a pixel is foreground; None: what evaluation
             chose on the validation split, else the config's.
 
@@ -121,11 +128,10 @@ def load(run: str | Path, *, threshold: float | None = None) -> Predictor:
         UserError: there is no checkpoint, or the run does not segment photos by itself;
             the message says what to use instead.
     """
-    opened = open_run(run)
-    if threshold is None:
-        chosen = recorded_threshold(opened)
-        threshold = chosen["threshold"] if chosen else fixed_threshold(opened)
-    return Predictor(opened, threshold)
+    opened = open_model(run)
+    return Predictor(
+        opened, chosen_threshold(opened) if threshold is None else threshold
+    )
 
 
 def prediction_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,6 +160,12 @@ def predict_photos(
 ) -> Iterator[Prediction]:
     """`tta.predict` with the network of a run."""
     return tta.predict(run.method, run.params, run.model_state, examples, **settings)
+
+
+def chosen_threshold(run: Run) -> float:
+    """What an evaluation of a split chose, else what was set before."""
+    chosen = recorded_threshold(run)
+    return chosen["threshold"] if chosen else fixed_threshold(run)
 
 
 def fixed_threshold(run: Run) -> float:

@@ -105,7 +105,7 @@ def predict(
     }[method.gives]
     if windows is not None and name != "logits":
         raise ValueError("only segmenters, which give logits, use windows")
-    _, height, _, num_classes = _output_spec(method, params, model_state)[name].shape
+    stride, num_classes = grid_of(method, params, model_state)
 
     def run(group):
         return of_kind(
@@ -116,7 +116,7 @@ def predict(
             canvas=canvas,
             scales=scaling.scales,
             flip=scaling.flip,
-            stride=round(PROBE / height),
+            stride=stride,
             num_classes=num_classes,
             windows=windows,
         )
@@ -222,6 +222,13 @@ def _collect(group, results) -> Iterator[Prediction]:
             yield Prediction.of_probabilities(example, maps)
         else:
             yield Prediction(example, maps, results[1][i])
+
+
+def grid_of(method: Method, params: Any, model_state: Any) -> tuple[int, int]:
+    """Stride and number of classes of a network that gives "maps" or "logits"."""
+    name = {"maps": "scores", "logits": "logits"}[method.gives]
+    _, height, _, num_classes = _output_spec(method, params, model_state)[name].shape
+    return round(PROBE / height), num_classes
 
 
 def _output_spec(method, params, model_state):

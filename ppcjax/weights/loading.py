@@ -164,7 +164,8 @@ def _refuse_deeper(part, leaves, arrays, match: Match, path: Path) -> None:
     found = guess.guess({name: arrays[name] for name in arrays})
     if found is not None and not _same(found, leaves):
         raise UserError(
-            f"{path} has {more[0]}, which the {part} has not; " + guess.advice(arrays)
+            f"{more[0]} of {path}: the {part} has no such layer; "
+            + guess.advice(arrays)
         )
 
 

@@ -42,6 +42,7 @@ def write_backbone(path: str | Path, run: Run, *, naming: str = "") -> tuple[int
         UserError: there is no backbone, it has no such names, or the file cannot be
             written or is named otherwise.
     """
+    path = _checked(path)
     arrays, naming = backbone_arrays(run.params, run.model_state, naming=naming)
     return _write(path, arrays, {"names": naming, **_note(run)}), naming
 
@@ -59,7 +60,7 @@ def write_network(path: str | Path, run: Run) -> tuple[int, str]:
     Raises:
         UserError: the file cannot be written or is named otherwise.
     """
-    method = run.config["method"]["name"]
+    path, method = _checked(path), run.config["method"]["name"]
     arrays, naming = whole_arrays(method, run.params, run.model_state)
     described = {
         "names": naming,
@@ -73,13 +74,16 @@ def _note(run: Run) -> dict[str, str]:
     return {"run": str(run.config.get("name", "")), "step": str(run.step)}
 
 
-def _write(
-    path: str | Path, arrays: Mapping[str, np.ndarray], note: Mapping[str, str]
-) -> int:
+def _checked(path: str | Path) -> Path:
     path = Path(path).expanduser()
     if path.suffix != ".safetensors":
         raise UserError(f"{path}: name the file NAME.safetensors")
+    return path
+
+
+def _write(
+    path: Path, arrays: Mapping[str, np.ndarray], note: Mapping[str, str]
+) -> int:
     # Loaders of PyTorch refuse a header without "format".
-    content = save(dict(arrays), {"format": "pt", **note})
-    write_file(path, content)
+    write_file(path, save(dict(arrays), {"format": "pt", **note}))
     return len(arrays)

@@ -43,7 +43,7 @@ def test_foreign_options_are_one_line_that_names_those_that_exist(
     name, run_of, folder_of, monkeypatch
 ):
     run = run_of(name)
-    monkeypatch.setattr(command, "open_run", lambda path: run)
+    monkeypatch.setattr(command.opening, "open_any", lambda *_: run)
     own = options_of_run(run)
     foreign = EVERY_OPTION - own
     assert len(foreign) > 5

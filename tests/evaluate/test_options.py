@@ -19,7 +19,7 @@ def test_wrong_value_of_any_option_is_one_line_before_anything_is_written(
     name, run_of, folder_of, monkeypatch, tmp_path
 ):
     run, out = run_of(name), tmp_path / "out"
-    monkeypatch.setattr(command, "open_run", lambda path: run)
+    monkeypatch.setattr(command.opening, "open_any", lambda *_: run)
     words = ["--ckpt", str(folder_of(name)), f"--export={out}"]
     for evaluation in command.fitting_names(run):
         for option in command.options_of(evaluation, run):
@@ -72,7 +72,7 @@ def test_backbone_is_exported_under_the_names_asked_for(
         params={"backbone": drawn["params"]},
         model_state={"batch_stats": {"backbone": drawn["batch_stats"]}},
     )
-    monkeypatch.setattr(command, "open_run", lambda path: run)
+    monkeypatch.setattr(command.opening, "open_any", lambda *_: run)
     file = tmp_path / "backbone.safetensors"
     words = ["--ckpt", str(folder_of("segment")), "--export_backbone", str(file)]
     command.main([*words, *names])

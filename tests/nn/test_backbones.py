@@ -1,6 +1,7 @@
 """Shapes, sizes, and exactness on padded canvases of every backbone."""
 
 import functools
+from contextlib import nullcontext
 
 import jax
 import jax.numpy as jnp
@@ -229,3 +230,15 @@ def test_colours_can_be_others_than_a_backbones_own():
 def test_unknown_name():
     with pytest.raises(UserError, match="resnet9.*known are wide_resnet38"):
         backbones.make("resnet9")
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2"])
+def test_outputs_side_by_side_need_one_grid(name):
+    module, _ = backbones.make(name, {"output_stride": 16})
+    outputs = ("stage3", "stage4")
+    backbones.need_endpoints(module, outputs, "endpoints")
+    refused = pytest.raises(UserError, match="different grids")
+    with refused if name == "mobilenet_v2" else nullcontext():
+        backbones.need_endpoints(module, outputs, "endpoints", one_grid=True)
+    fine, _ = backbones.make(name, {"output_stride": 8})
+    backbones.need_endpoints(fine, outputs, "endpoints", one_grid=True)

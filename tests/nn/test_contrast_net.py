@@ -140,6 +140,8 @@ def test_prediction_computes_and_needs_no_projection():
 def test_blue_first_as_released():
     recipe = contrast_net.make(5, **SMALL, channels="bgr")
     assert recipe.mean == (0.406, 0.456, 0.485) and recipe.std[0] == 0.225
+    other = contrast_net.make(5, **SMALL, channels="bgr", pixel_mean=(0.1, 0.2, 0.3))
+    assert other.mean == (0.3, 0.2, 0.1) and other.std == recipe.std
     net, image = recipe.net, np.random.default_rng(0).random((1, 32, 32, 3))
     image = image.astype(np.float32)
     rgb = _recipe("hrnet")

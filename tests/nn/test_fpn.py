@@ -116,6 +116,11 @@ def test_stride_of(size, grid, stride):
     assert stride_of(size, grid) == stride
 
 
+def test_a_known_stride_is_taken_where_it_fits():
+    assert stride_of((64, 50), (5, 4), known=14) == 14
+    assert stride_of((64, 50), (8, 7), known=14) == 8
+
+
 @pytest.mark.parametrize(
     ("endpoints", "message"),
     [

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from ppcjax.nn import backbones
 from ppcjax.predict import canvases
 from tests.predict.toy import photo
 
@@ -11,6 +12,12 @@ def test_canvas_ladder(n):
     assert size >= n and size % 8 == 0
     assert size <= max(32, 1.25 * n + 1)
     assert canvases.canvas_size(size) == size
+
+
+@pytest.mark.parametrize("name", backbones.BACKBONES)
+def test_one_image_tells_the_stride_of_every_network(name):
+    stride = backbones.make(name)[0].stride
+    assert round(canvases.PROBE / -(-canvases.PROBE // stride)) == stride
 
 
 def test_groups_share_canvases_and_lose_no_photo():

@@ -121,7 +121,6 @@ def test_pickles_behind_the_stream_stay_closed(tmp_path):
         ("storage", Call(Named("a", "b")), "0", "cpu", 1),
         (("storage",), 1, 2, 3, 4),
     ],
-    ids=repr,
 )
 def test_ids_of_odd_types(tmp_path, key):
     tensor = torch_call("_rebuild_tensor_v2", Outside(key), 0, (1,), (1,), False, {})

@@ -1,0 +1,1 @@
+"""Plain PyTorch forms of the training steps, for `benchmarks.race` to run against."""
