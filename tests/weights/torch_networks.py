@@ -61,6 +61,15 @@ def _last(net, x):
     return {"embedding": net.forward_features(x)}
 
 
+def _timm_hrnet():
+    """Branches are brought to finer grids as in segmentation; as classifier: nearest."""
+    net = timm("hrnet_w18")
+    for module in net.modules():
+        if type(module).__name__ == "Upsample":
+            module.mode, module.align_corners = "bilinear", True
+    return net
+
+
 def _hrnet(net, x):
     x = net.act1(net.bn1(net.conv1(x)))
     x = net.act2(net.bn2(net.conv2(x)))
@@ -134,7 +143,7 @@ NETWORKS = {
     ),
     "timm/hrnet_w18": Network(
         "hrnet_w18",
-        lambda: timm("hrnet_w18"),
+        _timm_hrnet,
         _hrnet,
         sizes=(EVEN, (32, 160)),  # at others its branches do not fit
     ),
