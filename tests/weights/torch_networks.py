@@ -15,8 +15,8 @@ class Network(NamedTuple):
     make: makes it.
     features: (network, images [B, 3, H, W]) -> by endpoint of ours what it gives,
         [B, D, h, w].
-    settings: of the backbone here.
-    sizes: of the images.
+    settings: what the backbone here is given.
+    sizes: rows and columns that images have.
     mean: mean of RGB that its weights want.
     row: id of known.toml whose facts its names do not tell, or "".
     """
