@@ -1,7 +1,8 @@
 # make demo   trains on the embedded data and opens the way to a report
 # make test   the tests but for the slow ones
 # make test-slow   whole published networks, and one over many processes
-# make check  lint and all tests, as CI runs them
+# make test-torch  networks of PyTorch's libraries, which it installs: gigabytes
+# make check  lint and all tests but those of PyTorch, as CI runs them
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -9,17 +10,20 @@ BIN := .venv/bin
 INSTALL := $(shell command -v uv >/dev/null 2>&1 && \
 	echo "uv pip install -q --python $(BIN)/python" || echo "$(BIN)/pip install -q")
 
-.PHONY: demo test test-slow lint check clean
+.PHONY: demo test test-slow test-torch lint check clean
 
 demo: .venv/ready
 	$(BIN)/python train.py --config configs/ppc_shapes.py
 	$(BIN)/python eval.py --ckpt runs/ppc_shapes
 
 test: .venv/ready-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not torch"
 
 test-slow: .venv/ready-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and not torch"
+
+test-torch: .venv-torch/ready
+	.venv-torch/bin/python -m pytest -m torch
 
 lint: .venv/ready-dev
 	$(BIN)/ruff check .
@@ -36,5 +40,11 @@ check: lint test test-slow
 	$(INSTALL) -r requirements-dev.txt
 	touch $@
 
+.venv-torch/ready: requirements.txt requirements-weights.txt requirements-dev.txt \
+		requirements-torch.txt
+	test -x .venv-torch/bin/python || $(PYTHON) -m venv .venv-torch
+	.venv-torch/bin/pip install -q -r requirements-dev.txt -r requirements-torch.txt
+	touch $@
+
 clean:
-	rm -rf .venv .cache runs
+	rm -rf .venv .venv-torch .cache runs

@@ -251,16 +251,9 @@ def _map(network: str, naming: str) -> NameMap:
     if new:
         forms = (re.sub(r"\?P<\w>", "", _pattern(one).pattern) for one in new)
         pattern = re.compile("|".join(forms))
+    own = False
     return NameMap(
-        network,
-        naming,
-        style,
-        rows,
-        included,
-        pattern,
-        facts,
-        requires=requires,
-        excludes=excludes,
+        network, naming, style, rows, included, pattern, facts, own, requires, excludes
     )
 
 

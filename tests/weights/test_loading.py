@@ -91,7 +91,12 @@ def test_kernels_are_turned_and_statistics_found_where_they_are(resnet):
 
 # Of a network: what a file is of, and what its refusal must say.
 OTHERS = [
-    ("resnet18", {}, "torchvision/resnet34", "has layer1.2.*backbone=resnet34$"),
+    (
+        "resnet18",
+        {},
+        "torchvision/resnet34",
+        "layer1.2.*no such layer.*backbone=resnet34$",
+    ),
     ("resnet50", {}, "torchvision/resnet34", "has no layer1.0.bn3.*=resnet34$"),
     (
         "resnet50",

@@ -91,12 +91,15 @@ def test_features_there_and_back(key, container, tmp_path):
         for name, y in _theirs(case, net, x).items():
             errors.append(relative_error(ours[-1][name], y))
     assert max(errors) < TOLERANCE, errors
+    print(f"{key}: {max(errors):.1e} there")
+    if case.row:
+        return  # the names tell of another epsilon, for which files are written
 
     other, back = _written(case, file, params, state, tmp_path), []
     for x, y in zip(_images(case.sizes), ours, strict=True):
         for name, z in _theirs(case, other, x).items():
             back.append(relative_error(z, y[name]))
-    print(f"{key}: {max(errors):.1e} there, {max(back):.1e} back")
+    print(f"{key}: {max(back):.1e} back")
     assert max(back) < TOLERANCE, back
 
 

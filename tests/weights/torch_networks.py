@@ -15,8 +15,8 @@ class Network(NamedTuple):
     make: makes it.
     features: (network, images [B, 3, H, W]) -> by endpoint of ours what it gives,
         [B, D, h, w].
-    settings: of the backbone here.
-    sizes: of the images.
+    settings: what the backbone here is given.
+    sizes: rows and columns that images have.
     mean: mean of RGB that its weights want.
     row: id of known.toml whose facts its names do not tell, or "".
     """
@@ -59,6 +59,15 @@ def _timm_resnet(net, x):
 
 def _last(net, x):
     return {"embedding": net.forward_features(x)}
+
+
+def _timm_hrnet():
+    """With branches resized as segmentation has it; the classifier takes the nearest."""
+    net = timm("hrnet_w18")
+    for module in net.modules():
+        if type(module).__name__ == "Upsample":
+            module.mode, module.align_corners = "bilinear", True
+    return net
 
 
 def _hrnet(net, x):
@@ -132,7 +141,12 @@ NETWORKS = {
     "timm/resnet50s": Network(
         "resnet50", lambda: timm("resnet50s"), _timm_resnet, {"stem": "deep"}
     ),
-    "timm/hrnet_w18": Network("hrnet_w18", lambda: timm("hrnet_w18"), _hrnet),
+    "timm/hrnet_w18": Network(
+        "hrnet_w18",
+        _timm_hrnet,
+        _hrnet,
+        sizes=(EVEN, (32, 160)),  # at others its branches do not fit
+    ),
     "timm/mobilenetv2_100": Network(
         "mobilenet_v2", lambda: timm("mobilenetv2_100"), _last, **_LIGHT
     ),
