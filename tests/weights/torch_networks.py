@@ -62,7 +62,7 @@ def _last(net, x):
 
 
 def _timm_hrnet():
-    """With branches resized as segmentation has it; the classifier takes the nearest."""
+    """Branches are resized as for segmentation; the classifier takes the nearest."""
     net = timm("hrnet_w18")
     for module in net.modules():
         if type(module).__name__ == "Upsample":
