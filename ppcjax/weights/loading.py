@@ -91,20 +91,33 @@ def _load_file(params, model_state, source: Source, bgr: bool, log) -> tuple[Any
 
 
 def take(
-    part: str, leaves: Mapping[str, Any], arrays, match: Match, path: Path
+    part: str,
+    leaves: Mapping[str, Any],
+    arrays: Mapping[str, np.ndarray],
+    match: Match,
+    path: Path,
+    advice: Callable[[Mapping[str, np.ndarray]], str] = guess.advice,
 ) -> dict[str, np.ndarray]:
     """Values of all parameters that a file has, by their path.
+
+    Args:
+        part: what the leaves are of, for messages.
+        leaves: parameters and statistics by path, of which the shapes are read.
+        arrays: arrays of the file by name.
+        match: how the file names them.
+        path: the file, for messages.
+        advice: gives the end of a message, of the arrays.
 
     Raises:
         UserError: one is missing, or has another shape.
     """
     if match.share < 0.5:
-        raise UserError(f"{path} is of another network; {guess.advice(arrays)}")
+        raise UserError(f"{path} is of another network; {advice(arrays)}")
     if match.missing:
         raise UserError(
             f"{path} has no {match.prefix}{match.missing[0]}, which the "
             f"{part} needs ({len(match.missing)} of {len(match.wanted)} arrays are "
-            f"missing); {guess.advice(arrays)}"
+            f"missing); {advice(arrays)}"
         )
     values = {}
     for ours, leaf in leaves.items():
@@ -116,7 +129,7 @@ def take(
             raise UserError(
                 f"{match.prefix}{terms[0].name} in {path} has shape {value.shape} in "
                 f"our order, where the {part} has {tuple(leaf.shape)} ({ours}); "
-                + guess.advice(arrays)
+                + advice(arrays)
             )
         values[ours] = value
     return values

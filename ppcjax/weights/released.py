@@ -16,6 +16,10 @@ from ppcjax.weights.arrays import maps_of_method, network_leaves, own_names
 from ppcjax.weights.loading import put, report, take
 from ppcjax.weights.matching import best_match
 
+_ADVICE = (
+    "is --config that of its method and network, and are the classes of config.data "
+    "those that it was trained on?"
+)
 # What `Method.init` reads of a batch: shapes that no parameter depends on.
 _SHAPES = {"shot_valid": jax.ShapeDtypeStruct((1, 1, 1), bool)}
 
@@ -87,10 +91,8 @@ def _filled(
     maps = [*maps_of_method(name, leaves), own_names(leaves)]
     match = best_match(leaves, arrays, maps)
     if match is None:
-        raise UserError(
-            f"{path} holds nothing of this network; is --config that of its method?"
-        )
-    values = take("network", leaves, arrays, match, path)
+        raise UserError(f"{path} holds nothing of this network; {_ADVICE}")
+    values = take("network", leaves, arrays, match, path, lambda _: _ADVICE)
     fresh = [path for path in leaves if path not in values]
     for line in report("network", arrays, match, values, fresh, path):
         log(line)
