@@ -77,11 +77,16 @@ def keep_compiled_programs() -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
-def parse(argv: list[str], values: flags.FlagValues = flags.FLAGS) -> list[str]:
-    """Reads the flags and returns what is left; a mistake ends the process."""
+def parse(argv: list[str], values: flags.FlagValues | None = None) -> list[str]:
+    """Reads the flags and returns what is left; a mistake ends the process.
+
+    Args:
+        argv: name of the program and its arguments.
+        values: the flags; None for those of the process.
+    """
     argv = underscored(argv)
     try:
-        return values(argv)
+        return (flags.FLAGS if values is None else values)(argv)
     except (flags.Error, UserError) as error:
         if "Flag --config must have a value" in str(error):
             _fail("--config=configs/NAME.py is missing; --help says more")
