@@ -62,6 +62,7 @@ def _parameters(folder):
     return restored.params
 
 
+@pytest.mark.slow
 def test_interrupted_run_ends_where_the_unbroken_one_does(run_folder, tmp_path):
     import chex
 

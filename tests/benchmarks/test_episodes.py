@@ -2,9 +2,12 @@
 
 import json
 
+import pytest
+
 from benchmarks import config, episodes
 
 
+@pytest.mark.slow
 def test_speeds_are_printed(tmp_path, capsys):
     settings = config.load("configs/panet_shapes.py")
     settings["method"]["backbone_settings"] = {"width": 4}

@@ -9,6 +9,7 @@ from benchmarks import config, step
 from ppcjax.types import UserError
 
 
+@pytest.mark.slow
 def test_step_of_a_config_is_measured():
     settings = config.load("configs/ppc_shapes.py:cam")
     settings["data"] |= {"batch_size": 2, "crop": 48}

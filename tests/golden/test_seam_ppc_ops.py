@@ -172,6 +172,7 @@ class TestPpcLoss:
             else:
                 assert_close(grad, recorded, OPS)
 
+    @pytest.mark.slow
     def test_every_term_alone(self, golden):
         size = tuple(golden["img_hw"])
         assert_terms_recorded(recorded_outputs(golden), golden, size, OPS)
@@ -217,6 +218,7 @@ class TestPpcLoss:
                 assert_close(maps[:, ::8, ::8], wanted, OPS)
 
 
+@pytest.mark.slow
 def test_seam_loss():
     golden = load("seam_loss")
     tags = with_background(golden["label"])

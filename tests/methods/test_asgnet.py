@@ -69,6 +69,7 @@ def _with_second_shot(batch, name, value):
 
 
 class TestPredict:
+    @pytest.mark.slow
     def test_a_missing_shot_counts_nowhere(self, small):
         method, variables, predict, _ = small
         batch = _with_second_shot(_batch(), "shot_valid", False)
@@ -172,6 +173,7 @@ class TestLoss:
         assert scalars["stat/prototypes"] == 10  # 20 cells of 4, twice
         assert np.any(grads["backbone"]["stem"]["conv"]["kernel"])
 
+    @pytest.mark.slow
     def test_separate_passes(self, small):
         _, (params, carried), _, _ = small
         settings = SMALL | {"separate_passes": True, "backbone_gradient": False}

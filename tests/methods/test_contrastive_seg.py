@@ -81,7 +81,13 @@ def _steps(function, params, carried, count, **batch):
     return carried, scalars, grads
 
 
-@pytest.mark.parametrize("mode", MODES)
+SOME = [
+    m if m in ("nomem", "mem_fixed") else pytest.param(m, marks=pytest.mark.slow)
+    for m in MODES
+]
+
+
+@pytest.mark.parametrize("mode", SOME)
 def test_scalars_and_state(built, mode):
     _, params, carried, function = built(mode)
     assert ("memory" in carried) == (mode != "nomem")

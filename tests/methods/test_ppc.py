@@ -80,6 +80,7 @@ class TestLoss:
         assert _is_zero(grads["heads"]["projector"])
         assert _is_zero(grads["heads"]["affinity"])
 
+    @pytest.mark.slow
     def test_contrasts_wait_for_their_start(self):
         method = methods.make(SMALL | {"contrast_start": 5}, CLASSES)
         before, after = (_grads(method, _batch(), step) for step in (4, 5))

@@ -80,6 +80,7 @@ def _count(tree):
     ],
     ids=["hrnet", "ocr", "deeplab"],
 )
+@pytest.mark.slow
 def test_counts_and_grids_of_published_networks(settings, counts, grid):
     net = contrast_net.make(19, **settings).net
     shapes = _shapes(net)

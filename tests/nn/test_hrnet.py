@@ -6,6 +6,7 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from ppcjax.nn import backbones
 from ppcjax.nn.hrnet import HRNet
@@ -36,6 +37,7 @@ def test_grids_of_a_crop_of_cityscapes():
     assert out["embedding"].shape == (1, 128, 256, 60)
 
 
+@pytest.mark.slow
 def test_padding_changes_nothing():
     height, width = 37, 85
     rng = np.random.default_rng(0)

@@ -41,7 +41,12 @@ def direct_scores(image, tags):
     return np.where(present, scores, 0)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 37), (33, 29), (32, 32), (57, 131)])
+SLOW_SIZES = [
+    pytest.param(size, marks=pytest.mark.slow) for size in ((1, 1), (57, 131))
+]
+
+
+@pytest.mark.parametrize("size", [(1, 37), (33, 29), (32, 32), *SLOW_SIZES])
 def test_equals_the_unpadded_computation(size):
     example = photo(*size)
     (result,) = predict(make_toy(), [example])
@@ -50,6 +55,7 @@ def test_equals_the_unpadded_computation(size):
     np.testing.assert_allclose(result.scores, expected, atol=3e-5, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_many_sizes_need_few_programs():
     rng = np.random.default_rng(1)
     sizes = rng.integers(33, 65, (30, 2))

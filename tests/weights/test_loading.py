@@ -115,9 +115,10 @@ OTHERS = [
 
 
 def _others():
-    """Transformers are of many kinds, which takes long to try."""
+    """Transformers and ResNets are of many kinds, which takes long to try."""
     for case in OTHERS:
-        marks = [pytest.mark.slow] if case[0].startswith("vit") else []
+        large = case[0].startswith("vit") or case[0] == "resnet18"
+        marks = [pytest.mark.slow] if large else []
         yield pytest.param(*case, marks=marks, id=f"{case[0]} from {case[2]}")
 
 

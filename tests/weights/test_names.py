@@ -34,7 +34,10 @@ def _cases():
 
 
 NAMINGS = [
-    (network, json.dumps(settings), naming)
+    pytest.param(
+        *(network, json.dumps(settings), naming),
+        marks=[pytest.mark.slow] if network == "hrnet" else [],
+    )
     for network in namemap.networks()
     for backbone, settings in namemap.variants(network)
     if backbone == namemap.variants(network)[0][0]
