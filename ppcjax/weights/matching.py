@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from ppcjax.types import UserError
 from ppcjax.weights import namemap
 from ppcjax.weights.namemap import NameMap, Term
 
@@ -172,6 +173,11 @@ def _one(term: Term, arrays, prefix: str, eps: float) -> np.ndarray | None:
     scale, bias, mean, var = (
         np.asarray(arrays[prefix + name], np.float64) for name in term.norm
     )
+    if np.any(var + eps <= 0):
+        raise UserError(
+            f"{prefix}{term.norm[3]} holds variances that are not positive; take the "
+            "weights from elsewhere"
+        )
     factor = scale / np.sqrt(var + eps)
     if term.kernel:
         shift = 0.0 if own is None else np.asarray(own, np.float64)

@@ -228,6 +228,9 @@ def test_normalisation_is_folded_into_the_convolution(naming, layer, conv, norm,
     ours = {p.split("/")[-1]: v for p, v in found.items() if p.startswith(f"{layer}/")}
     value = np.einsum("klio,ikl->o", np.float64(ours["kernel"]), x) + ours["bias"]
     np.testing.assert_allclose(value, wanted, rtol=1e-5, atol=1e-5)
+    arrays[f"{norm}.running_var"] = -var.astype(np.float32)
+    with pytest.raises(UserError, match=f"{norm}.running_var holds variances"):
+        load(network(leaves), arrays)
 
 
 def test_layers_in_call_order_fill_mobilenet_v2(tmp_path):
