@@ -82,7 +82,13 @@ def test_contrast_within_the_batch(name):
     assert_close(grad, golden.map(f"{name}_g_feats"), 1e-5)
 
 
-@pytest.mark.parametrize("name", BATCH.text("settings"))
+def _settings():
+    """One setting is quick; others of a recording have as many shapes to compile."""
+    first, *others = BATCH.text("settings")
+    return [first, *(pytest.param(name, marks=pytest.mark.slow) for name in others)]
+
+
+@pytest.mark.parametrize("name", _settings())
 def test_which_pairs_are_anchors_and_how_many(name):
     golden = BATCH
     setting = golden.text("settings")[name]

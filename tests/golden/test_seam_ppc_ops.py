@@ -85,6 +85,7 @@ def _official(head):
     return NAME_OF(f"heads/{head}/kernel").removesuffix(".weight")
 
 
+@pytest.mark.slow
 def test_heads():
     golden = load("ppc_head")
     classes, projection, *affinity = (

@@ -121,6 +121,7 @@ class TestPredict:
         logits = jax.jit(joined.predict)(*variables, _batch())["logits"]
         assert np.abs(jax.nn.softmax(logits) - both).max() > 1e-4
 
+    @pytest.mark.slow
     def test_padding_changes_nothing(self):
         settings = SMALL | {"head_settings": {"scales": (1.0, 0.6, 3)}}
         settings |= {"vit": TINY_VIT, "vit_size": 16, "vit_features": 4}
@@ -154,6 +155,7 @@ TINY_VIT = {"patch": 8, "width": 8, "depth": 1, "heads": 2, "grid": (2, 2)}
 
 
 class TestLoss:
+    @pytest.mark.slow
     def test_nothing_to_learn_from_is_harmless(self, small):
         _, (params, carried), predict, step = small
         batch = _batch()

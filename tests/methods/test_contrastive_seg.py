@@ -121,7 +121,10 @@ def test_first_step_has_an_empty_memory(built):
     assert scalars["stat/pixel_fill"] > 0
 
 
-@pytest.mark.parametrize("mode", ["nomem", "mem_fixed", "mem_paper"])
+PAPER = pytest.param("mem_paper", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("mode", ["nomem", "mem_fixed", PAPER])
 def test_crops_of_no_class_and_of_one(built, mode):
     _, params, carried, function = built(mode)
     for label in (IGNORE, 2):

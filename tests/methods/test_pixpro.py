@@ -85,6 +85,7 @@ def test_crops_without_common_place_give_zero_and_finite_gradients(small):
     assert not any(np.any(leaf) for leaf in jax.tree.leaves(grads))
 
 
+@pytest.mark.slow
 def test_identical_views_reach_the_minimum(plain):
     _, params, state, value_and_grad = plain
     (loss, (_, scalars)), _ = value_and_grad(params, state, _twins(), KEY, 0)

@@ -96,6 +96,7 @@ class TestLoss:
         loss, _, grads, _ = _grads(method, batch)
         chex.assert_tree_all_finite((loss, grads))
 
+    @pytest.mark.slow
     def test_two_classes_are_enough(self):
         tags = np.ones((2, 2), np.float32)
         loss, _, grads, _ = _grads(methods.make(SMALL, 2), _batch(tags=tags))

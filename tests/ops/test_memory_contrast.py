@@ -141,6 +141,7 @@ def test_similar_vectors_at_a_low_temperature_stay_finite():
     chex.assert_tree_all_finite(grad)
 
 
+@pytest.mark.slow
 def test_cut_is_the_share_asked_for():
     rng = np.random.default_rng(0)
     difficulty = (rng.random((5, 3000)) * 2 - 1).astype(np.float32)

@@ -93,6 +93,7 @@ def test_batching_changes_nothing():
         ("vit_s14", {"width": 16, "depth": 2, "heads": 2, "grid": (3, 3)}),
     ],
 )
+@pytest.mark.slow
 def test_ppc_gives_the_same_scores_on_any_canvas(backbone, settings):
     settings = {"backbone": backbone, "backbone_settings": settings}
     method = methods.make({"name": "ppc", **settings}, CLASSES)
