@@ -194,7 +194,11 @@ def imagenet(network: str, settings: Mapping[str, Any] | None = None) -> Row:
     for row in rows():
         if row.default and row.fits(network, settings):
             return row
-    there = sorted({row.network for row in rows() if row.default})
+    there = [
+        name
+        for name in backbones.BACKBONES
+        if any(r.fits(name) for r in rows() if r.default)
+    ]
     raise UserError(
         f"init_from=imagenet: no published weights are known for {network}; give a "
         f"file or a run, or choose a backbone that has some: {', '.join(there)}"
