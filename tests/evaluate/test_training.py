@@ -132,6 +132,7 @@ def _scaling(run):
     return settings.scaling
 
 
+@pytest.mark.slow
 def test_a_few_shot_network_is_scored_on_classes_nobody_reports(tmp_path):
     config = _small(panet_shapes.get_config())
     config.data.update(train_size=60, test_size=40, shot=1, least_shot=0, query=1)

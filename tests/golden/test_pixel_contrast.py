@@ -212,6 +212,7 @@ def _unit(x):
     return (x / np.linalg.norm(x, axis=-1, keepdims=True)).astype(np.float32)
 
 
+@pytest.mark.slow
 def test_numbers_of_the_formula():
     """Twelve anchors and twelve slots; values worked out in float64."""
     g, v = np.meshgrid(np.arange(4), np.arange(3))  # view-major rows

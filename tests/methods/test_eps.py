@@ -84,6 +84,7 @@ def test_cells_take_the_pixel_of_nearest():
     np.testing.assert_array_equal(found[0], pixels[0][np.ix_([0, 2], [0, 2, 4])])
 
 
+@pytest.mark.slow
 def test_loss_and_gradients_are_finite():
     method = methods.make(SETTINGS, CLASSES)
     batch = _batch()

@@ -93,6 +93,7 @@ def test_identical_views_reach_the_minimum(plain):
     assert scalars["stat/positives"] == 64
 
 
+@pytest.mark.slow
 def test_order_of_a_step(plain):
     """The target moves before it is used; all statistics move once for each view."""
     _, params, state, value_and_grad = plain
