@@ -80,12 +80,7 @@ def open_any(path: str, config: dict[str, Any] | None) -> Run:
     from ppcjax.weights.opening import open_model
 
     classes: tuple[str, ...] = ()
-    if config is not None:
-        if Path(path).expanduser().is_dir():
-            raise UserError(
-                "--config is for files of weights; a run has its own config, and "
-                "--ckpt=RUN --help lists what can be given anew"
-            )
+    if config is not None and Path(path).expanduser().is_file():
         reads = settings.reads_of(config["method"])
         classes = data_pipelines.class_names(config["data"], reads=reads)
     return open_model(path, config, classes)

@@ -1,4 +1,4 @@
-"""A trained run, opened: the one way to a network that has learnt something."""
+"""A trained run, opened. Files of networks are opened by `weights.opening`."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -72,6 +72,16 @@ def open_run(path: str | Path) -> Run:
         params,
         model_state,
         named=Path(path).name.isdigit(),
+    )
+
+
+def is_config(found: Any) -> bool:
+    """Whether a value from a file has the parts of a config that a Run needs."""
+    if not isinstance(found, dict) or not isinstance(found.get("name"), str):
+        return False
+    parts = (found.get("method"), found.get("data"), found.get("eval", {}))
+    return all(isinstance(part, dict) for part in parts) and isinstance(
+        found["method"].get("name"), str
     )
 
 

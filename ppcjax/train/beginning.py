@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from ppcjax.runs import checkpoint
 
 Adapt = Callable[..., tuple[Any, Any]]
@@ -38,17 +36,15 @@ def begin(
     if meta is not None:
         return weights.as_before(method, meta["config"].get("method", {})), None
     sources = weights.find(init_from, method)
-    method = weights.settings_of(sources, method, _say)
+    lines: list[str] = []
+    method = weights.settings_of(sources, method, lines.append)
 
-    def adapt(params, model_state, log=_say):
+    def adapt(params, model_state, log):
+        for line in lines:
+            log(line)
         bgr = method.get("channels") == "bgr"
         loaded = weights.load_into(params, model_state, sources, bgr=bgr, log=log)
         sources.clear()  # as large as the network, and not needed again
         return loaded
 
     return method, adapt
-
-
-def _say(line: str) -> None:
-    if jax.process_index() == 0:
-        print(line)

@@ -26,6 +26,7 @@ from ppcjax import fields
 from ppcjax.fields import Length, Range
 from ppcjax.runs import Run
 from ppcjax.runs.messages import first_line
+from ppcjax.runs.run import is_config
 from ppcjax.types import Method, UserError
 
 PROGRAM, NOTE, CARD, ONNX = "model.jaxexp", "model.json", "README.md", "model.onnx"
@@ -142,10 +143,7 @@ def _checked(found: Mapping[str, Any], file: str) -> Note:
         }.items()
     }
     config = _part(found, "config")
-    if not all(isinstance(config.get(k), dict) for k in ("method", "data")) or not all(
-        isinstance(name, str)
-        for name in (config.get("name"), config["method"].get("name"))
-    ):
+    if not is_config(config):
         raise UserError(f"{file}: config is not that of a run; {_AGAIN}")
     program = [value.pop(f"program_{name}") for name in ("bytes", "sha256", "jax")]
     return Note(

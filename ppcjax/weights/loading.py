@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from ppcjax.types import UserError
-from ppcjax.weights import guess, start
+from ppcjax.weights import guess, readers, start
 from ppcjax.weights.matching import Match, best_match, leaves_of, maps_of, value_of
 from ppcjax.weights.runs import load_run
 from ppcjax.weights.start import Source
@@ -109,7 +109,7 @@ def take(
         advice: gives the end of a message, of the arrays.
 
     Raises:
-        UserError: one is missing, or has another shape.
+        UserError: one is missing, has another shape, or is not finite.
     """
     if match.share < 0.5:
         raise UserError(f"{path} is of another network; {advice(arrays)}")
@@ -132,7 +132,16 @@ def take(
                 + advice(arrays)
             )
         values[ours] = value
+    _refuse_not_finite(leaves, arrays, match, path)
     return values
+
+
+def _refuse_not_finite(leaves, arrays, match: Match, path: Path) -> None:
+    """Raises UserError for NaN in what is taken; a file may hold others for masks."""
+    used = {name: arrays[name] for name in _used(leaves, match) if name in arrays}
+    bad = readers.not_finite(used)
+    if bad is not None:
+        raise UserError(f"{path}: {bad}; take the weights from elsewhere")
 
 
 def _turned(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -152,13 +161,18 @@ def put(tree: Any, values: Mapping[str, np.ndarray]) -> Any:
     return jax.tree.unflatten(jax.tree.structure(tree), fresh)
 
 
-def _unused(arrays, leaves, match: Match) -> list[str]:
-    used = {
+def _used(leaves, match: Match) -> set[str]:
+    """Names of a file that make parameters of ours."""
+    return {
         match.prefix + name
         for path in leaves
         for term in match.names.terms(path) or ()
         for name in (term.name, *term.norm)
     }
+
+
+def _unused(arrays, leaves, match: Match) -> list[str]:
+    used = _used(leaves, match)
     return [name for name in arrays if name not in used]
 
 
@@ -174,7 +188,7 @@ def _refuse_deeper(part, leaves, arrays, match: Match, path: Path) -> None:
     ]
     if not more:
         return
-    found = guess.guess({name: arrays[name] for name in arrays})
+    found = guess.guess(arrays)
     if found is not None and not _same(found, leaves):
         raise UserError(
             f"{more[0]} of {path}: the {part} has no such layer; "

@@ -16,7 +16,6 @@ for it. A row whose left side is a whole parameter names one. Other keys of a ta
 
     style      "torch" (the default), "mxnet" or "folded"
     eps        added to variances where they are folded; 1e-5 where it is missing
-    prefix     stands before every name
     include    parts of ours and the naming of another network that they have there
     new        layers of ours that no file has, which keep their initial values
     requires   parameters that a network must have, for its files to be named so
@@ -230,7 +229,6 @@ def namings(network: str) -> dict[str, NameMap]:
 def _map(network: str, naming: str) -> NameMap:
     table = dict(_table(network)[naming])
     style = table.pop("style", "torch")
-    prefix = table.pop("prefix", "")
     new = table.pop("new", None)
     requires = tuple(table.pop("requires", ()))
     excludes = tuple(table.pop("excludes", ()))
@@ -240,26 +238,17 @@ def _map(network: str, naming: str) -> NameMap:
         for key in ("eps", "pixel_mean", "pixel_std", "padding")
         if key in table
     }
-    rows = tuple(
-        (_pattern(ours), _with_prefix(theirs, prefix)) for ours, theirs in table.items()
-    )
+    rows = tuple((_pattern(ours), theirs) for ours, theirs in table.items())
     included = tuple(
-        (part, _map(*whose.split(":")), prefix + before)
+        (part, _map(*whose.split(":")), before)
         for part, (whose, before) in include.items()
     )
     pattern = None
     if new:
         forms = (re.sub(r"\?P<\w>", "", _pattern(one).pattern) for one in new)
         pattern = re.compile("|".join(forms))
-    own = False
-    return NameMap(
-        network, naming, style, rows, included, pattern, facts, own, requires, excludes
-    )
-
-
-def _with_prefix(template: str, prefix: str) -> str:
-    names = r"(?!0 )[^ *|]+"
-    return re.sub(names, lambda name: prefix + name[0], template)
+    limits = {"requires": requires, "excludes": excludes}
+    return NameMap(network, naming, style, rows, included, pattern, facts, **limits)
 
 
 def of_ppcjax(backbone: NameMap | None) -> NameMap:

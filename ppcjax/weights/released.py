@@ -10,8 +10,9 @@ import numpy as np
 
 from ppcjax import methods
 from ppcjax.runs import Run
+from ppcjax.runs.run import is_config
 from ppcjax.types import Method, UserError
-from ppcjax.weights import readers
+from ppcjax.weights import known, readers
 from ppcjax.weights.arrays import maps_of_method, network_leaves, own_names
 from ppcjax.weights.loading import put, report, take
 from ppcjax.weights.matching import best_match
@@ -47,13 +48,17 @@ def open_file(
         UserError: the file does not fill the network, or nothing says what it is of.
     """
     path = Path(path).expanduser()
-    arrays, note = readers.read(path), readers.note(path)
+    arrays, note = readers.read(path, finite=False), readers.note(path)
+    told = config is None
     config, classes = _described(path, config, classes, note)
+    row = known.of_file(path.name)
+    if row and row.channels == "bgr" and config["method"].get("channels") != "bgr":
+        log(f"{path.name} was trained on BGR; give {row.options}")
     method = methods.make(config["method"], len(classes))
     params, model_state = _filled(config["method"]["name"], method, arrays, path, log)
     return Run(
         folder=Path("runs") / path.name.partition(".")[0],
-        step=int(note.get("step", 0)),
+        step=int(note["step"]) if told else 0,
         config=config,
         classes=classes,
         method=method,
@@ -68,12 +73,15 @@ def _described(path, config, classes, note) -> tuple[dict[str, Any], tuple[str, 
     if config is None and "config" in note:
         try:
             config, classes = json.loads(note["config"]), json.loads(note["classes"])
-            return dict(config), tuple(map(str, classes))
-        except (KeyError, TypeError, ValueError) as error:
+            int(note["step"])
+        except (KeyError, ValueError, RecursionError):
+            config = None
+        names = isinstance(classes, list) and all(isinstance(c, str) for c in classes)
+        if not is_config(config) or not names:
             raise UserError(
-                f"{path}: its header holds no config and classes; name the config with "
-                "--config"
-            ) from error
+                f"{path}: its header holds no config, classes and step of a run; name "
+                "the config with --config"
+            )
     if config is None:
         raise UserError(
             f"{path} is a file of weights: name the config of the network that it is "

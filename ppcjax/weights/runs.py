@@ -10,9 +10,9 @@ from typing import Any
 import jax
 
 from ppcjax.types import UserError
+from ppcjax.weights.matching import leaves_of
 
 _LOGGER = logging.getLogger(__name__)
-
 
 # Layers that a backbone may have more than that of a run; they start as they are.
 _OPTIONAL = re.compile(r"link\d/")
@@ -94,9 +94,7 @@ def _by_name(state: tuple[Any, Any]) -> dict[str, Any]:
     Batch statistics go by the path that they have as parameters of a network whose
     statistics are frozen.
     """
-    leaves, _ = jax.tree_util.tree_flatten_with_path(state)
-    keys = [
-        jax.tree_util.keystr(path[1:], simple=True, separator="/") for path, _ in leaves
-    ]
-    found = [key.removeprefix("batch_stats/") for key in keys]
-    return dict(zip(found, (leaf for _, leaf in leaves), strict=True))
+    return {
+        path.partition("/")[2].removeprefix("batch_stats/"): leaf
+        for path, leaf in leaves_of(state).items()
+    }

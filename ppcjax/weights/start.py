@@ -50,7 +50,7 @@ def find(init_from: str, method: Mapping[str, Any]) -> list[Source]:
         if found.path.is_dir():
             sources.append(Source(found.path, {}, _facts_of_run(found.path)))
             continue
-        arrays = readers.read(found.path)
+        arrays = readers.read(found.path, finite=False)  # loading checks what it takes
         facts = _facts_of_names(arrays, backbone, settings) | dict(found.facts)
         sources.append(Source(found.path, arrays, _in_rgb(facts)))
     if init_from and not sources:

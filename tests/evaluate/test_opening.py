@@ -90,5 +90,23 @@ def test_mistakes_are_one_line(words, message, file):
 
 
 def test_a_run_has_its_own_config(folder_of):
-    with pytest.raises(UserError, match="a run has its own config"):
+    with pytest.raises(UserError, match="has its own config"):
         command.main([f"--ckpt={folder_of('ppc')}", "--config=configs/ppc_voc.py"])
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        {"config": "{}", "classes": "[]", "step": "0"},
+        {"config": '{"name": "a", "method": 3, "data": {}}', "classes": "[]"},
+        {"config": "[1]", "classes": '["a"]', "step": "1"},
+        {"config": "{", "classes": "[]", "step": "1"},
+        {"config": "{}", "classes": "{}", "step": "many"},
+    ],
+)
+def test_a_header_that_lies_is_one_line(note, tmp_path):
+    file = tmp_path / "net.safetensors"
+    save_file({"a": np.zeros(1, np.float32)}, file, note)
+    with pytest.raises(UserError, match="its header holds no config") as caught:
+        opening.open_any(str(file), None)
+    assert "\n" not in str(caught.value)

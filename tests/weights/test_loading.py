@@ -277,3 +277,13 @@ def test_names_of_detectron2(resnet):
     }.items():
         np.testing.assert_array_equal(arrays[theirs], torchvision[same])
     assert len(arrays) == len(torchvision) - 1
+
+
+def test_only_what_is_taken_must_be_finite():
+    leaves = small("vgg16", {})
+    arrays = to_names(leaves, namemap.namings("vgg16")["torchvision"])
+    arrays["scores"] = np.float32([np.nan, 1])
+    load(network(leaves), arrays)
+    arrays["features.5.bias"] = arrays["features.5.bias"] * np.inf
+    with pytest.raises(UserError, match="features.5.bias.* NaN or infinite"):
+        load(network(leaves), arrays)

@@ -51,7 +51,7 @@ def published(monkeypatch, tmp_path):
         "of_row",
         lambda row, *, say=None: fetch.Found(file, row, row.facts),
     )
-    monkeypatch.setattr(readers, "read", lambda path: held)
+    monkeypatch.setattr(readers, "read", lambda path, **_: held)
     monkeypatch.setattr(readers, "note", lambda path: {})
     return held
 

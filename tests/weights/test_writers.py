@@ -42,7 +42,7 @@ def run(request, monkeypatch, tmp_path):
     """A run of a method in small, as it predicts."""
     name = request.param
     monkeypatch.setitem(methods.METHODS, name, FACTORIES[name])
-    config = {"name": "a run", "method": {"name": name} | small(name)}
+    config = {"name": "a run", "data": {}, "method": {"name": name} | small(name)}
     config = json.loads(json.dumps(config))
     method = methods.make(config["method"], len(CLASSES))
     start = method.init(jax.random.key(0), batches.to_train(method))
@@ -90,7 +90,7 @@ def test_files_that_do_not_fill_a_network_are_one_line(run, tmp_path):
     nothing = {k: None for k in held} | {"a": np.zeros(1, np.float32)}
     refused("holds nothing of this network", **nothing)
     save_file(held, file, {"format": "pt", "config": "{", "classes": "[]"})
-    with pytest.raises(UserError, match="its header holds no config and classes"):
+    with pytest.raises(UserError, match="its header holds no config, classes"):
         released.open_file(file)
 
 

@@ -158,4 +158,6 @@ def note(path: str | Path) -> dict[str, str]:
     head, tail = _ends(path)
     if kind_of(head, tail) != "safetensors":
         return {}
-    return safetensors_files.note(path.read_bytes())
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        return safetensors_files.note(file.read(size))

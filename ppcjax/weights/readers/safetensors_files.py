@@ -84,12 +84,12 @@ def _array(name: str, entry: Any, values: memoryview) -> tuple[int, int, np.ndar
     return begin, end, np.frombuffer(values, dtype, count, begin).reshape(shape)
 
 
-def note(data: bytes) -> dict[str, str]:
-    """What the header notes besides the tensors; {} where it notes nothing.
+def note(header: bytes) -> dict[str, str]:
+    """What a header notes besides the tensors; {} where it notes nothing.
 
     Args:
-        data: the bytes of a file that `parse` has read.
+        header: the list in JSON of a file that `parse` has read.
     """
-    size = int.from_bytes(data[:8], "little")
-    found = json.loads(data[8 : 8 + size]).get("__metadata__", {})
-    return {str(k): str(v) for k, v in dict(found).items()}
+    found = json.loads(header).get("__metadata__")
+    found = found if isinstance(found, dict) else {}
+    return {str(k): str(v) for k, v in found.items()}
