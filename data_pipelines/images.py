@@ -1,4 +1,4 @@
-"""Reading photographs and index masks of every usual kind, through Pillow.
+"""Reading photographs of every usual kind, through Pillow.
 
 Pillow and not TensorFlow, because tf.io returns the colours of a palette mask
 instead of its indices, turns no photograph upright and misreads CMYK.
@@ -13,12 +13,12 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from ppcjax.types import IGNORE, UserError
+from ppcjax.types import UserError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 # What Pillow raises on a damaged file, by format and by the place of the damage.
-_DAMAGE = (
+DAMAGE = (
     OSError,
     SyntaxError,
     ValueError,
@@ -70,9 +70,9 @@ def read_photo(data: Path | bytes, name: str, *, at_least: int = 0) -> Photo:
             if file.getexif().get(0x0112, 1) in (5, 6, 7, 8):
                 width, height = height, width
             pixels = np.asarray(_rgb(image))
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise UserError(
-            f"{name}: cannot be read as an image ({_first_line(error)}); replace or "
+            f"{name}: cannot be read as an image ({first_line(error)}); replace or "
             "remove it, or leave such images out with on_bad_image=skip"
         ) from error
     return Photo(pixels, height, width)
@@ -93,48 +93,9 @@ def _rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error says, in one line."""
     return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-def read_mask(
-    data: Path | bytes,
-    name: str,
-    *,
-    num_classes: int,
-    void: tuple[int, ...] = (),
-    label_ids: tuple[int, ...] = (),
-) -> np.ndarray:
-    """Reads an index mask: palette indices or grey values are class ids.
-
-    Args:
-        data: a PNG file or its content.
-        name: what to call it in an error.
-        num_classes: C, background included.
-        void: ids that mean IGNORE, besides 255.
-        label_ids: the id in the file of each class in order; empty: 0..C-1.
-
-    Returns:
-        [H, W] int32 in 0..C-1 or IGNORE.
-
-    Raises:
-        UserError: unreadable, not an index mask, or an id outside the range.
-    """
-    try:
-        with Image.open(io.BytesIO(data) if isinstance(data, bytes) else data) as file:
-            mode, indices = file.mode, np.asarray(file).astype(np.int32)
-    except _DAMAGE as error:
-        raise UserError(
-            f"{name}: cannot be read as a mask ({_first_line(error)}); replace it"
-        ) from error
-    if indices.ndim != 2:
-        raise UserError(
-            f"{name}: is a {mode} picture, not an index mask; save it as a palette or "
-            "grey PNG whose values are class ids"
-        )
-    return check_ids(
-        indices, name, num_classes=num_classes, void=void, label_ids=label_ids
-    )
 
 
 def read_grey(file: Path, size: tuple[int, int]) -> np.ndarray:
@@ -159,41 +120,3 @@ def read_grey(file: Path, size: tuple[int, int]) -> np.ndarray:
             f"{size[1]}x{size[0]}; make the map at the size of the image"
         )
     return pixels.mean(-1).round().astype(np.uint8)
-
-
-def check_ids(
-    indices: np.ndarray,
-    name: str,
-    *,
-    num_classes: int,
-    void: tuple[int, ...],
-    label_ids: tuple[int, ...] = (),
-) -> np.ndarray:
-    """Maps void ids to IGNORE and the others to classes; refuses ids of no class.
-
-    Args:
-        indices: [H, W] integers.
-        name: what to call the mask in an error.
-        num_classes: C, background included.
-        void: ids that mean IGNORE, besides 255.
-        label_ids: the id of each class in order; empty: 0..C-1.
-
-    Returns:
-        [H, W] int32 in 0..C-1 or IGNORE.
-    """
-    mask = np.where(np.isin(indices, (*void, IGNORE)), IGNORE, indices).astype(np.int32)
-    allowed = label_ids or range(num_classes)
-    wrong = ~np.isin(mask, (*allowed, IGNORE))
-    if wrong.any():
-        known = "those of label_ids" if label_ids else f"0..{num_classes - 1}"
-        raise UserError(
-            f"{name}: holds class id {mask[wrong][0]}, but there are {num_classes} "
-            f"classes ({known}, {IGNORE} = void); correct the mask or the "
-            "class list, or name the id in config.data.void"
-        )
-    if not label_ids:
-        return mask
-    table = np.full(max(*label_ids, IGNORE) + 1, IGNORE, np.int32)
-    table[list(label_ids)] = np.arange(num_classes)
-    table[IGNORE] = IGNORE
-    return table[mask]

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ppcjax.data_pipelines import images
+from ppcjax.data_pipelines.masks import read_mask
 from ppcjax.data_pipelines.sources import files
 from ppcjax.types import IGNORE, UserError
 
@@ -69,7 +70,7 @@ def read_supports(folder: str) -> Supports:
             masks.append(fill_boxes(boxes[key], image.shape[:2]))
             continue
         count = len(names) + 1 if names else IGNORE
-        masks.append(images.read_mask(drawn[key], str(drawn[key]), num_classes=count))
+        masks.append(read_mask(drawn[key], str(drawn[key]), num_classes=count))
     return Supports(ids, tuple(pixels), tuple(masks), names)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ppcjax.data_pipelines import images
 from ppcjax.data_pipelines.images import Photo
+from ppcjax.data_pipelines.masks import Masks, open_masks
 from ppcjax.types import IGNORE, UserError
 
 BACKGROUND = "background"
@@ -31,6 +32,31 @@ class Record(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
+class Reading:
+    """How a source was read: what its maker found, guessed, chose and passed over.
+
+    photos: where photos were looked for, in a few words.
+    classes: where the names of the classes come from.
+    tags: where tags come from and how they are written.
+    masks: where masks were found and how they are read.
+    splits: images of each split that is known.
+    held_out: ids that the program itself keeps from training; empty where nothing is
+        held out, or the data says what is.
+    passed: what was passed over and why -> how many.
+    warnings: what was guessed or looks wrong, one line each.
+    """
+
+    photos: str = ""
+    classes: str = ""
+    tags: str = ""
+    masks: str = ""
+    splits: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    held_out: tuple[str, ...] = ()
+    passed: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
 class Source:
     """A split of a data set.
 
@@ -41,6 +67,7 @@ class Source:
     untagged: index -> why that image cannot be trained on, where that is known
         without reading it.
     skipped: id -> why an image was left out so far (on_bad_image="skip").
+    reading: how it was read.
     """
 
     name: str
@@ -49,6 +76,7 @@ class Source:
     record: Callable[[int], Record]
     untagged: Mapping[int, str] = dataclasses.field(default_factory=dict)
     skipped: dict[str, str] = dataclasses.field(default_factory=dict)
+    reading: Reading = Reading()
 
     def __len__(self) -> int:
         """Number of images."""
@@ -76,44 +104,27 @@ class Files(NamedTuple):
     """Where the images and masks of a source lie, by id.
 
     photos: image files.
-    masks: index PNGs; an image may have none.
+    masks: masks of those images that have one.
     num_classes: C, background included.
-    void: mask ids that mean IGNORE, besides 255.
-    label_ids: the id of each class in the masks; empty: 0..C-1.
     """
 
     photos: Mapping[str, Path]
-    masks: Mapping[str, Path]
+    masks: Masks
     num_classes: int
-    void: tuple[int, ...]
-    label_ids: tuple[int, ...] = ()
 
     def photo(self, key: str, at_least: int = 0) -> Photo:
         """Reads an image; see images.read_photo."""
         file = self.photos[key]
         return images.read_photo(file, str(file), at_least=at_least)
 
-    def mask(self, key: str) -> np.ndarray | None:
-        """Reads a mask; see images.read_mask."""
-        if key not in self.masks:
-            return None
-        file = self.masks[key]
-        return images.read_mask(
-            file,
-            str(file),
-            num_classes=self.num_classes,
-            void=self.void,
-            label_ids=self.label_ids,
-        )
-
     def mask_tags(self, key: str) -> np.ndarray | None:
         """[C] float32, the classes that the mask holds; None without a mask."""
-        mask = self.mask(key)
+        mask = self.masks.get(key)
         return None if mask is None else tags_of_mask(mask, self.num_classes)
 
     def record(self, key: str, tags: Callable[[], np.ndarray | None]) -> Record:
         """The record of an image with the given tags."""
-        return Record(key, partial(self.photo, key), tags, partial(self.mask, key))
+        return Record(key, partial(self.photo, key), tags, partial(self.masks.get, key))
 
 
 def read_tags(source: Source, index: int) -> np.ndarray:
@@ -196,11 +207,11 @@ def replace_masks(
             f"config.data.{setting}={folder}: none of the {len(source)} images has a "
             f"mask there, such as {files[source.ids[0]]}; export the same split first"
         )
-    replaced = Files({}, there, len(source.classes), void)
+    replaced = open_masks(there, classes=source.classes, void=void)
 
     def record(index):
         key = source.ids[index]
-        return source.record(index)._replace(mask=partial(replaced.mask, key))
+        return source.record(index)._replace(mask=partial(replaced.get, key))
 
     return dataclasses.replace(source, record=record)
 

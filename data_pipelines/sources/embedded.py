@@ -6,7 +6,8 @@ from typing import Annotated
 import numpy as np
 
 from ppcjax.data_pipelines import shapes as generator
-from ppcjax.data_pipelines.images import Photo, check_ids
+from ppcjax.data_pipelines.images import Photo
+from ppcjax.data_pipelines.masks import check_ids
 from ppcjax.data_pipelines.settings import MaskIds
 from ppcjax.data_pipelines.sources.base import Record, Source, tags_of_mask
 from ppcjax.fields import Range

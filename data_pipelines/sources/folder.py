@@ -17,8 +17,9 @@ import hashlib
 from functools import partial
 from pathlib import Path
 
+from ppcjax.data_pipelines.masks import open_masks
 from ppcjax.data_pipelines.settings import MaskIds, Share
-from ppcjax.data_pipelines.sources import files, split_folders, tags
+from ppcjax.data_pipelines.sources import files, split_folders, tables, tags
 from ppcjax.data_pipelines.sources.base import (
     BACKGROUND,
     Files,
@@ -94,7 +95,9 @@ def folder(
     place = path / "tags.csv" if (path / "tags.csv").is_file() else path
     vectors, untagged = tags.encode_all(names, ids, classes, str(place))
 
-    there = Files(photos, masks, len(classes), void, label_ids)
+    settings = {"void": void, "label_ids": label_ids}
+    opened = open_masks(masks, classes=classes, **settings)
+    there = Files(photos, opened, len(classes))
 
     def record(index):
         if names is None:
@@ -127,7 +130,7 @@ def _find_masks(path: Path, photos: dict[str, Path]) -> dict[str, Path]:
 def _find_tags(path: Path, image_root: Path, photos: dict[str, Path]) -> dict | None:
     """Tags by image id from the table or the sub-folders; None where there are none."""
     if (path / "tags.csv").is_file():
-        return tags.read_table(path / "tags.csv", photos)
+        return tables.read_table(path / "tags.csv", photos).tags
     found = {key: (key.split("/")[0],) for key in photos if "/" in key}
     used = {names[0] for names in found.values()}
     for place in sorted(image_root.iterdir()) if found else ():

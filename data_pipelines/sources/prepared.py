@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ppcjax.data_pipelines import images
+from ppcjax.data_pipelines.masks import read_mask
 from ppcjax.data_pipelines.sources.base import Record, Source
 from ppcjax.data_pipelines.sources.tags import encode
 from ppcjax.types import UserError
@@ -48,9 +49,7 @@ def prepared(
 
         def mask():
             name = f"mask of {key}"
-            return images.read_mask(
-                fields["mask"], name, num_classes=len(classes), void=void
-            )
+            return read_mask(fields["mask"], name, num_classes=len(classes), void=void)
 
         return Record(key, photo, tags, mask)
 

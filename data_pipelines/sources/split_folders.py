@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from ppcjax.data_pipelines.masks import open_masks
 from ppcjax.data_pipelines.sources import files
 from ppcjax.data_pipelines.sources.base import Files, Source
 from ppcjax.types import UserError
@@ -55,7 +56,9 @@ class Pairs(NamedTuple):
         label_ids: tuple[int, ...],
     ) -> Source:
         """A source whose tags are what the masks hold."""
-        there = Files(self.photos, self.masks, len(classes), void, label_ids)
+        settings = {"void": void, "label_ids": label_ids}
+        masks = open_masks(self.masks, classes=classes, **settings)
+        there = Files(self.photos, masks, len(classes))
         ids = tuple(self.photos)
 
         def record(index):

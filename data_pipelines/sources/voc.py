@@ -9,8 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from ppcjax.data_pipelines.masks import open_masks
 from ppcjax.data_pipelines.settings import MaskIds
-from ppcjax.data_pipelines.sources import files, prepared
+from ppcjax.data_pipelines.sources import files, prepared, tables
 from ppcjax.data_pipelines.sources import tags as tag_readers
 from ppcjax.data_pipelines.sources.base import BACKGROUND, Files, Source
 from ppcjax.types import UserError
@@ -58,12 +59,13 @@ def voc(
         if (path / name).is_dir():
             masks |= files.find_images(path / name, suffixes=(".png",))
     kind = _tag_kind(path, tags)
-    rows = tag_readers.read_table(path / "tags.csv", photos) if kind == "csv" else None
+    rows = tables.read_table(path / "tags.csv", photos).tags if kind == "csv" else None
     vectors, untagged = tag_readers.encode_all(
         rows, ids, CLASSES, str(path / "tags.csv")
     )
 
-    there = Files(photos, masks, len(CLASSES), tuple(void))
+    opened = open_masks(masks, classes=CLASSES, void=void)
+    there = Files(photos, opened, len(CLASSES))
     read = {
         "csv": lambda index: vectors[index],
         "xml": lambda index: _annotated(path / "Annotations" / f"{ids[index]}.xml"),

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ppcjax.data_pipelines.images import read_mask, read_photo
+from ppcjax.data_pipelines.images import read_photo
+from ppcjax.data_pipelines.masks import read_mask
 from ppcjax.types import IGNORE, UserError
 from tests.data import fake_data
 
