@@ -2,9 +2,10 @@
 
 import glob
 import os
+from functools import partial
 from pathlib import Path
 
-from ppcjax.data_pipelines import images
+from ppcjax.data_pipelines import headers, images
 from ppcjax.data_pipelines.sources import files
 from ppcjax.data_pipelines.sources.base import Record, Source
 from ppcjax.data_pipelines.sources.folder import folder
@@ -39,7 +40,8 @@ def photos(pattern: str, classes: tuple[str, ...]) -> Source:
         def photo(at_least=0):
             return images.read_photo(file, str(file), at_least=at_least)
 
-        return Record(ids[index], photo, lambda: None, lambda: None)
+        size = partial(headers.read_size, file)
+        return Record(ids[index], photo, lambda: None, lambda: None, size)
 
     return Source(pattern, classes, ids, record)
 

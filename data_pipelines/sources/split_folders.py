@@ -64,7 +64,7 @@ class Pairs(NamedTuple):
         def record(index):
             return there.record(ids[index], partial(there.mask_tags, ids[index]))
 
-        return Source(name, classes, ids, record)
+        return Source(name, classes, ids, record, tags_by="mask")
 
 
 def find(root: Path, split: str, layouts: tuple[Layout, ...] = LAYOUTS) -> Pairs | None:

@@ -75,7 +75,14 @@ def voc(
     def record(index):
         return there.record(ids[index], partial(read, index))
 
-    return Source(f"{root} (split {split})", CLASSES, ids, record, untagged)
+    return Source(
+        f"{root} (split {split})",
+        CLASSES,
+        ids,
+        record,
+        untagged,
+        tags_by="mask" if kind == "masks" else "table",
+    )
 
 
 def _listed(path: Path, split: str, photos: dict[str, Path]) -> list[str]:

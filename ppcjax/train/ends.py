@@ -1,13 +1,15 @@
 """How a run begins and ends: its folder, and what is said of it."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 from jax.sharding import Mesh
 
 from ppcjax.runs import checkpoint
+from ppcjax.runs.files import write_json
 from ppcjax.train.log import Log
 from ppcjax.train.stop import Stopper
 from ppcjax.train.watch import Watch, Watcher, best_step, from_meta, stops
@@ -69,6 +71,27 @@ def announce(
         + (f"resuming after step {start}" if start else "starting")
         + f" of {steps}"
     )
+
+
+class Account(NamedTuple):
+    """What was read of the data.
+
+    lines: for people.
+    content: for RUN/data.json.
+    """
+
+    lines: Sequence[str]
+    content: Mapping[str, Any]
+
+
+def tell(account: Account | None, logger: Log, workdir: Path) -> None:
+    """Says what was read, and writes RUN/data.json."""
+    if account is None:
+        return
+    for line in account.lines:
+        logger.line(line)
+    if jax.process_index() == 0:
+        write_json(workdir / "data.json", account.content)
 
 
 def write_config(workdir: Path, config: dict[str, Any]) -> None:
