@@ -66,7 +66,7 @@ def _photos(of: "Survey") -> str:
 
 
 def _of(read: int, of: "Survey") -> str:
-    """ "of 120", or how many were looked at where these are not all."""
+    """How many were looked at, and of how many where these are not all."""
     if read == of.photos:
         return f"of {of.photos:,} photos"
     return f"of {read:,} photos, evenly spaced over {of.photos:,}"

@@ -4,7 +4,7 @@ The bounds are numbers of photos and of pixels, never of seconds: what is counte
 same on every machine.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice

@@ -1,7 +1,7 @@
 """What is wrong with data, by what a run needs of it.
 
-A rule looks at the counts of a source and says what is wrong in one line, or "". Whether
-that stops the run or is only said stands in the table RULES.
+A rule looks at the counts of a source and says what is wrong in one line, or "".
+Whether that stops the run or is only said stands in the table RULES.
 """
 
 from collections.abc import Callable, Iterable
@@ -118,8 +118,8 @@ def _some_unmasked(facts: Facts) -> str:
         return ""
     example = facts.source.ids[facts.counts.unmasked]
     return (
-        f"{missing:,} of {facts.counts.masks_read:,} photos have no mask to learn from, "
-        f"such as {example!r}; add masks, or leave such photos out with "
+        f"{missing:,} of {facts.counts.masks_read:,} photos have no mask to learn "
+        f"from, such as {example!r}; add masks, or leave such photos out with "
         "config.data.on_bad_image=skip"
     )
 
@@ -150,8 +150,8 @@ def _contradiction(facts: Facts) -> str:
     many = 2 * counts.far > counts.both
     wrong = counts.far if many else counts.beyond
     text = (
-        f"of {counts.both:,} photos the masks of {wrong:,} show a class that their tags "
-        "do not name; "
+        f"of {counts.both:,} photos the masks of {wrong:,} show a class that their "
+        "tags do not name; "
     )
     if not many:
         return text + "mend the tags or the masks"

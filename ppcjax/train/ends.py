@@ -16,6 +16,17 @@ from ppcjax.train.watch import Watch, Watcher, best_step, from_meta, stops
 from ppcjax.types import TrainState, UserError
 
 
+class Account(NamedTuple):
+    """What was read of the data.
+
+    lines: for people.
+    content: for RUN/data.json.
+    """
+
+    lines: Sequence[str]
+    content: Mapping[str, Any]
+
+
 def last_line(done: int, steps: int, watcher: Watcher, stopper: Stopper) -> str:
     """Why training ended after `done` updates."""
     if done == steps:
@@ -61,9 +72,15 @@ def is_finished(
 
 
 def announce(
-    logger: Log, state: TrainState, mesh: Mesh, start: int, steps: int, workdir: Path
+    logger: Log,
+    state: TrainState,
+    mesh: Mesh,
+    start: int,
+    steps: int,
+    workdir: Path,
+    account: Account | None = None,
 ) -> None:
-    """Says what is trained, on what, and from which step on."""
+    """Says what is trained, on what, from which step on, and what was read."""
     count = sum(x.size for x in jax.tree.leaves(state.params))
     device = mesh.devices.flat[0].device_kind
     logger.line(
@@ -71,21 +88,6 @@ def announce(
         + (f"resuming after step {start}" if start else "starting")
         + f" of {steps}"
     )
-
-
-class Account(NamedTuple):
-    """What was read of the data.
-
-    lines: for people.
-    content: for RUN/data.json.
-    """
-
-    lines: Sequence[str]
-    content: Mapping[str, Any]
-
-
-def tell(account: Account | None, logger: Log, workdir: Path) -> None:
-    """Says what was read, and writes RUN/data.json."""
     if account is None:
         return
     for line in account.lines:

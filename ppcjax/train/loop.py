@@ -109,8 +109,7 @@ def fit(
             batches = itertools.chain([first], batches)
         else:
             batches = batches_from(start)
-        ends.announce(logger, state, mesh, start, steps, workdir)
-        ends.tell(account, logger, workdir)
+        ends.announce(logger, state, mesh, start, steps, workdir, account)
         ends.write_config(workdir, config)
 
         kept = {"config": config, "classes": classes}
