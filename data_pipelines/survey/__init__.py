@@ -99,7 +99,12 @@ class Survey:
 
 
 def survey(
-    source: Source, *, needs: Needs, own: bool = True, skip: bool = False
+    source: Source,
+    *,
+    needs: Needs,
+    own: bool = True,
+    skip: bool = False,
+    collect: bool = False,
 ) -> Survey:
     """Looks at a source as a whole.
 
@@ -108,13 +113,15 @@ def survey(
         needs: what a run needs of them.
         own: whether the class list is the user's own and of all photos that are learnt
             from, so that a class without a photo is a mistake.
-        skip: whether photos that cannot be used are noted; else they raise.
+        skip: whether the run leaves out photos that it cannot use.
+        collect: whether photos that it cannot use are errors of the account; else the
+            first one raises.
 
     Raises:
-        UserError: a photo or a mask cannot be used, and `skip` is False.
+        UserError: a photo or a mask cannot be used, and neither `skip` nor `collect`.
     """
     labels = needs not in problems.NO_LABELS
-    counts = count(source, labels=labels, skip=skip)
+    counts = count(source, labels=labels, skip=skip or collect)
     return Survey(
         source=source.name,
         classes=source.classes,
@@ -127,7 +134,9 @@ def survey(
     )
 
 
-def of_config(data: Any, source: Source, *, reads: str = "") -> Survey:
+def of_config(
+    data: Any, source: Source, *, reads: str = "", collect: bool = False
+) -> Survey:
     """The account of a source that config.data describes.
 
     Args:
@@ -135,9 +144,11 @@ def of_config(data: Any, source: Source, *, reads: str = "") -> Survey:
         source: what make_source made of it.
         reads: what the method reads, where it is to learn from the source; "" where
             results are compared with it.
+        collect: whether photos that cannot be used are errors of the account.
 
     Raises:
-        UserError: a photo or a mask cannot be used, and on_bad_image is "stop".
+        UserError: a photo or a mask cannot be used, on_bad_image is "stop", and they
+            are not collected.
     """
     given = as_dict(data)
     return survey(
@@ -145,6 +156,7 @@ def of_config(data: Any, source: Source, *, reads: str = "") -> Survey:
         needs=needs_of(given, reads) if reads else "scores",
         own=given.get("source") not in CLASSES and not given.get("limit"),
         skip=given.get("on_bad_image") == "skip",
+        collect=collect,
     )
 
 

@@ -78,6 +78,7 @@ def find(facts: Facts, needs: Needs) -> Problems:
 def _level(rule: Callable, facts: Facts, level: str) -> str:
     """Whether a rule that found something stops the run after all."""
     lenient = {
+        _damaged: facts.skip,
         _unnamed: not facts.own,
         _untagged: facts.skip,
         _some_unmasked: facts.skip,
@@ -97,8 +98,8 @@ def _damaged(facts: Facts) -> str:
     reasons = list(facts.counts.damaged.values())
     if not reasons:
         return ""
-    left_out = f"{len(reasons):,} photos cannot be used and are left out"
-    return f"{left_out}, such as {reasons[0]}"
+    left_out = " and are left out" if facts.skip else ""
+    return f"{len(reasons):,} photos cannot be used{left_out}, such as {reasons[0]}"
 
 
 def _unmasked(facts: Facts) -> str:
@@ -222,7 +223,7 @@ _LEARN_MASKS = {"masks": STOP, "episodes": STOP}
 _ALL_MASKS = _LEARN_MASKS | {"tags": SAY, "scores": SAY}
 RULES: tuple[tuple[Callable[[Facts], str], dict[str, str]], ...] = (
     (_none_usable, _LEARN),
-    (_damaged, dict.fromkeys((*_LEARN, "scores"), SAY)),
+    (_damaged, dict.fromkeys((*_LEARN, "scores"), STOP)),
     (_unmasked, _LEARN_MASKS),
     (_some_unmasked, {"masks": STOP}),
     (_nothing_shown, _ALL_MASKS),
