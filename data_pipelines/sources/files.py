@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from ppcjax.data_pipelines.images import IMAGE_SUFFIXES
+from ppcjax.data_pipelines.text import read_text
 from ppcjax.types import UserError
 
 IMAGE_FOLDERS = ("images", "JPEGImages")
@@ -81,7 +82,7 @@ def read_list(file: Path) -> list[str]:
     ("/JPEGImages/ID.jpg /SegmentationClassAug/ID.png").
     """
     ids = []
-    for line in file.read_text(encoding="utf-8-sig").splitlines():
+    for line in read_text(file).split("\n"):
         first, _, second = line.strip().partition(" ")
         pair = second.strip().lower().endswith(".png")
         ids.append(as_id(first if pair else line))
