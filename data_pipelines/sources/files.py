@@ -181,7 +181,7 @@ def read_list(file: Path) -> list[str]:
     ("/JPEGImages/ID.jpg /SegmentationClassAug/ID.png").
     """
     ids = []
-    for line in read_text(file).splitlines():
+    for line in read_text(file).split("\n"):
         first, _, second = line.strip().partition(" ")
         pair = second.strip().lower().endswith(".png")
         ids.append(as_id(first if pair else line))
