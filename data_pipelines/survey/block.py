@@ -65,11 +65,15 @@ def _photos(of: "Survey") -> str:
     return f"{text}, {smallest} to {largest} pixels, median {median}"
 
 
-def _of(read: int, of: "Survey") -> str:
-    """How many were looked at, and of how many where these are not all."""
+def _known(count: int, read: int, of: "Survey") -> str:
+    """Of how many photos something is known, and how many were looked at."""
+    if count == read == of.photos:
+        return f"all {of.photos:,} photos"
     if read == of.photos:
-        return f"of {of.photos:,} photos"
-    return f"of {read:,} photos, evenly spaced over {of.photos:,}"
+        return f"{count:,} of {of.photos:,} photos"
+    if count == read:
+        return f"{read:,} of {of.photos:,} photos, evenly spaced"
+    return f"{count:,} of {read:,} photos, evenly spaced over {of.photos:,}"
 
 
 def _joined(how: str, what: str) -> str:
@@ -84,7 +88,7 @@ def _tags(of: "Survey") -> str:
     named = [f"{name} {count:,}" for name, count in pairs if count]
     part = ""
     if (counts.with_tags, counts.tags_read) != (of.photos, of.photos):
-        part = f"{counts.with_tags:,} {_of(counts.tags_read, of)}; "
+        part = f"{_known(counts.with_tags, counts.tags_read, of)}; "
     return _joined(of.reading.tags, part + listing(named))
 
 
@@ -99,9 +103,7 @@ def _masks(of: "Survey") -> str:
         if count
     ]
     void = [f"void {share(counts.pixels[-1], whole)}"] if counts.pixels[-1] else []
-    part = f"all {counts.masked:,} photos"
-    if (counts.masked, counts.masks_read) != (of.photos, of.photos):
-        part = f"{counts.masked:,} {_of(counts.masks_read, of)}"
+    part = _known(counts.masked, counts.masks_read, of)
     text = listing(shares)
     return _joined(of.reading.masks, f"{part}; {', '.join([text, *void])}")
 

@@ -225,7 +225,7 @@ RULES: tuple[tuple[Callable[[Facts], str], dict[str, str]], ...] = (
     (_none_usable, _LEARN),
     (_damaged, dict.fromkeys((*_LEARN, "scores"), STOP)),
     (_unmasked, _LEARN_MASKS),
-    (_some_unmasked, {"masks": STOP}),
+    (_some_unmasked, _LEARN_MASKS),
     (_nothing_shown, _ALL_MASKS),
     (_contradiction, _ALL_MASKS),
     (_no_tags, {"tags": STOP}),

@@ -1,4 +1,4 @@
-"""A contact sheet: photos of a data set with their masks beside them, in one picture."""
+"""A contact sheet: photos with their masks beside them, as one picture."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class Shot(NamedTuple):
     id: its name.
     photo: [H, W, 3] uint8.
     mask: [H, W] ids or IGNORE; None where there is none.
-    tags: names of its classes, in a line; "" where it has none.
+    tags: names of its classes, or that it has none, in a line; "" for no line.
     """
 
     id: str
@@ -97,8 +97,7 @@ def _place(picture, shot: Shot, corner, cell, background: bool) -> None:
         draw.rectangle((x, y, x + width - 1, y + height - 1), outline=(205, 210, 218))
     below = top + SIDE[1] + 4
     draw.text((left, below), _cut(shot.id, cell[0]), INK, _font(TEXT))
-    tags = shot.tags or "no tags"
-    draw.text((left, below + LINE), _cut(tags, cell[0]), SOFT, _font(TEXT))
+    draw.text((left, below + LINE), _cut(shot.tags, cell[0]), SOFT, _font(TEXT))
 
 
 def fit(

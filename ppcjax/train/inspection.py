@@ -79,13 +79,14 @@ def _shot(source: Source, index: int, labels: bool) -> contact.Shot | None:
         tags = record.tags() if labels and index not in source.untagged else None
     except UserError:
         return None
-    return contact.Shot(record.id, *contact.fit(photo, mask), _names(source, tags))
+    line = _names(source, tags) if labels else ""
+    return contact.Shot(record.id, *contact.fit(photo, mask), line)
 
 
 def _names(source: Source, tags: np.ndarray | None) -> str:
     """Tags in a line; the background where there is no other."""
     if tags is None:
-        return ""
+        return "no tags"
     first = int(source.classes[0] == BACKGROUND)
     names = [source.classes[c] for c in np.flatnonzero(tags) if c >= first]
     return listing(names) or BACKGROUND
