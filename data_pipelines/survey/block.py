@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ppcjax.data_pipelines.survey.words import listing, printable, share
+from ppcjax.data_pipelines.survey.words import listing, many, printable, share
 
 if TYPE_CHECKING:
     from ppcjax.data_pipelines.survey import Survey
@@ -53,7 +53,7 @@ def lines(of: "Survey") -> list[str]:
 
 
 def _photos(of: "Survey") -> str:
-    text = f"{of.photos:,} photos"
+    text = many(of.photos, "photo")
     found = sizes(of.counts.sizes)
     if not found:
         return text
@@ -68,7 +68,7 @@ def _photos(of: "Survey") -> str:
 def _known(count: int, read: int, of: "Survey") -> str:
     """Of how many photos something is known, and how many were looked at."""
     if count == read == of.photos:
-        return f"all {of.photos:,} photos"
+        return "all " + many(of.photos, "photo")
     if read == of.photos:
         return f"{count:,} of {of.photos:,} photos"
     if count == read:

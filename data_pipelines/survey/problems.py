@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from ppcjax.data_pipelines.sources.base import BACKGROUND, Source
 from ppcjax.data_pipelines.survey.counting import Counts
-from ppcjax.data_pipelines.survey.words import listing
+from ppcjax.data_pipelines.survey.words import listing, many
 
 # What a run needs of its data: tags, masks (and tags), masks of episodes, photos
 # alone, or true masks to compare with.
@@ -49,7 +49,7 @@ class Facts(NamedTuple):
         """How many masks were read: "the 5 masks"."""
         whole = self.counts.masks_read == len(self.source)
         read = "" if whole else " that were read"
-        return f"the {self.counts.masked:,} masks{read}"
+        return f"the {many(self.counts.masked, 'mask')}{read}"
 
 
 class Problems(NamedTuple):
@@ -99,7 +99,8 @@ def _damaged(facts: Facts) -> str:
     if not reasons:
         return ""
     left_out = " and are left out" if facts.skip else ""
-    return f"{len(reasons):,} photos cannot be used{left_out}, such as {reasons[0]}"
+    count = many(len(reasons), "photo")
+    return f"{count} cannot be used{left_out}, such as {reasons[0]}"
 
 
 def _unmasked(facts: Facts) -> str:
@@ -176,7 +177,8 @@ def _untagged(facts: Facts) -> str:
     first = next(iter(missing.values()))
     if not facts.skip:
         return first.removeprefix(f"{facts.source.name}: ")
-    return f"{len(missing):,} photos without tags are left out, such as {first}"
+    count = many(len(missing), "photo")
+    return f"{count} without tags left out, such as {first}"
 
 
 def _no_tags(facts: Facts) -> str:

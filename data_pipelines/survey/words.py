@@ -11,6 +11,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in line)
 
 
+def many(count: int, noun: str) -> str:
+    """A number of things: "1 photo", "2,000 photos"."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
 def listing(entries: Sequence[str], shown: int = SHOWN) -> str:
     """The first entries of a list, and how many more there are."""
     text = ", ".join(entries[:shown])

@@ -1,5 +1,7 @@
 """A contact sheet: photos with their masks beside them, as one picture."""
 
+import functools
+import math
 import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -56,18 +58,18 @@ def sheet(
     rows = -(-len(shots) // columns)
     legend = _legend(shots, classes, background)
     width = max(2 * MARGIN + columns * (cell[0] + COLUMN_GAP) - COLUMN_GAP, 640)
-    places, used = _flow([_width(name) + 26 for name, _ in legend], width - 2 * MARGIN)
+    places, used = flow([width_of(name) + 26 for name, _ in legend], width - 2 * MARGIN)
     top = MARGIN + TITLE + 12 + used * (LINE + 5) + 8
     height = top + rows * (cell[1] + ROW_GAP) + MARGIN - ROW_GAP
     picture = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(picture)
     room = width - 2 * MARGIN
-    draw.text((MARGIN, MARGIN), _cut(title, room, TITLE), INK, _font(TITLE))
+    draw.text((MARGIN, MARGIN), cut(title, room, TITLE), INK, _font(TITLE))
     for (name, colour), (x, row) in zip(legend, places, strict=True):
         y = MARGIN + TITLE + 14 + row * (LINE + 5)
         box = (MARGIN + x, y + 1, MARGIN + x + 13, y + 14)
         draw.rectangle(box, fill=colour, outline=(150, 150, 150))
-        draw.text((MARGIN + x + 19, y), _cut(name, 200), INK, _font(TEXT))
+        draw.text((MARGIN + x + 19, y), cut(name, 200), INK, _font(TEXT))
     for number, shot in enumerate(shots):
         row, column = divmod(number, columns)
         left = MARGIN + column * (cell[0] + COLUMN_GAP)
@@ -96,8 +98,8 @@ def _place(picture, shot: Shot, corner, cell, background: bool) -> None:
         picture.paste(Image.fromarray(pixels), (x, y))
         draw.rectangle((x, y, x + width - 1, y + height - 1), outline=(205, 210, 218))
     below = top + SIDE[1] + 4
-    draw.text((left, below), _cut(shot.id, cell[0]), INK, _font(TEXT))
-    draw.text((left, below + LINE), _cut(shot.tags, cell[0]), SOFT, _font(TEXT))
+    draw.text((left, below), cut(shot.id, cell[0]), INK, _font(TEXT))
+    draw.text((left, below + LINE), cut(shot.tags, cell[0]), SOFT, _font(TEXT))
 
 
 def fit(
@@ -135,7 +137,7 @@ def _legend(shots, classes, background: bool) -> list[tuple[str, tuple[int, int,
     return [(names[c], tuple(colours[c].tolist())) for c in shown]
 
 
-def _flow(widths: Sequence[int], room: int) -> tuple[list[tuple[int, int]], int]:
+def flow(widths: Sequence[int], room: int) -> tuple[list[tuple[int, int]], int]:
     """Where entries stand that follow each other in lines.
 
     Args:
@@ -154,27 +156,36 @@ def _flow(widths: Sequence[int], room: int) -> tuple[list[tuple[int, int]], int]
     return places, (line + 1) if places else 0
 
 
+@functools.cache
 def _font(size: int):
     return ImageFont.load_default(size)
 
 
-def _width(text: str, size: int = TEXT) -> int:
-    return int(_font(size).getlength(_plain(text))) + 1
+def width_of(text: str, size: int = TEXT) -> int:
+    """Width of text on a sheet, in pixels."""
+    return math.ceil(_font(size).getlength(plain(text)))
 
 
-def _cut(text: str, room: int, size: int = TEXT) -> str:
-    """Text in letters of the font, its middle left out where it is too wide."""
-    text = _plain(text)
-    if _width(text, size) <= room:
+def cut(text: str, room: int, size: int = TEXT) -> str:
+    """Text in letters of the font, its middle left out where it is too wide.
+
+    Args:
+        text: any text.
+        room: width that there is, in pixels.
+        size: size of the letters, in pixels.
+    """
+    text = plain(text)
+    if width_of(text, size) <= room:
         return text
-    for kept in range(len(text) - 1, 1, -1):
+    most = min(len(text) - 1, room)  # no letter is narrower than a pixel
+    for kept in range(most, 1, -1):
         short = f"{text[: kept // 2]}...{text[-(kept - kept // 2) :]}"
-        if _width(short, size) <= room:
+        if width_of(short, size) <= room:
             return short
     return "..."
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text in the letters that Pillow's own font has; others become "?"."""
     apart = unicodedata.normalize("NFKD", text.replace("ß", "ss"))
     bare = "".join(c for c in apart if not unicodedata.combining(c))

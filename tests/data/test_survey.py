@@ -32,11 +32,11 @@ def test_unusable_photos_stop_are_left_out_or_collected():
         survey.survey(damaged(2), needs="masks")
     read = survey.survey(damaged(2), needs="masks", skip=True)
     assert not read.problems.errors and read.damaged == {"p2": "p2.png: cannot be read"}
-    assert "1 photos cannot be used and are left out, such as p2" in "".join(
+    assert "1 photo cannot be used and are left out, such as p2" in "".join(
         read.lines()
     )
     read = survey.survey(damaged(2), needs="masks", collect=True)
-    assert "1 photos cannot be used, such as p2.png" in read.problems.errors[0]
+    assert "1 photo cannot be used, such as p2.png" in read.problems.errors[0]
     assert survey.survey(damaged(2), needs="views").damaged == {}
 
 
