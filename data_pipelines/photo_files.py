@@ -1,8 +1,8 @@
 """Which files are photographs, which of them can be read here, and opening them.
 
-Only the kinds in KINDS are opened, so that no file, whatever its content, starts another
-program or a reader that nobody expects. What a file is, its content says; the suffix
-says only whether a folder is searched for it.
+Only the kinds in KINDS are opened, so that no file, whatever its content, starts
+another program or a reader that nobody expects. What a file is, its content says; the
+suffix says only whether a folder is searched for it.
 """
 
 import io

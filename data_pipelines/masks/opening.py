@@ -29,6 +29,10 @@ class Masks(NamedTuple):
     text: str = ""
     warnings: tuple[str, ...] = ()
 
+    def __contains__(self, key: object) -> bool:
+        """Whether an image has a mask."""
+        return key in self.ids
+
     def get(self, key: str) -> np.ndarray | None:
         """The mask of an image; None where it has none."""
         return self.read(key) if key in self.ids else None
