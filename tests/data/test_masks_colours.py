@@ -130,11 +130,8 @@ def test_palettes_of_differing_greys_and_of_voc(tmp_path):
 
 def test_a_list_with_a_gap_or_twice_the_same(tmp_path):
     files = write(tmp_path, stripes(0, 1), writer=colour, colours=OWN)
-    for table, said in (
-        (OWN[:3], "has 3 for the 4 classes"),
-        (OWN[:3] + OWN[1:2], "two"),
-    ):
-        with pytest.raises(Exception, match=said):
+    for table, said in ((OWN[:3], "3 for the 4"), ((*OWN[:3], OWN[1]), "two classes")):
+        with pytest.raises(UserError, match=said):
             open_masks(files, classes=THREE, colours=table)
 
 

@@ -88,9 +88,8 @@ def test_drawn_sets_in_mixed_forms(tmp_path, seed):
     count = int(rng.integers(2, 200))
     classes = ("background", *(f"c{i}" for i in range(1, count)))
     # Palettes of several kinds in one set contradict each other.
-    kinds = [
-        k for k, form in IDS_IN_VALUES.items() if form[2].get("colours") is not OWN
-    ]
+    forms = IDS_IN_VALUES.values()
+    forms = [form for form in forms if form[2].get("colours") is not OWN]
     files, wanted = {}, {}
     for i in range(6):
         size = rng.integers(1, 40, 2)
