@@ -47,22 +47,32 @@ def write(colour: Colour) -> str:
     return ",".join(map(str, colour))
 
 
-def table(colours: Sequence[Colour]) -> dict[int, int]:
-    """Packed colour -> class id; the border of VOC's masks is IGNORE if not listed.
+def table(colours: Sequence[Colour], void: Sequence[Colour] = ()) -> dict[int, int]:
+    """Packed colour -> class id or IGNORE.
+
+    Args:
+        colours: colour of each class.
+        void: colours that mean IGNORE, besides the border of VOC's masks, which does
+            so where it is no class.
 
     Raises:
-        UserError: two classes have one colour.
+        UserError: two classes have one colour, or a class has that of void.
     """
-    packed = [red << 16 | green << 8 | blue for red, green, blue in colours]
-    twice = next((n for n in packed if packed.count(n) > 1), None)
+    numbers = [_number(colour) for colour in colours]
+    taken = [*numbers, *map(_number, dict.fromkeys(void))]
+    twice = next((n for n in taken if taken.count(n) > 1), None)
     if twice is not None:
         raise UserError(
             f"the list of colours gives {write(unpack(twice))} to two classes; give "
             "each class a colour of its own"
         )
-    border = VOC[IGNORE]
-    void = {border[0] << 16 | border[1] << 8 | border[2]: IGNORE}
-    return void | {number: i for i, number in enumerate(packed)}
+    ignored = dict.fromkeys((_number(VOC[IGNORE]), *map(_number, void)), IGNORE)
+    return ignored | {number: i for i, number in enumerate(numbers)}
+
+
+def _number(colour: Colour) -> int:
+    red, green, blue = colour
+    return red << 16 | green << 8 | blue
 
 
 def voc_table(num_classes: int) -> dict[int, int]:

@@ -26,12 +26,14 @@ class Named(NamedTuple):
     colours: colour of each class; empty where nobody gave any.
     void: ids that mean IGNORE, besides 255.
     label_ids: the id of each class in the files; empty: 0..C-1.
+    void_colours: colours that mean IGNORE, besides the border of VOC's masks.
     """
 
     classes: tuple[str, ...]
     colours: tuple[Colour, ...] = ()
     void: tuple[int, ...] = ()
     label_ids: tuple[int, ...] = ()
+    void_colours: tuple[Colour, ...] = ()
 
     def class_ids(self) -> dict[int, int]:
         """Id in the files -> class id."""

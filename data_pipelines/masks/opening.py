@@ -38,6 +38,10 @@ class Masks:
     def _known(self) -> frozenset[str]:
         return frozenset(self.ids)
 
+    def __contains__(self, key: object) -> bool:
+        """Whether an image has a mask."""
+        return key in self._known
+
     def get(self, key: str) -> np.ndarray | None:
         """The mask of an image; None where it has none."""
         return self.read(key) if key in self._known else None
@@ -50,6 +54,7 @@ def open_masks(
     colours: Sequence[Colour] = (),
     void: Sequence[int] = (),
     label_ids: Sequence[int] = (),
+    void_colours: Sequence[Colour] = (),
 ) -> Masks:
     """Decides how the masks of a whole set are read; see `rules.decide`.
 
@@ -62,11 +67,18 @@ def open_masks(
         colours: colour of each class; empty where nobody gave any.
         void: ids that mean IGNORE, besides 255.
         label_ids: the id of each class in the files; empty: 0..C-1.
+        void_colours: colours that mean IGNORE, besides the border of VOC's masks.
 
     Raises:
         UserError: they cannot be read as masks of these classes.
     """
-    named = Named(tuple(classes), tuple(colours), tuple(void), tuple(label_ids))
+    named = Named(
+        tuple(classes),
+        tuple(colours),
+        tuple(void),
+        tuple(label_ids),
+        tuple(void_colours),
+    )
     if not files:
         return Masks()
     if len(named.classes) > IGNORE:

@@ -66,7 +66,7 @@ def _given(named: Named) -> dict[int, int] | None:
             f"the list of colours has {len(named.colours)} for the "
             f"{len(named.classes)} classes; give one for each"
         )
-    return by_colour.table(named.colours)
+    return by_colour.table(named.colours, named.void_colours)
 
 
 def _guesses(named: Named) -> tuple[dict[int, int], ...]:
