@@ -15,7 +15,7 @@ from ppcjax.data_pipelines.episodes import training as episodes
 from ppcjax.data_pipelines.examples import Example, make_eval
 from ppcjax.data_pipelines.settings import WHERE
 from ppcjax.data_pipelines.sources import CLASSES, SOURCES, Record, Source
-from ppcjax.data_pipelines.sources.base import replace_masks
+from ppcjax.data_pipelines.sources.replaced import replace_masks
 from ppcjax.data_pipelines.sources.subset import few
 from ppcjax.data_pipelines.stream import batches
 from ppcjax.fields import OneOf, Range
@@ -45,10 +45,10 @@ class SourceSettings:
 
     source: which data set is read, a key of SOURCES, whose settings are fields of
         config.data too.
-    masks: folder of masks ID.png to learn from in place of the source's own; "" for
-        its own.
-    eval_masks: folder of masks ID.png to compare results with in place of the
-        source's own; "" for its own.
+    masks: folder of masks to learn from in place of the source's own, each named as
+        its image; "" for its own.
+    eval_masks: folder of masks to compare results with in place of the source's own,
+        each named as its image; "" for its own.
     limit: how many images of the split `train_split` are learnt from; 0: all. With
         `with_masks` they are drawn among those with a mask.
     limit_seed: which images a limit draws; those of a smaller limit are among those of

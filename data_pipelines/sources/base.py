@@ -10,7 +10,7 @@ import numpy as np
 
 from ppcjax.data_pipelines import images
 from ppcjax.data_pipelines.images import Photo
-from ppcjax.data_pipelines.masks import Masks, open_masks
+from ppcjax.data_pipelines.masks import Masks
 from ppcjax.types import IGNORE, UserError
 
 BACKGROUND = "background"
@@ -186,53 +186,3 @@ def tags_of_mask(mask: np.ndarray, num_classes: int) -> np.ndarray:
     tags = (counts > 0).astype(np.float32)
     tags[0] = 1
     return tags
-
-
-def replace_masks(
-    source: Source, folder: str, void: tuple[int, ...], *, setting: str = "masks"
-) -> Source:
-    """The same images with the masks `folder`/ID.png instead of their own.
-
-    Args:
-        source: gives all but the masks.
-        folder: directory of index PNGs, or what eval.py exported around one; an image
-            without one has no mask. Where a classes.txt lies with them, it must list
-            the classes of the source.
-        void: ids that mean IGNORE, besides 255.
-        setting: the field of config.data, for messages.
-    """
-    root = Path(folder).expanduser()
-    if not root.is_dir():
-        raise UserError(
-            f"config.data.{setting}={folder}: no such directory; export masks into it "
-            "with eval.py --export, or leave the setting empty"
-        )
-    root = root / "masks" if (root / "masks").is_dir() else root
-    _check_class_list(root, source, setting)
-    files = {key: root / f"{key}.png" for key in source.ids}
-    there = {key: file for key, file in files.items() if file.is_file()}
-    if source.ids and not there:
-        raise UserError(
-            f"config.data.{setting}={folder}: none of the {len(source)} images has a "
-            f"mask there, such as {files[source.ids[0]]}; export the same split first"
-        )
-    replaced = open_masks(there, classes=source.classes, void=void)
-
-    def record(index):
-        key = source.ids[index]
-        return source.record(index)._replace(mask=partial(replaced.get, key))
-
-    return dataclasses.replace(source, record=record)
-
-
-def _check_class_list(root: Path, source: Source, setting: str) -> None:
-    for file in (root / "classes.txt", root.parent / "classes.txt"):
-        if file.is_file():
-            found = tuple(file.read_text("utf-8").split("\n")[:-1])
-            if found != source.classes:
-                raise UserError(
-                    f"config.data.{setting}: the masks in {root} are of the classes "
-                    f"{', '.join(found)}, but {source.name} has "
-                    f"{', '.join(source.classes)}; export them from its own run"
-                )
-            return
