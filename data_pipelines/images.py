@@ -191,7 +191,7 @@ def as_rgb(image: Image.Image, name: str) -> np.ndarray:
     """An image in memory, as `read_photo` gives the same one of a file.
 
     Args:
-        image: of any mode that photos have.
+        image: any mode that photos have.
         name: what to call it in an error.
 
     Returns:

@@ -1,6 +1,6 @@
 """Which files are photographs, which of them can be read here, and opening them.
 
-Only the kinds in KINDS are opened, so that no file, whatever its content, starts another
+Only the kinds in KINDS are opened, so that no file, whatever it holds, starts another
 program or a reader that nobody expects. What a file is, its content says; the suffix
 says only whether a folder is searched for it.
 """
@@ -91,7 +91,7 @@ def why_passed_over(name: str) -> str | None:
     """Why a file that lies among photos is not read.
 
     Args:
-        name: of the file.
+        name: the file, without its folder.
 
     Returns:
         None for a readable photo; words such as ".heic: HEIC is read after pip install
