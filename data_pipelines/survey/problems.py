@@ -231,7 +231,7 @@ RULES: tuple[tuple[Callable[[Facts], str], dict[str, str]], ...] = (
     (_nothing_shown, _ALL_MASKS),
     (_contradiction, _ALL_MASKS),
     (_no_tags, {"tags": STOP}),
-    (_untagged, {"tags": STOP, "masks": STOP}),
+    (_untagged, {"tags": STOP}),
     (_unnamed, {"tags": STOP}),
     (_everywhere, {"tags": SAY}),
     (_never_shown, {"masks": SAY, "episodes": SAY, "scores": SAY}),
