@@ -227,6 +227,7 @@ def _open_masks(there: Contents, pairs: Pairs, names: Names, void, label_ids) ->
         colours=names.colours,
         void=void,
         label_ids=label_ids,
+        void_colours=names.void_colours,
     )
 
 

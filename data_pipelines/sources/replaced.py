@@ -11,7 +11,7 @@ from ppcjax.data_pipelines.masks import (
     MASK_SUFFIXES,
     open_masks,
 )
-from ppcjax.data_pipelines.sources import class_lists, files, pairing, words
+from ppcjax.data_pipelines.sources import class_lists, files, layouts, pairing, words
 from ppcjax.data_pipelines.sources.base import BACKGROUND, Source
 from ppcjax.data_pipelines.sources.class_lists import ClassList
 from ppcjax.types import UserError
@@ -102,6 +102,13 @@ def match(ids: Sequence[str], found: Mapping[str, Path]) -> tuple[dict, str]:
     same = {key: found[n] for key in ids if (n := files.normal(key)) in found}
     if same:
         return same, ""
+    tops = {key.partition("/")[0] for key in ids}
+    if len(tops) == 1 and layouts.is_split(top := tops.pop()):
+        # The folder of one split's masks alone.
+        inside = {key: files.normal(key.removeprefix(f"{top}/")) for key in ids}
+        same = {key: found[n] for key, n in inside.items() if n in found}
+        if same:
+            return same, f", those of {top}"
     cores: dict[str, list[Path]] = {}
     for key, file in found.items():
         cores.setdefault(pairing.core(key, pairing.MASK_WORDS), []).append(file)

@@ -41,8 +41,8 @@ def encode(names: tuple[str, ...], classes: tuple[str, ...], where: str) -> np.n
             raise UserError(
                 f"{where}: unknown tag {name!r}; "
                 + (
-                    f"the classes are {', '.join(classes[1:])} (or {BACKGROUND} for none "
-                    "of them)"
+                    f"the classes are {', '.join(classes[1:])} (or {BACKGROUND} for "
+                    "none of them)"
                     if meant is None
                     else f"the class is spelled {meant!r}; write it so"
                 )
