@@ -6,6 +6,7 @@ are made.
 
 import dataclasses
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 from ppcjax import fields
@@ -118,6 +119,7 @@ def make_source(
     reads: str = "dense",
     classes: tuple[str, ...] | None = None,
     evaluation: bool = False,
+    lists: Path | None = None,
 ) -> Source:
     """A split of the data set that config.data describes.
 
@@ -129,6 +131,7 @@ def make_source(
             must have these. None = whatever the data has.
         evaluation: whether masks are to be compared with, not learnt from: then
             `eval_masks` count, which are rarely those that a segmenter learns from.
+        lists: folder with the lists of splits that a run keeps; None for none.
 
     Raises:
         UserError: a setting is wrong, or the data is missing or malformed.
@@ -142,9 +145,10 @@ def make_source(
     extra: dict[str, Any] = {"split": split}
     if common.source == "folder":
         extra["tagged"] = reads != "views"
+        extra["lists"] = lists
         if classes:
             has_background = given.get("background", True)
-            own["classes"] = tuple(classes[1:] if has_background else classes)
+            extra["trained"] = tuple(classes[1:] if has_background else classes)
     make, what = SOURCES[common.source], f"source {common.source}"
     source = fields.build(make, own, where=WHERE, what=what, **extra)
     if classes and tuple(classes) != source.classes:

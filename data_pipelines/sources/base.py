@@ -106,16 +106,18 @@ class Files(NamedTuple):
     photos: image files.
     masks: masks of those images that have one.
     num_classes: C, background included.
+    read: (file, name, at_least) -> Photo, see images.photo_reader.
     """
 
     photos: Mapping[str, Path]
     masks: Masks
     num_classes: int
+    read: Callable[..., Photo] = images.read_photo
 
     def photo(self, key: str, at_least: int = 0) -> Photo:
         """Reads an image; see images.read_photo."""
         file = self.photos[key]
-        return images.read_photo(file, str(file), at_least=at_least)
+        return self.read(file, str(file), at_least=at_least)
 
     def mask_tags(self, key: str) -> np.ndarray | None:
         """[C] float32, the classes that the mask holds; None without a mask."""
@@ -127,8 +129,13 @@ class Files(NamedTuple):
         return Record(key, partial(self.photo, key), tags, partial(self.masks.get, key))
 
 
-def read_tags(source: Source, index: int) -> np.ndarray:
+def read_tags(source: Source, index: int, mask: np.ndarray | None = None) -> np.ndarray:
     """The tags of an image that training needs.
+
+    Args:
+        source: where the image is.
+        index: its place.
+        mask: mask that is learnt from, too; it tells the tags where nobody else does.
 
     Returns:
         [C] float32 in {0, 1}.
@@ -136,9 +143,11 @@ def read_tags(source: Source, index: int) -> np.ndarray:
     Raises:
         UserError: the image has no tag.
     """
+    tags = None if index in source.untagged else source.record(index).tags()
+    if tags is None and mask is not None:
+        return tags_of_mask(mask, len(source.classes))
     if index in source.untagged:
         raise UserError(source.untagged[index])
-    tags = source.record(index).tags()
     if tags is None:
         raise UserError(f"{source.name}: image {source.ids[index]!r} has no tags")
     return tags
