@@ -179,4 +179,5 @@ def _options(found: ClassList, names: list[str], wanted: list[str]) -> dict:
             options[field] = (*values[:before], *(rest[i] for i in order))
     if "colours" in options:
         options["void_colours"] = found.void_colours
+        options["by_colour"] = found.by_colour
     return options
