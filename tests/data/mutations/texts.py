@@ -202,8 +202,8 @@ def separator_line(place):
 @TEXTS.on(*TABLES)
 def one_tag_in_other_case(place):
     text = place.text.read_text()
-    place.text.write_text(text.replace("cow", "Cow", 1))
-    return place.exact("Cow")
+    place.text.write_text(text.replace("grass", "Grass", 1))
+    return place.exact("Grass")
 
 
 @TEXTS.on(*TABLES)

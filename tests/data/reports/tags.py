@@ -198,11 +198,12 @@ KINDS = {
     "tags_case": {
         "reported": _table(
             "image,tags\np0.jpg,Cow\np1.jpg,cow\np2.jpg,grass\np3.jpg,COW\n",
-            (COW, COW, GRASS, COW), "case", refused=("tags.csv", "case"),
+            (("COW",), ("COW",), GRASS, ("COW",)), "case", "COW",
+            classes=("background", "COW", "grass"),
         ),
         "once": _table(
-            "p0.jpg,cow\np1.jpg,cow\np2.jpg,Grass grass\np3.jpg,Cow\n",
-            (COW, COW, GRASS, COW), "case", refused=("tags.csv", "case"),
+            "p0.jpg,cow\np1.jpg,cow grass\np2.jpg,Grass grass\np3.jpg,Cow\n",
+            (COW, BOTH, GRASS, COW), "case", "Grass",
         ),
         "folders": _folders("cow", "Cow", "grass", "grass",
                             expected=(COW, COW, GRASS, GRASS), refused=("Cow",)),
