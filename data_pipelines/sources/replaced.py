@@ -61,7 +61,9 @@ def replace_masks(
         f"{opened.text}",
         warnings=(*source.reading.warnings, *listed.warnings, *opened.warnings),
     )
-    return dataclasses.replace(source, record=record, reading=reading)
+    # Tags are still those of the masks that are replaced.
+    by = "file" if source.tags_by == "mask" else source.tags_by
+    return dataclasses.replace(source, record=record, reading=reading, tags_by=by)
 
 
 def find(root: Path) -> dict[str, Path]:

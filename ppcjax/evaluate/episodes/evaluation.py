@@ -17,7 +17,7 @@ from ppcjax.evaluate.episodes import page
 from ppcjax.evaluate.episodes.metric import Counts, count_query, summarize
 from ppcjax.evaluate.episodes.plans import Repetition, evaluated_classes, repetitions
 from ppcjax.evaluate.episodes.protocols import EpisodeSettings, Protocol
-from ppcjax.evaluate.protocol import Plan, Request, count_all
+from ppcjax.evaluate.protocol import Plan, Request, announce, count_all
 from ppcjax.predict.canvases import canvas_size
 from ppcjax.predict.queries import predict_queries
 from ppcjax.runs import Run
@@ -52,6 +52,7 @@ class Episodes(NamedTuple):
     chosen: ids of the classes that episodes are of.
     repeated: the episodes.
     evidence: how the masks of supports are read.
+    account: what was read, see `announce`.
     """
 
     settings: EpisodeSettings
@@ -60,6 +61,7 @@ class Episodes(NamedTuple):
     chosen: Sequence[int]
     repeated: Sequence[Repetition]
     evidence: Evidence
+    account: Mapping[str, Any]
 
     @classmethod
     def of(cls, run: Run, settings: EpisodeSettings, request: Request) -> "Episodes":
@@ -69,6 +71,7 @@ class Episodes(NamedTuple):
             data, request.split_of(data), classes=run.classes
         )
         source = part(source, request.limit)
+        account = announce(source, data, request)
         chosen = evaluated_classes(data, settings.classes, source.classes)
         skip = data["on_bad_image"] == "skip"
         read = {k: data[k] for k in ("support_void", "other_ways") if k in data}
@@ -79,6 +82,7 @@ class Episodes(NamedTuple):
             chosen,
             repetitions(settings, source, chosen, skip=skip),
             Evidence(**read),
+            account,
         )
 
     def tested(self, run: Run) -> Iterator[Tested]:
@@ -175,6 +179,7 @@ def episodes(
         files={} if settings.plans else files,
         record={"choice": choice},
         skipped=of.source.skipped,
+        account=of.account,
     )
 
 
