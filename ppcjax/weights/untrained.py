@@ -1,4 +1,4 @@
-"""Few-shot networks that need no training: published weights, and nothing of their own."""
+"""Few-shot networks that need no training: a backbone of published weights."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -65,6 +65,7 @@ def open_untrained(
         params=params,
         model_state=model_state,
         named=True,
+        untrained=True,
     )
 
 
