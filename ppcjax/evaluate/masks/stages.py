@@ -57,6 +57,8 @@ def supports(
             "--images=PHOTOS, and is evaluated on episodes with neither"
         )
     examples = read_supports(settings.support)
+    for line in (*examples.text, *(f"  warning  {w}" for w in examples.warnings)):
+        print(line)
     fitted = few_shot.fit(
         examples.images,
         examples.masks,
