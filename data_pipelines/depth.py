@@ -74,9 +74,7 @@ def strips(height: int, width: int) -> Iterator[tuple[int, int]]:
         yield top, min(top + step, height)
 
 
-def whites(
-    file: Image.Image, rows: Rows, white: int | None
-) -> tuple[np.ndarray, np.ndarray]:
+def whites(file: Image.Image, rows: Rows, white: int | None) -> np.ndarray:
     """Which value of each channel becomes 255.
 
     Args:
@@ -86,17 +84,15 @@ def whites(
             its own. None: the photo's own level.
 
     Returns:
-        The levels [c] int64, that of alpha its own, and the largest values [c].
+        The levels [c] int64; alpha has its own.
     """
-    width, height = file.size
-    parts = [rows(*strip).max((0, 1)) for strip in strips(height, width)]
-    largest = np.max(parts, 0).astype(np.int64)
-    own = np.full(largest.shape, 0)
-    colours = len(largest) - (len(largest) in (2, 4))
-    own[:colours] = _level(int(largest[:colours].max()))
-    own[colours:] = [_level(int(value)) for value in largest[colours:]]
-    own[:colours] = _declared(file) or np.maximum(own[:colours], white or 0)
-    return own, largest
+    colours, channels = _channels(rows)
+    if white == LEVELS[-1] and colours == channels:
+        return np.full(channels, white)  # no value can exceed it
+    largest = _largest_values(file, rows)
+    own = np.array([_level(int(value)) for value in largest])
+    own[:colours] = _declared(file) or max(own[:colours].max(), white or 0)
+    return own
 
 
 def to_8_bits(values: np.ndarray, levels: np.ndarray) -> Image.Image:
@@ -109,10 +105,10 @@ def to_8_bits(values: np.ndarray, levels: np.ndarray) -> Image.Image:
     Returns:
         Mode L, LA, RGB or RGBA.
     """
-    levels = levels.astype(np.uint32)
-    pixels = ((values.astype(np.uint32) * 255 + levels // 2) // levels).clip(max=255)
-    pixels = pixels.astype(np.uint8)
-    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    every = np.arange(2**16)[:, None]
+    table = ((every * 255 + levels // 2) // levels).clip(max=255).astype(np.uint8)
+    channels = [table[values[..., c], c] for c in range(values.shape[-1])]
+    return Image.fromarray(np.stack(channels, -1) if channels[1:] else channels[0])
 
 
 def white_of(files: Sequence[Path], damage: tuple) -> tuple[int | None, str]:
@@ -164,10 +160,22 @@ def _largest(file, damage):
     """Largest value of a photo, alpha left out; -1 of one that cannot be read."""
     try:
         with open_photo(file) as photo:
-            _, largest = whites(photo, deep_rows(photo, file), None)
+            rows = deep_rows(photo, file)
+            return int(_largest_values(photo, rows)[: _channels(rows)[0]].max())
     except damage:
         return -1
-    return int(largest[: len(largest) - (len(largest) in (2, 4))].max())
+
+
+def _largest_values(file, rows):
+    """[c], over all pixels."""
+    parts = [rows(*strip).max((0, 1)) for strip in strips(file.height, file.width)]
+    return np.max(parts, 0)
+
+
+def _channels(rows):
+    """Number of colours, and of channels; the last of 2 and of 4 is alpha."""
+    count = rows(0, 1).shape[-1]
+    return count - (count in (2, 4)), count
 
 
 def _declared(file):

@@ -111,10 +111,10 @@ def read_photo(
     """
     try:
         with open_photo(data) as file:
-            turn = _orientation(file)
             width, height = file.size
             _draft(file, at_least)
             pixels = _pixels(file, data, white)
+            turn = _orientation(file)  # after the pixels, which it may load
     except Image.DecompressionBombError as error:
         raise UserError(
             f"{name}: has more than {MOST_PIXELS // 10**6} megapixels, more than is "
@@ -171,7 +171,7 @@ def _pixels(file: Image.Image, data: Path | bytes, white: int | None) -> np.ndar
     """[h, w, 3] uint8 RGB as stored, converted in parts so that little is held."""
     if depth.is_deep(file):
         rows = depth.deep_rows(file, data)
-        levels, _ = depth.whites(file, rows, white)
+        levels = depth.whites(file, rows, white)
 
         def part(top, bottom):
             return depth.to_8_bits(rows(top, bottom), levels)
@@ -191,7 +191,7 @@ def as_rgb(image: Image.Image, name: str) -> np.ndarray:
     """An image in memory, as `read_photo` gives the same one of a file.
 
     Args:
-        image: of any mode that photos have.
+        image: any mode that photos have.
         name: what to call it in an error.
 
     Returns:

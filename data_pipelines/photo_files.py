@@ -1,6 +1,6 @@
 """Which files are photographs, which of them can be read here, and opening them.
 
-Only the kinds in KINDS are opened, so that no file, whatever its content, starts another
+Only the kinds in KINDS are opened, so that no file, whatever it holds, starts another
 program or a reader that nobody expects. What a file is, its content says; the suffix
 says only whether a folder is searched for it.
 """
@@ -41,6 +41,8 @@ _ALWAYS = {
 KINDS = _ALWAYS | ({"AVIF": (".avif",)} if _AVIF else {})
 KINDS |= {"HEIF": (".heic", ".heif")} if _HEIF else {}
 
+# A block of 64 pixels takes two bits at least, so that 256 would be exact.
+_JPEG_PIXELS_PER_BYTE = 1000
 _CONVERT = "convert it to JPEG or PNG"
 _OWN_ADVICE = {
     ".heic": f"HEIC is read after pip install pillow-heif; or {_CONVERT}",
@@ -91,7 +93,7 @@ def why_passed_over(name: str) -> str | None:
     """Why a file that lies among photos is not read.
 
     Args:
-        name: of the file.
+        name: the file, without its folder.
 
     Returns:
         None for a readable photo; words such as ".heic: HEIC is read after pip install
@@ -114,16 +116,30 @@ def open_photo(data: Path | bytes) -> Image.Image:
         OSError: it is not there; damage raises whatever images.DAMAGE lists.
     """
     try:
-        return Image.open(_stream(data), formats=tuple(KINDS))
+        file = Image.open(_stream(data), formats=tuple(KINDS))
     except Image.DecompressionBombError:
         if _head(data, 3) != b"\xff\xd8\xff":
             raise
         file = JpegImagePlugin.JpegImageFile(_stream(data))
         if "progressive" in file.info:
             raise
-        return file
     except Image.UnidentifiedImageError as error:
         raise ValueError(_what_it_is(_head(data, 512))) from error
+    size = len(data) if isinstance(data, bytes) else os.path.getsize(data)
+    pixels = file.width * file.height
+    # Some decoders fill what is missing with grey or black and say nothing.
+    if file.format in ("JPEG", "MPO"):
+        whole = pixels <= _JPEG_PIXELS_PER_BYTE * size
+    else:
+        parts = (tile.extents for tile in file.tile)
+        held = sum((right - x) * (bottom - y) for x, y, right, bottom in parts)
+        whole = file.format != "TIFF" or held >= pixels
+    if not whole:
+        raise ValueError(
+            f"its {size} bytes cannot hold the {file.width}x{file.height} pixels that "
+            "it claims"
+        )
+    return file
 
 
 def _stream(data: Path | bytes) -> Path | IO[bytes]:

@@ -1,31 +1,20 @@
 """The forms of class lists: lines, tables and JSON, each as names, ids and colours."""
 
-import ast
 import csv
-import json
 import re
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
+from ppcjax.data_pipelines.sources import class_list_json
+from ppcjax.data_pipelines.sources.class_list_json import (
+    COLOUR_WORDS,
+    ID_WORDS,
+    NAME_WORDS,
+    Entry,
+    as_colour,
+    as_number,
+)
 from ppcjax.data_pipelines.sources.words import clean, is_void
 from ppcjax.types import UserError
-
-Colour = tuple[int, int, int]
-
-
-class Entry(NamedTuple):
-    """One class of a list.
-
-    name: as written, cleaned of spaces and quotes.
-    id: number that the file gives it; None where it gives none.
-    colour: RGB that the file gives it, each 0..255; None where it gives none.
-    """
-
-    name: str
-    id: int | None = None
-    colour: Colour | None = None
-
 
 _RGB = r"(\d{1,3})\s*[,;\s]\s*(\d{1,3})\s*[,;\s]\s*(\d{1,3})"
 _NAME = r"(?P<name>\D|\D.*?\D|[^:]*?[^\d:\s,;][^:]*?)"
@@ -50,13 +39,8 @@ _POINT = r"(?P<id>\d+)(?:[.)]| -)\s+(?P<name>.*\S)"
 _FIRST_SPACED = r"(?P<id>-?\d+)\s+(?P<name>.*\S)"
 _LAST_SPACED = r"(?P<name>\S.*?)\s+(?P<id>-?\d+)"
 _NUMBERED = (_FIRST, _LAST, _POINT, _FIRST_SPACED, _LAST_SPACED)
-_LONGEST = 500  # letters of a line; no name is that long
-_NAME_WORDS = ("name", "class", "label", "class_name", "label_name", "classname")
-_NAME_WORDS += ("category", "category_name", "title", "names", "classes", "labels")
-_ID_WORDS = ("id", "index", "pixel_value", "value", "pixel", "class_id", "label_id")
-_ID_WORDS += ("label_index", "class_index", "idx", "number", "train_id", "trainid")
-_COLOUR_WORDS = ("color", "colour", "hex", "rgb", "color_rgb", "colour_rgb")
 _CHANNELS = (("r", "red"), ("g", "green"), ("b", "blue"))
+_LONGEST = 500  # letters of a line; no name is that long
 
 
 def parse(file: Path, text: str) -> tuple[list[Entry], bool]:
@@ -73,7 +57,7 @@ def parse(file: Path, text: str) -> tuple[list[Entry], bool]:
         UserError: it has no form that is known.
     """
     if file.suffix.lower() == ".json" or text.lstrip()[:1] in ("{", "["):
-        entries = _from_json(file, text)
+        entries = class_list_json.read(file, text)
     else:
         entries = _from_table(file, text) or _from_lines(file, text)
     entries = [e._replace(name=clean(_unquoted(e.name))) for e in entries]
@@ -129,7 +113,7 @@ def _perhaps_void(line: str) -> Entry:
 
 def _bare_table(file: Path, lines: list[str]) -> list[Entry]:
     """The entries of a CSV whose header is in other words, or is missing."""
-    if lines and lines[0].strip('"').casefold() in _NAME_WORDS:
+    if lines and lines[0].strip('"').casefold() in NAME_WORDS:
         return [Entry(line) for line in lines[1:]]
     lines = [line.replace('"', "") for line in lines]
     found = _by_forms(lines) or _by_forms(lines[1:])
@@ -167,7 +151,7 @@ def _fits(form: str, lines: list[str]) -> list[Entry]:
         named = match.groupdict()
         taken = {match.span(key) for key in named}
         rgb = [v for i, v in enumerate(match.groups(), 1) if match.span(i) not in taken]
-        colour = _colour(named["hex"]) if named.get("hex") else _colour(rgb)
+        colour = as_colour(named["hex"]) if named.get("hex") else as_colour(rgb)
         number = named.get("id")
         entries.append(Entry(named["name"], None if number is None else int(number)))
         entries[-1] = entries[-1]._replace(colour=colour)
@@ -187,28 +171,10 @@ def _check_numbers(file: Path, lines: list[str]) -> None:
         raise UserError(f"{file}: an id is there twice; correct the ids")
 
 
-def _colour(value) -> Colour | None:
-    """RGB from "#rrggbb", "r,g,b" or three numbers; None where it is no colour."""
-    if isinstance(value, str):
-        text = value.strip().strip("()[]")
-        if re.fullmatch("#?[0-9a-fA-F]{6}", text):
-            return tuple(bytes.fromhex(text.removeprefix("#")))
-        value = [part for part in re.split(r"[,;\s]+", text) if part]
-    try:
-        rgb = tuple(int(v) for v in value)
-    except (TypeError, ValueError):
-        return None
-    return rgb if len(rgb) == 3 and all(0 <= v <= 255 for v in rgb) else None
-
-
-def _number(value) -> int | None:
-    return int(value) if re.fullmatch(r"-?\d{1,9}", str(value).strip()) else None
-
-
 def _from_table(file: Path, text: str) -> list[Entry]:
     """A table whose header says which column is what; none where there is none."""
     lines = _lines(text) or [""]
-    known = {*_NAME_WORDS, *_ID_WORDS, *_COLOUR_WORDS, *sum(_CHANNELS, ())}
+    known = {*NAME_WORDS, *ID_WORDS, *COLOUR_WORDS, *sum(_CHANNELS, ())}
     for sep in ",;\t":
         try:
             rows = list(csv.reader(lines, delimiter=sep, skipinitialspace=True))
@@ -226,81 +192,17 @@ def _from_table(file: Path, text: str) -> list[Entry]:
 
 def _from_row(file: Path, heads: list[str], row: list[str]) -> Entry:
     cells = dict(zip(heads, row, strict=False))
-    name = next((cells[w] for w in _NAME_WORDS if cells.get(w)), "")
-    number = next((cells[w] for w in _ID_WORDS if w in cells), None)
-    written = next((cells[w] for w in _COLOUR_WORDS if cells.get(w)), None)
+    name = next((cells[w] for w in NAME_WORDS if cells.get(w)), "")
+    number = next((cells[w] for w in ID_WORDS if w in cells), None)
+    written = next((cells[w] for w in COLOUR_WORDS if cells.get(w)), None)
     if written is None and all(any(w in heads for w in c) for c in _CHANNELS):
         written = [next(cells.get(w, "") for w in c if w in heads) for c in _CHANNELS]
     line = ",".join(row)
     if not name:
         raise UserError(f"{file}: the row {line!r} has no name; write one")
-    if number is not None and _number(number) is None:
+    if number is not None and as_number(number) is None:
         raise UserError(f"{file}: the id {number!r} of {name} is no number; correct it")
-    colour = None if written is None else _colour(written)
+    colour = None if written is None else as_colour(written)
     if written is not None and colour is None:
         raise UserError(f"{file}: the row {line!r} has no colour 0..255; correct it")
-    return Entry(name, None if number is None else _number(number), colour)
-
-
-def _from_json(file: Path, text: str) -> list[Entry]:
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
-        data = _literal(text)
-    for key in ("id2label", "names", "classes", "labels", "categories", "label2id"):
-        if isinstance(data, dict) and isinstance(data.get(key), list | dict):
-            data = data[key]
-    read: Sequence[tuple[Callable, Callable]] = (
-        (lambda k, v: _number(k) is not None and isinstance(v, str), _by_id),
-        (lambda k, v: isinstance(v, int), lambda k, v: Entry(k, v)),
-        (lambda k, v: isinstance(v, list | str) and _colour(v), _by_colour),
-        (lambda k, v: isinstance(v, dict), _named_record),
-    )
-    if isinstance(data, dict):
-        for fits, entry in read:
-            if data and all(fits(str(k), v) for k, v in data.items()):
-                found = [entry(str(k), v) for k, v in data.items()]
-                if all(found):
-                    return found
-    if isinstance(data, list):
-        found = [Entry(v) if isinstance(v, str) else _record(v) for v in data]
-        if all(found):
-            return found
-    raise UserError(
-        f"{file}: is no list of classes; write an object of names by id, a list of "
-        'names, or a list of objects with "name", "id" and "color"'
-    )
-
-
-def _literal(text: str):
-    """A list as Python writes it; None for anything else."""
-    try:
-        return ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return None
-
-
-def _by_id(key: str, name: str) -> Entry:
-    return Entry(name, _number(key))
-
-
-def _by_colour(name: str, value) -> Entry:
-    return Entry(name, None, _colour(value))
-
-
-def _named_record(key: str, value: dict) -> Entry | None:
-    return _record({("name" if _number(key) is None else "id"): key, **value})
-
-
-def _record(data) -> Entry | None:
-    """The entry of an object; None where it has no name or is damaged."""
-    if not isinstance(data, dict):
-        return None
-    low = {str(key).casefold(): value for key, value in data.items()}
-    name = next((low[w] for w in _NAME_WORDS if isinstance(low.get(w), str)), None)
-    number = next((low[w] for w in _ID_WORDS if w in low), None)
-    written = next((low[w] for w in _COLOUR_WORDS if low.get(w) is not None), None)
-    wrong = number is not None and _number(number) is None
-    wrong |= written is not None and _colour(written) is None
-    number = None if number is None else _number(number)
-    return None if wrong or not name else Entry(name, number, _colour(written))
+    return Entry(name, None if number is None else as_number(number), colour)

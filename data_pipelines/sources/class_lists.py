@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from ppcjax.data_pipelines import text as texts
 from ppcjax.data_pipelines.sources import words
-from ppcjax.data_pipelines.sources.class_list_forms import Colour, Entry, parse
+from ppcjax.data_pipelines.sources.class_list_forms import parse
+from ppcjax.data_pipelines.sources.class_list_json import Colour, Entry
 from ppcjax.types import IGNORE, UserError
 
 # The files that are looked for, in lower case, the first of them first.

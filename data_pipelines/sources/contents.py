@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image
-
 from ppcjax.data_pipelines import formats, images
 from ppcjax.data_pipelines.formats import Annotations
 from ppcjax.data_pipelines.sources import class_lists, files, layouts, pairing
@@ -49,13 +47,17 @@ class Contents(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
-def read(root: Path, asked: str, *, background: bool = True) -> Contents:
+def read(
+    root: Path, asked: str, *, background: bool = True, keep_suffix: bool = False
+) -> Contents:
     """Everything that a folder holds, found by names.
 
     Args:
         root: the folder.
         asked: split that is asked for, which may be the name of a folder.
         background: whether id 0 is a background; see `class_lists.read`.
+        keep_suffix: whether ids of photos keep their suffix, so that photos may differ
+            by it only.
 
     Raises:
         UserError: two photos have the same name, or a class list is damaged.
@@ -65,7 +67,7 @@ def read(root: Path, asked: str, *, background: bool = True) -> Contents:
     placed, more = layouts.place(paths)
     placed = layouts.strip_wrapper(placed)
     passed.update(more)
-    photos, masks = _photos_and_masks(root, placed)
+    photos, masks = _photos_and_masks(root, placed, keep_suffix)
     arrays = [key for key, file in photos.items() if file.suffix.lower() in _ARRAYS]
     for key in arrays:
         del photos[key]
@@ -112,12 +114,13 @@ def _pictures(root: Path, tree: files.Tree) -> tuple[list[Path], Counter]:
         elif suffix in (*images.IMAGE_SUFFIXES, *_ARRAYS):
             found.append(path)
         elif suffix not in _TABLES:
-            passed[suffix or "file without ending"] += 1
+            why = images.why_passed_over(path.name)
+            passed[why or suffix or "file without ending"] += 1
     return found, passed
 
 
 def _photos_and_masks(
-    root: Path, placed: Sequence[Placed]
+    root: Path, placed: Sequence[Placed], keep_suffix: bool
 ) -> tuple[dict[str, Path], dict[str, Path]]:
     """Files by id. Masks may lie beside photos, under a name of their own or the same.
 
@@ -129,21 +132,26 @@ def _photos_and_masks(
     for one in placed:
         there = photos if one.role == "photo" else masks
         there[files.id_of(one.key)].append(root / one.path)
+    beside = pairing.beside({key: found[0] for key, found in photos.items()})
+    for key in beside:
+        masks[key] += photos.pop(key)
     twins = {key: found for key, found in photos.items() if len(found) > 1}
-    beside = {}
     for key, found in twins.items():
         pair = _photo_and_mask(found)
-        if pair is None or 2 * len(twins) < len(photos):
+        if pair is not None and 2 * len(twins) >= len(photos):
+            photos[key], masks[key] = [pair[0]], [*masks.get(key, ()), pair[1]]
+        elif not keep_suffix:
             raise UserError(
                 f"{found[0]} and {found[1].name} differ only by suffix or by how an "
                 "accent is written; rename one"
             )
-        photos[key], beside[key] = [pair[0]], pair[1]
-    single = {key: found[0] for key, found in sorted(photos.items())}
-    beside |= pairing.beside(single)
-    single = {k: v for k, v in single.items() if k not in beside or k in twins}
+    named = {
+        f"{key}{file.suffix}" if keep_suffix else key: file
+        for key, found in photos.items()
+        for file in found
+    }
     found = {key: _one_mask(found) for key, found in masks.items()}
-    return single, dict(sorted((beside | found).items()))
+    return dict(sorted(named.items())), dict(sorted(found.items()))
 
 
 def _photo_and_mask(found: Sequence[Path]) -> tuple[Path, Path] | None:
@@ -160,7 +168,7 @@ def _looks_like_mask(file: Path) -> bool:
     if file.suffix.lower() in _ARRAYS:
         return True
     try:
-        with Image.open(file) as image:
+        with images.open_photo(file) as image:
             if image.mode in ("1", "L", "P", "I", "I;16"):
                 return True
             return image.getcolors(256) is not None

@@ -64,6 +64,7 @@ def find(
     shown: Mapping[str, Iterable[str]],
     candidates: Iterable[str],
     lists: Path | None = None,
+    draw: bool = True,
 ) -> Splits:
     """The splits of a folder: given ones, or "train" and "val" drawn.
 
@@ -76,6 +77,8 @@ def find(
         shown: classes of each photo, as far as they are known.
         candidates: photos that may be held out; those with a mask, where there are any.
         lists: folder with the lists that a run keeps; None or missing: there are none.
+        draw: whether "train" and "val" are drawn where nothing is given, for which
+            `shown` is read.
     """
     everything = {ALL: tuple(ids)}
     named = _lists(root, ids) or {k: tuple(v) for k, v in given.items()}
@@ -87,6 +90,8 @@ def find(
         drawn = _rest(named, rest, share, seed, shown, candidates)
         text = "given by lists or folders"
         return Splits(named | drawn | everything, tuple(drawn.get(VAL, ())), text)
+    if not draw:
+        return Splits(named | everything)
     kept = _kept(lists, ids)
     if kept is not None:
         return kept._replace(ids=kept.ids | named | everything)
