@@ -229,6 +229,7 @@ def _open_masks(there: Contents, pairs: Pairs, names: Names, void, label_ids) ->
         void=void,
         label_ids=label_ids,
         void_colours=names.void_colours,
+        by_colour=names.by_colour,
     )
 
 

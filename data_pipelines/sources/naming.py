@@ -1,5 +1,6 @@
 """The classes of a folder, and which of them each photo shows."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -37,6 +38,7 @@ class Names(NamedTuple):
     label_ids: id in the masks of each class; empty: 0..C-1.
     void: ids in the masks that mean unknown, besides 255.
     colours: colour of each class in the masks; empty where nobody says.
+    by_colour: whether the class list gives colours and no ids.
     void_colours: colours in the masks that mean unknown.
     warnings: what was guessed, one line each.
     """
@@ -49,6 +51,7 @@ class Names(NamedTuple):
     label_ids: tuple[int, ...] = ()
     void: tuple[int, ...] = ()
     colours: tuple[Colour, ...] = ()
+    by_colour: bool = False
     void_colours: tuple[Colour, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -117,6 +120,7 @@ def find(
         label_ids=listed.label_ids,
         void=listed.void,
         colours=listed.colours,
+        by_colour=listed.by_colour,
         void_colours=listed.void_colours,
         warnings=(*listed.warnings, *tagged.warnings),
     )
@@ -203,7 +207,10 @@ def _tags(root: Path, there: Contents, known: Sequence[str]) -> _Tags:
         return _Tags(table.tags, table.text, str(file), table.warnings)
     if there.annotations is not None and there.annotations.tags:
         text = there.annotations.text
-        return _Tags(there.annotations.tags, text, text, there.annotations.warnings)
+        tags = {
+            k: names or (BACKGROUND,) for k, names in there.annotations.tags.items()
+        }
+        return _Tags(tags, text, text, there.annotations.warnings)
     found = {key: (folders[0],) for key, folders in there.folders.items() if folders}
     if not found:
         return _Tags(None, "what the masks show" if there.masks else "", "")
@@ -212,14 +219,25 @@ def _tags(root: Path, there: Contents, known: Sequence[str]) -> _Tags:
     if known and not any(_named(name, spelt) for name in names) and there.masks:
         return _Tags(None, "what the masks show", "")
     _no_empty_tag(root, there, names)
-    renamed = {name: _named(name, spelt) or name for name in sorted(names)}
+    renamed = _spellings([name for (name,) in found.values()], spelt)
     warnings = tuple(
         f"the folder {name}/ is read as the class {new}"
-        for name, new in renamed.items()
+        for name, new in sorted(renamed.items())
         if name != new
     )
     tags = {key: (renamed[name],) for key, (name,) in found.items()}
     return _Tags(tags, "one sub-folder per tag", str(root), warnings)
+
+
+def _spellings(folders: Sequence[str], spelt: Mapping[str, str]) -> dict[str, str]:
+    """The class of each folder: a known one, else the name that most photos have."""
+    counts = Counter(folders)
+    usual: dict[str, str] = {}
+    for name in sorted(counts, key=lambda n: (-counts[n], n)):
+        usual.setdefault(words.same(name), name)
+    return {
+        name: _named(name, spelt) or usual[words.same(name)] for name in sorted(counts)
+    }
 
 
 def _named(folder: str, spelt: Mapping[str, str]) -> str | None:
@@ -268,7 +286,8 @@ def _names(
     tops = {p.name.lower() for f in there.masks.values() for p in f.parents}
     if used and used <= set(VOC_CLASSES) and tops.intersection(_VOC_MASKS):
         return VOC_CLASSES[1:], "VOC's, as the tags are and the masks lie as there"
-    return tuple(sorted(used)), "the tags, sorted" if used else ""
+    in_order = tuple(sorted(used, key=lambda name: (words.same(name), name)))
+    return in_order, "the tags, sorted" if used else ""
 
 
 def drawn_in_order(found: Annotations, names: Names) -> dict[str, MaskFile]:
