@@ -4,7 +4,8 @@ A format is a module with `find`, or `write`, or both, and a line in READERS or 
 `find` looks for its files below a folder and gives what they say of the photos there;
 `write` gives the files of an export. docs/formats.md says how each is read.
 
-base       what formats share: regions of photos, their names, masks of regions
+base       what formats share: regions of photos, and masks of regions
+names      how files name photos
 parsing    files of strangers, and their values
 raster     outlines and runs as pixels
 contours   pixels as outlines
@@ -13,21 +14,39 @@ contours   pixels as outlines
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ppcjax.data_pipelines.formats import coco
-from ppcjax.data_pipelines.formats.base import Annotations, Exported, NoPhotos
+from ppcjax.data_pipelines.formats import (
+    coco,
+    cvat,
+    exports,
+    label_studio,
+    labelme,
+    voc_xml,
+    yolo,
+)
+from ppcjax.data_pipelines.formats.base import Annotations, Exported
+from ppcjax.data_pipelines.formats.names import NoPhotos
 
 __all__ = ["READERS", "WRITERS", "Annotations", "Exported", "find"]
 
 # In the order in which they count where files of several are there.
 READERS: dict[str, Callable[[Path, Mapping[str, Path]], Annotations | None]] = {
     "coco": coco.find,
+    "cvat": cvat.find,
+    "labelstudio": label_studio.find,
+    "labelme": labelme.find,
+    "yolo": yolo.find,
+    "voc": voc_xml.find,
 }
 
 # (photos, class names from id 1) -> path below the export, and content.
 WRITERS: dict[
     str, Callable[[Sequence[Exported], Sequence[str]], Iterator[tuple[str, bytes]]]
 ] = {
-    "coco": coco.write,
+    "coco": exports.write_coco,
+    "yolo": exports.write_yolo,
+    "cvat": exports.write_cvat,
+    "labelstudio": exports.write_studio,
+    "png_grey": exports.write_grey,
 }
 
 

@@ -1,14 +1,13 @@
-"""COCO JSON: polygons, runs and boxes; and masks written as runs.
+"""COCO JSON: polygons, runs and boxes.
 
 A file counts by its content: an object with `images`, `annotations` and `categories`.
-Regions lie in the order of the file, later ones on top; crowds are drawn as their class,
-below all others. Several polygons of an object are joined, as COCO joins them: a hole is
-only what runs leave out.
+Regions lie in the order of the file, later ones on top; crowds are drawn as their
+class, below all others. Several polygons of an object are joined, as COCO joins them: a
+hole is only what runs leave out.
 """
 
-import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,23 +16,19 @@ import numpy as np
 
 from ppcjax.data_pipelines.formats import coco_runs, parsing, raster
 from ppcjax.data_pipelines.formats.base import (
-    MISSING,
     Annotations,
-    Exported,
-    Names,
     Region,
     Scene,
     assemble,
-    need_photos,
 )
+from ppcjax.data_pipelines.formats.names import MISSING, Names, need_photos
 from ppcjax.data_pipelines.formats.parsing import entry
 from ppcjax.data_pipelines.text import read_text
-from ppcjax.types import IGNORE, UserError
+from ppcjax.types import UserError
 
 # Of the same photos, beside the outlines.
 _OTHER_KINDS = ("captions", "image_info", "person_keypoints")
 _NO_SPLIT = ("default", "annotations", "coco", "result", "labels", "export")
-VOID = "void"
 
 
 class _Content(NamedTuple):
@@ -258,48 +253,3 @@ def _paint_runs(outline: dict, where: str, mask: np.ndarray, value: int) -> None
     else:
         raise UserError(f"{where}: 'counts' of its runs is missing")
     raster.fill_runs(mask, counts, value, where)
-
-
-def write(
-    photos: Sequence[Exported], classes: Sequence[str]
-) -> Iterator[tuple[str, bytes]]:
-    """One file of the masks: runs of each class of a photo.
-
-    The category id is the mask id. Void is a category of its own, "void", where it
-    occurs; nothing is written for the background.
-
-    Args:
-        photos: what is written.
-        classes: names by mask id, from 1.
-
-    Yields:
-        Path below the export, and content.
-    """
-    names = dict(enumerate(classes, 1))
-    images, rows = [], []
-    for number, photo in enumerate(photos, 1):
-        mask = photo.mask()
-        height, width = mask.shape
-        image = {"id": number, "file_name": photo.file_name}
-        images.append(image | {"width": width, "height": height})
-        for value in np.unique(mask[mask > 0]).tolist():
-            if value == IGNORE:
-                names[value] = VOID
-            row = {"id": len(rows) + 1, "image_id": number, "category_id": value}
-            rows.append(row | _written(mask == value))
-    categories = [{"id": key, "name": name} for key, name in names.items()]
-    data = {"images": images, "categories": categories, "annotations": rows}
-    yield "annotations/instances_default.json", json.dumps(data).encode()
-
-
-def _written(inside: np.ndarray) -> dict[str, Any]:
-    """The fields of an annotation that say where it is."""
-    ys, xs = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
-    x, y = int(xs[0]), int(ys[0])
-    counts = coco_runs.encode(coco_runs.runs(inside))
-    return {
-        "segmentation": {"size": list(inside.shape), "counts": counts},
-        "area": int(inside.sum()),
-        "bbox": [x, y, int(xs[-1]) - x + 1, int(ys[-1]) - y + 1],
-        "iscrowd": 0,
-    }

@@ -15,15 +15,13 @@ import numpy as np
 
 from ppcjax.data_pipelines.formats import parsing, raster
 from ppcjax.data_pipelines.formats.base import (
-    MISSING,
     Annotations,
-    Names,
     Painter,
     Region,
     Scene,
     assemble,
-    need_photos,
 )
+from ppcjax.data_pipelines.formats.names import MISSING, Names, need_photos
 from ppcjax.types import UserError
 
 

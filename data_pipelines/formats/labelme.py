@@ -1,7 +1,7 @@
 """labelme: a JSON file beside each photo, drawn as labelme itself draws.
 
-That is with Pillow, the border included. Shapes lie in the order of the file, later ones
-on top. Points and lines, which have no area, are passed over.
+That is with Pillow, the border included. Shapes lie in the order of the file, later
+ones on top. Points and lines, which have no area, are passed over.
 """
 
 import base64
@@ -20,16 +20,13 @@ from PIL import Image
 
 from ppcjax.data_pipelines.formats import parsing, raster
 from ppcjax.data_pipelines.formats.base import (
-    MISSING,
     Annotations,
-    Names,
     Painter,
     Region,
     Scene,
     assemble,
-    clean,
-    need_photos,
 )
+from ppcjax.data_pipelines.formats.names import MISSING, Names, clean, need_photos
 from ppcjax.data_pipelines.formats.parsing import entry
 from ppcjax.data_pipelines.images import DAMAGE
 from ppcjax.data_pipelines.text import read_text
@@ -92,7 +89,9 @@ def _photo(root: Path, file: Path, data: dict, known: Names) -> str | None:
     path = entry(data, "imagePath", str, str(file), "")
     name = clean(path).rpartition("/")[2]
     for candidate in (stem, clean(f"{below.as_posix()}/{path}"), file.stem, name):
-        key = known.find(candidate, str(file), [below.as_posix()]) if candidate else None
+        key = (
+            known.find(candidate, str(file), [below.as_posix()]) if candidate else None
+        )
         if key is not None:
             return key
     return None

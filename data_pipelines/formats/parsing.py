@@ -1,7 +1,7 @@
 """Files of strangers: found, parsed, and their values checked.
 
-Everything here either gives a value of the expected kind or raises UserError in one line
-that names the file.
+Everything here either gives a value of the expected kind or raises UserError in one
+line that names the file.
 """
 
 import json
@@ -102,7 +102,7 @@ def entry(table: Any, name: str, kind: type | tuple, where: str, default: Any = 
 
     Args:
         table: the object.
-        name: of the value.
+        name: what the value is called.
         kind: list, dict or str.
         where: what the object is, for errors.
         default: what stands for a value that is missing or null; none: it is an error.

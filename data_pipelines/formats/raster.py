@@ -1,9 +1,9 @@
 """Outlines and runs as pixels.
 
-A polygon covers the pixels that pycocotools gives it, to the pixel: corners are put on a
-grid five times as fine as the pixels, and column by column the pixels between the edges
-belong to it where an odd number of edges lies above. COCO's own masks, those of CVAT
-and all that is evaluated against COCO follow this rule.
+A polygon covers the pixels that pycocotools gives it, to the pixel: corners are put on
+a grid five times as fine as the pixels, and column by column the pixels between the
+edges belong to it where an odd number of edges lies above. COCO's own masks, those of
+CVAT and all that is evaluated against COCO follow this rule.
 """
 
 from typing import Any
@@ -164,7 +164,7 @@ def drawn(shape: tuple[int, int], name: str, points: Any) -> np.ndarray:
     Args:
         shape: rows and columns.
         name: "polygon", "rectangle" or "ellipse".
-        points: as Pillow's ImageDraw takes them.
+        points: what Pillow's ImageDraw takes.
     """
     image = Image.new("L", shape[::-1])
     getattr(ImageDraw.Draw(image), name)(points, outline=1, fill=1)

@@ -8,16 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ppcjax.data_pipelines.formats import parsing
-from ppcjax.data_pipelines.formats.base import (
-    MISSING,
-    Annotations,
-    Names,
-    Region,
-    Scene,
-    assemble,
-    clean,
-    need_photos,
-)
+from ppcjax.data_pipelines.formats.base import Annotations, Region, Scene, assemble
+from ppcjax.data_pipelines.formats.names import MISSING, Names, clean, need_photos
 from ppcjax.types import UserError
 
 
