@@ -1,9 +1,9 @@
 """COCO JSON: polygons, runs and boxes.
 
 A file counts by its content: an object with `images`, `annotations` and `categories`.
-Regions lie in the order of the file, later ones on top; crowds are drawn as their
-class, below all others. Several polygons of an object are joined, as COCO joins them: a
-hole is only what runs leave out.
+Regions lie in the order of the file, later ones on top. Crowds are drawn as their class
+like all others, since tools mark plain masks as crowds. Several polygons of an object
+are joined, as COCO joins them: a hole is only what runs leave out.
 """
 
 from collections import Counter
@@ -164,7 +164,9 @@ def _join(
     files = ", ".join(content.file.name for content in found[:4])
     need_photos(len(scenes), missing, str(found[0].file), root)
     passed[MISSING] += len(missing)
-    said = [f"{crowds} crowds are drawn as their class, below the rest"] * bool(crowds)
+    said = [f"{crowds} regions marked as crowds are drawn as their class"] * bool(
+        crowds
+    )
     return assemble(
         f"COCO {files}",
         _classes(found),
@@ -200,7 +202,6 @@ def _split(file: Path, count: int) -> str:
 
 def _scene(where: str, image: dict, rows: list[dict], names: Mapping) -> Scene:
     size = parsing.size_of(image, "height", "width", where)
-    rows = sorted(rows, key=lambda row: row.get("iscrowd") not in (1, True))
     regions = tuple(_region(where, row, names[row["category_id"]]) for row in rows)
     return Scene(where, size, regions)
 

@@ -5,7 +5,6 @@ else the one changed last; cancelled ones never do. Predictions are read only wh
 task of a file has an annotation. Coordinates are shares of the photo in percent.
 """
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,8 +19,6 @@ from ppcjax.data_pipelines.formats.studio_shapes import regions_of
 from ppcjax.data_pipelines.text import read_text
 from ppcjax.types import UserError
 
-# Label Studio puts eight hexadecimal digits before the name of an uploaded file.
-_PREFIX = re.compile(r"^[0-9a-f]{8}-")
 _CONFIGS = ("label_config.xml", "config.xml")
 _MIN_KEYS = ("annotator", "annotation_id", "lead_time")
 
@@ -174,11 +171,7 @@ def _candidates(url: str) -> list[str]:
     folder, _, name = path.replace("\\", "/").rpartition("/")
     if folder.strip("/").startswith("data/upload"):
         folder = ""
-    found = [f"{folder}/{name}", url]
-    if _PREFIX.match(name):
-        plain = _PREFIX.sub("", name)
-        found += [plain, plain.replace("_", " ")]
-    return found
+    return [f"{folder}/{name}", url]
 
 
 def _without_choices(scenes: dict[str, Scene], passed: Counter) -> dict[str, Scene]:

@@ -125,7 +125,7 @@ def _scene(file: Path, data: dict, passed: Counter) -> Scene:
 def _paint(kind: str, corners, where: str, mask: np.ndarray, value: int) -> None:
     raster.check_reach(corners, mask.shape, where)
     if kind == "circle":
-        (x, y), rim = corners[:2].tolist(), corners[1].tolist()
+        (x, y), rim = corners.tolist()
         radius = math.dist((x, y), rim)
         name, points = "ellipse", [x - radius, y - radius, x + radius, y + radius]
     elif kind == "rectangle":

@@ -1,5 +1,6 @@
 """How the files of annotation tools name photos."""
 
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,6 +8,9 @@ from typing import NamedTuple
 
 from ppcjax.types import UserError
 
+# Label Studio puts eight hexadecimal digits before the name of an uploaded file, and
+# underscores in place of blanks.
+_PREFIX = re.compile(r"^[0-9a-f]{8}-")
 MISSING = "annotated photos that are not there"
 _SUFFIXES = (
     ".jpg .jpeg .png .webp .bmp .tif .tiff .gif .heic .heif .avif .jp2 .jfif".split()
@@ -58,7 +62,15 @@ class Names(NamedTuple):
         Raises:
             UserError: several photos are called so.
         """
-        name = clean(name)
+        found = self._find(clean(name), where, near)
+        last = clean(name).rpartition("/")[2]
+        if found is None and _PREFIX.match(last):
+            plain = _PREFIX.sub("", last)
+            found = self._find(plain, where, near)
+            found = found or self._find(plain.replace("_", " "), where, near)
+        return found
+
+    def _find(self, name: str, where: str, near: Sequence[str]) -> str | None:
         if not name:
             return None
         for candidate in (*(f"{clean(folder)}/{name}" for folder in near), name):

@@ -17,6 +17,15 @@ _FINE = 5  # points of the grid per pixel
 _MOST_STEPS = 20_000_000
 
 
+def from_shares(shares: np.ndarray, sides: np.ndarray) -> np.ndarray:
+    """Corners [N, 2] in pixels of shares of a photo's sides.
+
+    They are rounded to a millionth of a pixel, which undoes what the division by the
+    sides did to corners that lay on the grid.
+    """
+    return np.round(shares * sides, 6)
+
+
 def check_reach(corners: np.ndarray, shape: tuple[int, int], where: str) -> None:
     """Raises UserError where corners [N, 2] (x, y) lie far outside of a photo."""
     reach = np.array(shape[::-1], np.float64)
@@ -123,7 +132,7 @@ def fill_ellipse(
     Args:
         mask: [H, W] integers, changed.
         centre: x and y in pixels.
-        radii: of the two axes, in pixels.
+        radii: half of the two axes, in pixels.
         turn: degrees clockwise that it is turned by.
         value: what its pixels become.
         where: what it is, for errors.

@@ -113,7 +113,8 @@ def _polygon(value: dict, where: str) -> Painter:
         raise UserError(f"{where}: a polygon has fewer than three corners")
 
     def paint(mask, wanted):
-        raster.fill_polygon(mask, corners / 100 * _sides(mask), wanted, where)
+        pixels = raster.from_shares(corners / 100, _sides(mask))
+        raster.fill_polygon(mask, pixels, wanted, where)
 
     return paint
 

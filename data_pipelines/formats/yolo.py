@@ -161,5 +161,5 @@ def _paint(values: np.ndarray, where: str, mask: np.ndarray, value: int) -> None
         middle, size = values[:2] * sides, values[2:] * sides
         corners = raster.box_corners(*(middle - size / 2), *size)
     else:
-        corners = values.reshape(-1, 2) * sides
+        corners = raster.from_shares(values.reshape(-1, 2), sides)
     raster.fill_polygon(mask, np.clip(corners, 0, sides), value, where)
