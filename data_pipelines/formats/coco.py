@@ -174,7 +174,7 @@ def _join(
         photos,
         splits=splits,
         passed=passed,
-        warnings=said,
+        warnings=said if crowds else (),
     )
 
 

@@ -1,14 +1,11 @@
-"""Lets annotation tools write small sets: python -m tests.data.formats.record TOOL...
+"""Lets annotation tools write small sets: python -m tests.data.formats.record
 
 Each tool needs its own packages, see recorded/README.md. A set is what the tool wrote,
 photos left out, and expected/ID.png: grey masks of the tool's own drawing.
 """
 
-import ast
-import importlib.util
 import json
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
@@ -72,9 +69,22 @@ def pycoco_masks(objects):
     return masks
 
 
+def coco_masks(file, names):
+    """Masks of a COCO file in the order of its annotations, by pycocotools."""
+    from pycocotools.coco import COCO
+
+    opened = COCO(str(file))
+    masks = {key: np.zeros(shape, np.uint8) for key, shape in SIZES.items()}
+    for row in opened.anns.values():
+        photo = opened.imgs[row["image_id"]]["file_name"]
+        key = next(key for key in masks if photo.endswith(f"{key}.jpg"))
+        label = names.index(opened.cats[row["category_id"]]["name"]) + 1
+        masks[key][opened.annToMask(row) > 0] = label
+    return masks
+
+
 def record_pycocotools():
     from pycocotools import mask as tool
-    from pycocotools.coco import COCO
 
     folder = fresh("pycocotools")
     ids = {1: 7, 2: 1, 3: 90}  # so that the order of ids is bolt, cow, ash tree
@@ -115,14 +125,7 @@ def record_pycocotools():
     (folder / "annotations").mkdir()
     file = folder / "annotations/instances_train2017.json"
     file.write_text(json.dumps(data))
-    opened = COCO(str(file))
-    masks = {key: np.zeros(shape, np.uint8) for key, shape in SIZES.items()}
-    order = sorted(ids, key=lambda i: ids[i])  # mask ids: by category id
-    for row in opened.anns.values():
-        key = next(k for k, n in numbers.items() if n == row["image_id"])
-        label = next(i for i, n in ids.items() if n == row["category_id"])
-        masks[key][opened.annToMask(row) > 0] = order.index(label) + 1
-    expect(folder, masks)
+    expect(folder, coco_masks(file, ("bolt", "cow", "ash tree")))
 
 
 def datumaro_set():
@@ -163,6 +166,8 @@ def record_datumaro():
         return file.suffix in (".json", ".xml", ".txt", ".yaml")
 
     export_datumaro("datumaro_coco", "coco_instances", texts)
+    folder = HERE / "datumaro_coco"
+    expect(folder, coco_masks(folder / "annotations/instances_train.json", NAMES))
     export_datumaro("datumaro_cvat", "cvat", texts)
     export_datumaro(
         "datumaro_voc",
@@ -218,177 +223,7 @@ def record_labelme():
     expect(folder, masks)
 
 
-def studio_tasks():
-    """Tasks as Label Studio exports them; brushes by its own encoder."""
-    from label_studio_sdk.converter import brush
-
-    tasks = []
-    for number, (key, (height, width)) in enumerate(SIZES.items(), 1):
-        common = {
-            "original_width": width,
-            "original_height": height,
-            "image_rotation": 0,
-            "from_name": "label",
-            "to_name": "image",
-            "origin": "manual",
-        }
-        rows = []
-        for n, (k, label, corners) in enumerate(POLYGONS):
-            if k == key:
-                shares = (np.array(corners) / [width, height] * 100).tolist()
-                value = {"points": shares, "closed": True}
-                value["polygonlabels"] = [NAMES[label - 1]]
-                kind = {"id": f"r{n}", "type": "polygonlabels", "value": value}
-                rows.append(common | kind)
-        packed = brush.mask2rle(ring((height, width)).astype(np.uint8) * 255)
-        value = {"format": "rle", "rle": packed, "brushlabels": ["ash tree"]}
-        rows.append(common | {"id": "b", "type": "brushlabels", "value": value})
-        image = f"/data/upload/1/0a1b2c3d-{key}.jpg"
-        done = {"id": number, "completed_by": 1, "result": rows}
-        done |= {"was_cancelled": False, "updated_at": "2025-01-01T00:00:00Z"}
-        tasks.append({"id": number, "data": {"image": image}, "annotations": [done]})
-    return tasks
-
-
-def record_labelstudio():
-    from label_studio_sdk.converter import Converter, brush
-
-    folder = fresh("labelstudio")
-    tasks = studio_tasks()
-    (folder / "project-1.json").write_text(json.dumps(tasks, separators=(",", ":")))
-    discs = {}
-    for key, shape, task in zip(SIZES, SIZES.values(), tasks, strict=True):
-        packed = task["annotations"][0]["result"][-1]["value"]["rle"]
-        discs[key] = brush.decode_rle(packed).reshape(*shape, 4)[..., 3] > 0
-    objects = [*POLYGONS, *((key, 3, disc) for key, disc in discs.items())]
-    expect(folder, pycoco_masks(objects))
-    config = (
-        '<View><Image name="image" value="$image"/><PolygonLabels name="label" '
-        'toName="image"><Label value="cow"/><Label value="bolt"/>'
-        '<Label value="ash tree"/></PolygonLabels></View>'
-    )
-    for kind in ("min", "yolo", "coco"):
-        out = fresh(f"labelstudio_{kind}")
-        rows = json.loads(json.dumps(tasks))
-        for task in rows if kind != "min" else ():
-            del task["annotations"][0]["result"][-1]  # brushes are left out there
-        with tempfile.TemporaryDirectory() as place:
-            given, written = Path(place) / "in", Path(place) / "out"
-            given.mkdir()
-            (given / "tasks.json").write_text(json.dumps(rows))
-            tool = Converter(config, str(given), download_resources=False)
-            if kind == "min":
-                tool.convert_to_json_min(str(given), str(written))
-            elif kind == "coco":
-                tool.convert_to_coco(str(given), str(written))
-            else:
-                tool.convert_to_yolo(str(given), str(written))
-            for file in sorted(written.rglob("*")):
-                if file.is_file() and file.suffix in (".json", ".txt"):
-                    target = out / file.relative_to(written)
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    target.write_bytes(file.read_bytes())
-        drawn = objects if kind == "min" else POLYGONS
-        if kind == "coco":  # the corners as it wrote them
-            rows = json.loads((out / "result.json").read_text())["annotations"]
-            corners = [row["segmentation"][0] for row in rows]
-            drawn = [(*o[:2], c) for o, c in zip(POLYGONS, corners, strict=True)]
-        expect(out, pycoco_masks(drawn))
-
-
-def record_supervision():
-    import supervision as sv
-
-    with tempfile.TemporaryDirectory() as place:
-        photos = blank(Path(place))
-        found = {}
-        for key, shape in SIZES.items():
-            masks = pycoco_masks([(key, 1, POLYGONS[0][2])])[key] > 0
-            corner = np.zeros(shape, bool)
-            corner[:3, :9] = True
-            masks = np.stack([masks & ~corner, corner])
-            boxes = sv.mask_to_xyxy(masks)
-            labels = np.array([0, 2])
-            found[str(photos[key])] = sv.Detections(
-                xyxy=boxes.astype(float), mask=masks, class_id=labels
-            )
-        data = sv.DetectionDataset(list(NAMES), list(found), found)
-        out = fresh("supervision_coco")
-        data.as_coco(annotations_path=str(out / "annotations.json"))
-        yolo = fresh("supervision_yolo")
-        data.as_yolo(
-            annotations_directory_path=str(yolo / "labels"),
-            data_yaml_path=str(yolo / "data.yaml"),
-        )
-        voc = fresh("supervision_voc")
-        data.as_pascal_voc(annotations_directory_path=str(voc / "Annotations"))
-        for folder in (out, yolo, voc):
-            expect(
-                folder,
-                {
-                    Path(file).stem: np.where(d.mask[0], 1, d.mask[1] * 3)
-                    for file, d in found.items()
-                },
-            )
-
-
-def record_ultralytics():
-    """Holes joined as it joins parts, and masks as it draws them (two functions)."""
-    import cv2
-
-    folder = Path(importlib.util.find_spec("ultralytics").origin).parent
-    space = {"np": np, "cv2": cv2}
-    for file, names in (
-        ("data/converter.py", ("min_index", "merge_multi_segment")),
-        ("data/utils.py", ("polygon2mask",)),
-    ):
-        tree = ast.parse((folder / file).read_text())
-        parts = [n for n in tree.body if getattr(n, "name", "") in names]
-        exec(
-            compile(
-                "from __future__ import annotations\n"
-                + "\n".join(ast.unparse(n) for n in parts),
-                file,
-                "exec",
-            ),
-            space,
-        )
-    out = fresh("ultralytics")
-    masks = {}
-    for key, shape in SIZES.items():
-        sides = np.array(shape[::-1])
-        masks[key], rows = np.zeros(shape, np.uint8), []
-        loops, _ = cv2.findContours(
-            ring(shape).astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE
-        )
-        loops = [c[:, 0].astype(float) for c in loops if len(c) > 2]
-        joined = space["merge_multi_segment"]([c.ravel().tolist() for c in loops])
-        for label, line in (
-            (2, np.concatenate(joined)),
-            *((i - 1, np.array(c)) for k, i, c in POLYGONS[:2] if k == key),
-        ):
-            rows.append(
-                f"{label} " + " ".join(f"{v:.6f}" for v in (line / sides).ravel())
-            )
-            values = np.array(rows[-1].split()[1:], float).reshape(-1, 2) * sides
-            drawn = space["polygon2mask"](shape, [values.ravel()])
-            masks[key][drawn > 0] = label + 1
-        file = out / f"labels/train/{key}.txt"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("\n".join(rows) + "\n")
-    names = "".join(f"  {i}: {name}\n" for i, name in enumerate(NAMES))
-    (out / "data.yaml").write_text(
-        f"path: .\ntrain: images/train\nval: images/train\nnames:\n{names}"
-    )
-    expect(out, masks)
-
-
-TOOLS = {
-    name.removeprefix("record_"): function
-    for name, function in list(globals().items())
-    if name.startswith("record_")
-}
-
 if __name__ == "__main__":
-    for tool in sys.argv[1:] or TOOLS:
-        TOOLS[tool]()
+    record_pycocotools()
+    record_datumaro()
+    record_labelme()
