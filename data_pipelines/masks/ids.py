@@ -1,12 +1,11 @@
 """Reading one index mask, and checking its ids."""
 
-import io
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from ppcjax.data_pipelines.images import DAMAGE, first_line
+from ppcjax.data_pipelines.masks.colours import is_grey, pack
+from ppcjax.data_pipelines.masks.pixels import read_pixels
 from ppcjax.types import IGNORE, UserError
 
 
@@ -18,10 +17,10 @@ def read_mask(
     void: tuple[int, ...] = (),
     label_ids: tuple[int, ...] = (),
 ) -> np.ndarray:
-    """Reads an index mask: palette indices or grey values are class ids.
+    """Reads one index mask: palette indices or grey values are class ids.
 
     Args:
-        data: a PNG file or its content.
+        data: a file or its content, see `pixels.read_pixels`.
         name: what to call it in an error.
         num_classes: C, background included.
         void: ids that mean IGNORE, besides 255.
@@ -33,20 +32,17 @@ def read_mask(
     Raises:
         UserError: unreadable, not an index mask, or an id outside the range.
     """
-    try:
-        with Image.open(io.BytesIO(data) if isinstance(data, bytes) else data) as file:
-            mode, indices = file.mode, np.asarray(file).astype(np.int32)
-    except DAMAGE as error:
-        raise UserError(
-            f"{name}: cannot be read as a mask ({first_line(error)}); replace it"
-        ) from error
-    if indices.ndim != 2:
-        raise UserError(
-            f"{name}: is a {mode} picture, not an index mask; save it as a palette or "
-            "grey PNG whose values are class ids"
-        )
+    values, head = read_pixels(data, name)
+    if head.kind == "colour":
+        packed = pack(values)
+        if not is_grey(packed).all():
+            raise UserError(
+                f"{name}: is a RGB picture, not an index mask; save it as a palette or "
+                "grey PNG whose values are class ids"
+            )
+        values = packed & 255
     return check_ids(
-        indices, name, num_classes=num_classes, void=void, label_ids=label_ids
+        values, name, num_classes=num_classes, void=void, label_ids=label_ids
     )
 
 

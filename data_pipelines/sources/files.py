@@ -1,13 +1,37 @@
 """Finding files: directories, images by id, split lists."""
 
 import os
+import stat
+import unicodedata
+from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 from ppcjax.data_pipelines.images import IMAGE_SUFFIXES
+from ppcjax.data_pipelines.text import read_text
 from ppcjax.types import UserError
 
 IMAGE_FOLDERS = ("images", "JPEGImages")
 _LIST_FOLDERS = ("splits", "ImageSets/Segmentation")
+_SPLIT_LISTS = ("train", "val", "valid", "validation", "test", "trainval")
+# What operating systems, network drives and archives leave among people's files. They
+# hold pictures of the same names as the photos, only smaller.
+_JUNK_FOLDERS = {
+    *("@eadir", "#recycle", "#snapshot", "$recycle.bin", "__macosx", "lost+found"),
+    *("system volume information", "thumbnails", "_thumbs", "__pycache__"),
+}
+_JUNK_FILES = {"thumbs.db", "desktop.ini", "ehthumbs.db", "picasa.ini", "icon\r"}
+
+
+class Tree(NamedTuple):
+    """The files of a folder.
+
+    files: paths relative to the folder, sorted.
+    passed: what was passed over and why -> how many.
+    """
+
+    files: tuple[Path, ...]
+    passed: Counter
 
 
 def directory(root: str, advice: str) -> Path:
@@ -20,15 +44,92 @@ def directory(root: str, advice: str) -> Path:
     return path
 
 
+def is_junk(name: str) -> bool:
+    """Whether a file or folder of this name is none of a person's."""
+    low = name.lower()
+    return name[0] == "." or low in _JUNK_FOLDERS or low in _JUNK_FILES
+
+
+def walk(root: Path, *, leave_out: tuple[str, ...] = ()) -> Tree:
+    """All files below `root`, links followed, each folder once.
+
+    Hidden files and what `is_junk` knows are passed over, and so are links that lead
+    nowhere or back, folders that cannot be opened, and what is no regular file.
+
+    Args:
+        root: where to look.
+        leave_out: names of directories directly below `root` that are passed over.
+    """
+    passed: Counter = Counter()
+    found: list[Path] = []
+    seen = {os.path.realpath(root)}
+
+    def unreadable(error: OSError) -> None:
+        passed[f"folder that cannot be opened ({error.strerror})"] += 1
+
+    for folder, folders, names in os.walk(root, followlinks=True, onerror=unreadable):
+        here = Path(folder)
+        folders[:] = sorted(
+            f
+            for f in folders
+            if not is_junk(f)
+            and not (here == root and f in leave_out)
+            and not _was_seen(here / f, seen, passed)
+        )
+        for name in sorted(names):
+            if is_junk(name):
+                continue
+            why = _unusable(here / name)
+            if why:
+                passed[why] += 1
+            else:
+                found.append((here / name).relative_to(root))
+    return Tree(tuple(sorted(found)), passed)
+
+
+def _was_seen(folder: Path, seen: set[str], passed: Counter) -> bool:
+    real = os.path.realpath(folder)
+    if real in seen:
+        passed["link to a folder that is there already"] += 1
+        return True
+    seen.add(real)
+    return False
+
+
+def _unusable(file: Path) -> str:
+    """Why a file is not looked at; "" where it is."""
+    try:
+        file.name.encode()
+        mode = file.stat().st_mode
+    except UnicodeEncodeError:
+        return "file whose name is not UTF-8"
+    except OSError:
+        return "link that leads nowhere"
+    return "" if stat.S_ISREG(mode) else "no regular file"
+
+
 def without_suffix(name: str) -> str:
     """The name without the suffix of an image file, if it has one."""
     stem, suffix = os.path.splitext(name)
     return stem if suffix.lower() in IMAGE_SUFFIXES else name
 
 
+def normal(name: str) -> str:
+    """A name whose accented letters are single characters.
+
+    Some systems write them as letter and accent, which compares as another name.
+    """
+    return unicodedata.normalize("NFC", name)
+
+
+def id_of(path: Path) -> str:
+    """The id of an image at a path relative to its folder."""
+    return normal(without_suffix(path.as_posix()))
+
+
 def as_id(name: str) -> str:
     """The id that a list or a table means by a file name or path."""
-    name = name.strip().replace("\\", "/").removeprefix("./").lstrip("/")
+    name = normal(name.strip().replace("\\", "/")).removeprefix("./").lstrip("/")
     for folder in IMAGE_FOLDERS:
         name = name.removeprefix(f"{folder}/")
     return without_suffix(name)
@@ -43,10 +144,8 @@ def find_images(
 ) -> dict[str, Path]:
     """All image files below `root`, by relative path without suffix, sorted.
 
-    Hidden files and directories are passed over.
-
     Args:
-        root: where to look.
+        root: where to look; see `walk`.
         suffixes: lower-case suffixes that count; files may have them in any case.
         leave_out: names of directories directly below `root` that are passed over.
         keep_suffix: whether suffixes stay, so that files may differ by them only.
@@ -54,23 +153,24 @@ def find_images(
     Raises:
         UserError: two files differ only by suffix.
     """
+    paths = walk(root, leave_out=tuple(leave_out)).files
+    chosen = [path for path in paths if path.name.lower().endswith(suffixes)]
+    return by_id(root, chosen, keep_suffix=keep_suffix)
+
+
+def by_id(
+    root: Path, paths: list[Path], *, keep_suffix: bool = False
+) -> dict[str, Path]:
+    """Files at relative paths by id, sorted; UserError where two have the same."""
     found: dict[str, Path] = {}
-    for folder, folders, names in os.walk(root, followlinks=True):
-        top = Path(folder) == root
-        folders[:] = sorted(
-            f for f in folders if f[0] != "." and not (top and f in leave_out)
-        )
-        for name in sorted(names):
-            if name[0] == "." or not name.lower().endswith(suffixes):
-                continue
-            file = Path(folder) / name
-            key = file.relative_to(root).as_posix()
-            key = key if keep_suffix else without_suffix(key)
-            if key in found:
-                raise UserError(
-                    f"{file} and {found[key].name} differ only by suffix; rename one"
-                )
-            found[key] = file
+    for path in paths:
+        key = normal(path.as_posix()) if keep_suffix else id_of(path)
+        if key in found:
+            raise UserError(
+                f"{root / path} and {found[key].name} differ only by suffix or by how "
+                "an accent is written; rename one"
+            )
+        found[key] = root / path
     return dict(sorted(found.items()))
 
 
@@ -81,7 +181,7 @@ def read_list(file: Path) -> list[str]:
     ("/JPEGImages/ID.jpg /SegmentationClassAug/ID.png").
     """
     ids = []
-    for line in file.read_text(encoding="utf-8-sig").splitlines():
+    for line in read_text(file).split("\n"):
         first, _, second = line.strip().partition(" ")
         pair = second.strip().lower().endswith(".png")
         ids.append(as_id(first if pair else line))
@@ -89,8 +189,12 @@ def read_list(file: Path) -> list[str]:
 
 
 def all_lists(root: Path) -> list[Path]:
-    """The lists of all splits, sorted."""
-    return [f for d in _LIST_FOLDERS for f in sorted((root / d).glob("*.txt"))]
+    """The lists of all splits, sorted; beside photos only those of usual names."""
+    found = [f for d in _LIST_FOLDERS for f in sorted((root / d).glob("*.txt"))]
+    for folder in ("", "ImageSets", "ImageSets/Main"):
+        lists = sorted((root / folder).glob("*.txt"))
+        found += [file for file in lists if file.stem.lower() in _SPLIT_LISTS]
+    return found
 
 
 def find_list(root: Path, split: str) -> Path | None:
