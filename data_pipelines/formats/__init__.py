@@ -11,7 +11,7 @@ raster     outlines and runs as pixels
 contours   pixels as outlines
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ppcjax.data_pipelines.formats import (
@@ -24,9 +24,10 @@ from ppcjax.data_pipelines.formats import (
     yolo,
 )
 from ppcjax.data_pipelines.formats.base import Annotations, Exported
+from ppcjax.data_pipelines.formats.exports import check_names
 from ppcjax.data_pipelines.formats.names import NoPhotos
 
-__all__ = ["READERS", "WRITERS", "Annotations", "Exported", "find"]
+__all__ = ["READERS", "WRITERS", "Annotations", "Exported", "check_names", "find"]
 
 # In the order in which they count where files of several are there.
 READERS: dict[str, Callable[[Path, Mapping[str, Path]], Annotations | None]] = {
@@ -38,9 +39,9 @@ READERS: dict[str, Callable[[Path, Mapping[str, Path]], Annotations | None]] = {
     "voc": voc_xml.find,
 }
 
-# (photos, class names from id 1) -> path below the export, and content.
+# (photos, name of each mask id but the background) -> path below the export, content.
 WRITERS: dict[
-    str, Callable[[Sequence[Exported], Sequence[str]], Iterator[tuple[str, bytes]]]
+    str, Callable[[Iterable[Exported], Mapping[int, str]], Iterator[tuple[str, bytes]]]
 ] = {
     "coco": exports.write_coco,
     "yolo": exports.write_yolo,

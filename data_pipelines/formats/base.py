@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from ppcjax.data_pipelines.images import DAMAGE
+from ppcjax.data_pipelines.photo_files import open_photo
 from ppcjax.types import IGNORE, UserError
 
 BACKGROUND_NAMES = ("background", "_background_", "__background__")
@@ -213,7 +213,7 @@ def draw(
 def upright_size(file: Path) -> tuple[int, int] | None:
     """Rows and columns of a photo as people see it; None where Pillow cannot tell."""
     try:
-        with Image.open(file) as image:
+        with open_photo(file) as image:
             columns, rows = image.size
             turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
     except DAMAGE:

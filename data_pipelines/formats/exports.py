@@ -6,7 +6,7 @@ says how files are written.
 
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
@@ -14,10 +14,11 @@ import numpy as np
 from PIL import Image
 
 from ppcjax.data_pipelines.formats import coco_runs, contours, studio_runs
-from ppcjax.data_pipelines.formats.base import VOID_NAMES, Exported
+from ppcjax.data_pipelines.formats.base import BACKGROUND_NAMES, VOID_NAMES, Exported
 from ppcjax.types import IGNORE, UserError
 
 VOID = "void"
+_NOT_IN = {"cvat": ":#,"}  # letters that labelmap.txt has its own use for
 
 Files = Iterator[tuple[str, bytes]]
 
@@ -49,44 +50,55 @@ import that file. Void, where there is any, is the label "void".
 """
 
 
-def _values(mask: np.ndarray) -> list[int]:
+def _values(mask: np.ndarray, classes: Mapping[int, str]) -> list[int]:
     """Ids in a mask, without the background."""
-    return np.unique(mask[mask > 0]).tolist()
+    return [i for i in np.unique(mask).tolist() if i in classes or i == IGNORE]
 
 
-def _check(classes: Sequence[str], letters: str, format_name: str) -> None:
-    """Raises UserError where a name cannot be written, or would be read as void."""
-    for name in classes:
-        bad = [letter for letter in letters if letter in name]
-        if bad or name != " ".join(name.split()) or not name:
-            raise UserError(
-                f"export_format {format_name}: the class name {name!r} cannot be "
-                "written in it; leave that format out"
-            )
-        if name.casefold() in VOID_NAMES:
-            raise UserError(
-                f"export_format {format_name}: the class name {name!r} would be read "
-                "as void; leave that format out"
-            )
+def _named(classes: Mapping[int, str], void: bool) -> dict[int, str]:
+    """Names of the ids, that of void too where it occurs."""
+    return {**classes, IGNORE: VOID} if void else dict(classes)
 
 
-def write_grey(photos: Iterable[Exported], classes: Sequence[str]) -> Files:
+def check_names(format_name: str, classes: Mapping[int, str]) -> None:
+    """Raises UserError where a class name cannot be written so that it is read again.
+
+    Args:
+        format_name: key of WRITERS.
+        classes: name of each mask id but the background.
+    """
+    for name in classes.values():
+        bad = any(letter in name for letter in _NOT_IN.get(format_name, ""))
+        if bad or not name or name != " ".join(name.split()):
+            why = "cannot be written in it"
+        elif name.casefold() in (*VOID_NAMES, *BACKGROUND_NAMES):
+            why = "would be read as void or background"
+        else:
+            continue
+        raise UserError(
+            f"export_format {format_name}: the class name {name!r} {why}; leave that "
+            "format out"
+        )
+
+
+def write_grey(photos: Iterable[Exported], classes: Mapping[int, str]) -> Files:
     """Grey PNG files of the ids.
 
     Args:
         photos: what is written.
-        classes: names by mask id, from 1.
+        classes: name of each mask id but the background.
 
     Yields:
         Path below the export, and content.
     """
     for photo in photos:
         yield f"masks/{photo.id}.png", _png(photo.mask())
-    yield "classes.txt", _lines(["background", *classes])
+    names = {0: "background", **classes}
+    yield "classes.txt", _lines(names.values())
     yield "README.txt", _GREY.encode()
 
 
-def write_coco(photos: Iterable[Exported], classes: Sequence[str]) -> Files:
+def write_coco(photos: Iterable[Exported], classes: Mapping[int, str]) -> Files:
     """One file of the masks: runs of each class of a photo.
 
     The category id is the mask id. Void is a category of its own, "void", where it
@@ -94,25 +106,24 @@ def write_coco(photos: Iterable[Exported], classes: Sequence[str]) -> Files:
 
     Args:
         photos: what is written.
-        classes: names by mask id, from 1.
+        classes: name of each mask id but the background.
 
     Yields:
         Path below the export, and content.
     """
-    _check(classes, "", "coco")
-    names: dict[int, str] = dict(enumerate(classes, 1))
-    images, rows = [], []
+    images, rows, void = [], [], False
     for number, photo in enumerate(photos, 1):
         mask = photo.mask()
         height, width = mask.shape
         image = {"id": number, "file_name": photo.file_name}
         images.append(image | {"width": width, "height": height})
-        for value in _values(mask):
-            if value == IGNORE:
-                names[value] = VOID
+        for value in _values(mask, classes):
+            void |= value == IGNORE
             row = {"id": len(rows) + 1, "image_id": number, "category_id": value}
             rows.append(row | _placed(mask == value))
-    categories = [{"id": key, "name": name} for key, name in names.items()]
+    categories = [
+        {"id": key, "name": name} for key, name in _named(classes, void).items()
+    ]
     data = {"images": images, "categories": categories, "annotations": rows}
     yield "annotations/instances_default.json", json.dumps(data).encode()
     yield "README.txt", _COCO.encode()
@@ -131,29 +142,27 @@ def _placed(inside: np.ndarray) -> dict[str, Any]:
     }
 
 
-def write_yolo(photos: Iterable[Exported], classes: Sequence[str]) -> Files:
-    """A text of outlines for each photo, and data.yaml; class id 0 is mask id 1.
+def write_yolo(photos: Iterable[Exported], classes: Mapping[int, str]) -> Files:
+    """A text of outlines for each photo, and data.yaml; ids are counted from 0.
 
     Args:
         photos: what is written.
-        classes: names by mask id, from 1.
+        classes: name of each mask id but the background.
 
     Yields:
         Path below the export, and content.
     """
-    _check(classes, "", "yolo")
-    void = False
+    void, labels = False, {value: i for i, value in enumerate([*classes, IGNORE])}
     for photo in photos:
         mask, rows = photo.mask(), []
         sides = np.array(mask.shape[::-1], np.float64)
-        for value in _values(mask):
+        for value in _values(mask, classes):
             void |= value == IGNORE
-            label = len(classes) if value == IGNORE else value - 1
             for line in contours.outlines(mask == value):
                 numbers = " ".join(f"{v:.9g}" for v in (line / sides).ravel())
-                rows.append(f"{label} {numbers}")
+                rows.append(f"{labels[value]} {numbers}")
         yield f"labels/{photo.id}.txt", _lines(rows)
-    names = [*classes, VOID] if void else classes
+    names = _named(classes, void).values()
     # JSON is YAML, whatever is in the names.
     listed = "".join(f"  {i}: {json.dumps(name)}\n" for i, name in enumerate(names))
     head = "path: .\ntrain: images\nval: images\nnames:\n"
@@ -161,54 +170,51 @@ def write_yolo(photos: Iterable[Exported], classes: Sequence[str]) -> Files:
     yield "README.txt", _YOLO.encode()
 
 
-def write_cvat(photos: Iterable[Exported], classes: Sequence[str]) -> Files:
+def write_cvat(photos: Iterable[Exported], classes: Mapping[int, str]) -> Files:
     """Coloured masks in VOC's colours, labelmap.txt and a list of the photos.
 
     Args:
         photos: what is written.
-        classes: names by mask id, from 1.
+        classes: name of each mask id but the background.
 
     Yields:
         Path below the export, and content.
     """
-    _check(classes, ":#,", "cvat")
     colours, void, ids = voc_colours(), False, []
     for photo in photos:
         mask = photo.mask()
         void |= bool((mask == IGNORE).any())
         ids.append(photo.id)
         yield f"SegmentationClass/{photo.id}.png", _png(colours[mask])
-    rows = [("background", 0), *((name, i) for i, name in enumerate(classes, 1))]
-    rows += [(VOID, IGNORE)] if void else []
-    texts = [f"{name}:{','.join(map(str, colours[i]))}::" for name, i in rows]
+    names = {0: "background", **_named(classes, void)}
+    texts = [f"{n}:{','.join(map(str, colours[i]))}::" for i, n in names.items()]
     yield "labelmap.txt", _lines(["# label:color_rgb:parts:actions", *texts])
     yield "ImageSets/Segmentation/default.txt", _lines(ids)
     yield "README.txt", _CVAT.encode()
 
 
-def write_studio(photos: Iterable[Exported], classes: Sequence[str]) -> Files:
+def write_studio(photos: Iterable[Exported], classes: Mapping[int, str]) -> Files:
     """Tasks with predictions of the brush, and the labelling configuration.
 
     Args:
         photos: what is written.
-        classes: names by mask id, from 1.
+        classes: name of each mask id but the background.
 
     Yields:
         Path below the export, and content.
     """
-    _check(classes, "", "labelstudio")
     tasks, void = [], False
     for photo in photos:
         mask = photo.mask()
-        void |= bool((mask == IGNORE).any())
-        results = []
-        for value in _values(mask):
-            name = VOID if value == IGNORE else classes[value - 1]
-            results.append(_result(mask == value, name, value))
+        values = _values(mask, classes)
+        void |= IGNORE in values
+        results = [
+            _result(mask == value, classes.get(value, VOID), value) for value in values
+        ]
         found = {"model_version": "ppcjax", "result": results}
         tasks.append({"data": {"image": photo.file_name}, "predictions": [found]})
     yield "tasks.json", json.dumps(tasks, separators=(",", ":")).encode()
-    names = [*classes, VOID] if void else classes
+    names = _named(classes, void).values()
     labels = "".join(f"    <Label value={quoteattr(name)}/>\n" for name in names)
     yield (
         "label_config.xml",

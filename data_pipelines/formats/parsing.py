@@ -6,7 +6,6 @@ line that names the file.
 
 import json
 import math
-import os
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -25,23 +24,22 @@ _KINDS = {list: "a list", dict: "an object", str: "a text"}
 
 
 def files_below(root: Path, *endings: str) -> Iterator[Path]:
-    """Files below a folder with one of the endings, sorted; hidden ones are left out.
+    """Files below a folder with one of the endings, sorted.
+
+    Hidden files, leftovers and what eval.py exported into a folder below are left out.
 
     Args:
-        root: where to look, at any depth; links are followed, each folder once.
+        root: where to look, at any depth.
         endings: such as ".json", in lower case.
     """
-    seen = set()
-    for folder, folders, names in os.walk(root, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if name[0] != ".")
-        for name in sorted(names):
-            if name[0] != "." and name.lower().endswith(endings):
-                yield Path(folder) / name
+    from ppcjax.data_pipelines.sources.files import walk  # which stands above formats
+
+    files = walk(root).files
+    results = {file.parent for file in files if file.name == "provenance.json"}
+    results -= {Path()}
+    for file in files:
+        if file.name.lower().endswith(endings) and not results & {*file.parents}:
+            yield root / file
 
 
 def parse_json(text: str, file: Path) -> Any:

@@ -16,7 +16,7 @@ import numpy as np
 from ppcjax.data_pipelines.formats import raster
 from ppcjax.data_pipelines.formats.base import Annotations, Region, Scene, assemble
 from ppcjax.data_pipelines.formats.names import NoPhotos
-from ppcjax.data_pipelines.formats.yolo_names import Listing, find_listing
+from ppcjax.data_pipelines.formats.yolo_names import Listing, find_list, find_yaml
 from ppcjax.data_pipelines.text import read_text
 from ppcjax.types import UserError
 
@@ -38,7 +38,7 @@ def find(root: Path, photos: Mapping[str, Path]) -> Annotations | None:
         file = next((option for option in options if option.is_file()), None)
         if file is not None:
             texts[key] = file
-    listing = find_listing(root, [file.parent for file in texts.values()])
+    listing = find_yaml(root)
     if not texts:
         if listing is not None and listing.is_yolo:
             raise NoPhotos(
@@ -49,6 +49,7 @@ def find(root: Path, photos: Mapping[str, Path]) -> Annotations | None:
     certain = listing is not None and listing.is_yolo
     if not certain and not _first_row_fits(texts):
         return None
+    listing = listing or find_list(root, [file.parent for file in texts.values()])
     if listing is None or not listing.names:
         first = next(iter(texts.values()))
         raise UserError(

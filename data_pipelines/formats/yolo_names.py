@@ -1,5 +1,6 @@
 """Names and splits of a YOLO data set: data.yaml, or a list of names."""
 
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from ppcjax.data_pipelines.text import read_text
 from ppcjax.types import UserError
 
 _SPLITS = ("train", "val", "test")
+_NAMES = re.compile(r"^[\"']?names[\"']? *:", re.MULTILINE)
 _LISTS = ("classes.txt", "obj.names", "_darknet.labels")
 
 
@@ -43,8 +45,9 @@ class Listing(NamedTuple):
             values = value if isinstance(value, list) else [value]
             ids = [key for v in values for key in self._listed(v, root, photos)]
             if ids:
-                found[name] = tuple(dict.fromkeys(ids))
-        return found
+                found[name] = tuple(sorted(set(ids)))
+        # One folder under several names is no split.
+        return found if len(set(found.values())) == len(found) else {}
 
     def _listed(self, value: Any, root: Path, photos: Mapping[str, Path]) -> list[str]:
         """The photos of a folder, or of a text of paths."""
@@ -70,18 +73,13 @@ class Listing(NamedTuple):
         return []
 
 
-def find_listing(root: Path, folders: Sequence[Path]) -> Listing | None:
-    """The names of a data set: of a YAML with `names`, else of a list.
-
-    Args:
-        root: folder of the data set.
-        folders: those of its labels.
-    """
+def find_yaml(root: Path) -> Listing | None:
+    """The names of a YAML file in a folder; None where none has any."""
     found = []
     for file in sorted(root.glob("*.y*ml")):
         if file.suffix.lower() in (".yaml", ".yml") and file.is_file():
             text = read_text(file)
-            if "names" in text:
+            if _NAMES.search(text):
                 listing = _read_yaml(root, file, text)
                 found += [listing] if listing is not None else []
     if len(found) > 1 and any(f.names != found[0].names for f in found):
@@ -89,8 +87,16 @@ def find_listing(root: Path, folders: Sequence[Path]) -> Listing | None:
             f"{found[0].file} and {found[1].file} name the classes differently; remove "
             "one"
         )
-    if found:
-        return found[0]
+    return found[0] if found else None
+
+
+def find_list(root: Path, folders: Sequence[Path]) -> Listing | None:
+    """The names of a list beside the labels, above them or in the root.
+
+    Args:
+        root: folder of the data set.
+        folders: those of its labels.
+    """
     for folder in dict.fromkeys((*folders, *(f.parent for f in folders), root)):
         for name in _LISTS:
             if folder.is_relative_to(root) and (folder / name).is_file():

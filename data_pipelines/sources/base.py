@@ -68,6 +68,7 @@ class Source:
         without reading it.
     skipped: id -> why an image was left out so far (on_bad_image="skip").
     reading: how it was read.
+    files: file of each image, by id; empty where images are no files.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Source:
     untagged: Mapping[int, str] = dataclasses.field(default_factory=dict)
     skipped: dict[str, str] = dataclasses.field(default_factory=dict)
     reading: Reading = Reading()
+    files: Mapping[str, Path] = dataclasses.field(default_factory=dict)
 
     def __len__(self) -> int:
         """Number of images."""

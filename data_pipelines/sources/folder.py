@@ -115,6 +115,7 @@ def folder(
         partial(opened.record, ids, vectors),
         untagged,
         reading=opened.reading(path, chosen, notes),
+        files=there.photos,
     )
 
 

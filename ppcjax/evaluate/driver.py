@@ -44,6 +44,7 @@ def evaluate(
     metrics["skipped"] = dict(plan.skipped)
     for file, content in plan.files.items():
         write_file(out / file, content)
+    plan.finish(out)
     write_json(out / "metrics.json", metrics)
     provenance.write(out, _record(name, plan, settings, command))
     write_report(out / "report.html", plan, metrics, tiles)

@@ -11,7 +11,7 @@ def export(name, folder, found, classes=CLASSES):
         formats.Exported(key, f"{key}.png", lambda mask=mask: mask)
         for key, mask in found.items()
     ]
-    for path, content in formats.WRITERS[name](photos, classes):
+    for path, content in formats.WRITERS[name](photos, dict(enumerate(classes, 1))):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(content)
 
