@@ -116,6 +116,7 @@ def folder(
         untagged,
         reading=opened.reading(path, chosen, notes),
         tags_by="mask" if names.tags is None else "table",
+        files=there.photos,
     )
 
 
