@@ -219,8 +219,12 @@ def train(
 
     reads = settings.reads_of(config.method)
     settings.check(config, reads)
+    workdir = Path(workdir).expanduser()
     source = data_pipelines.make_source(
-        config.data, config.data.train_split, reads=reads
+        config.data,
+        config.data.train_split,
+        reads=reads,
+        lists=ends.lists_of(workdir),
     )
     if not len(source):
         raise UserError(
@@ -229,13 +233,15 @@ def train(
         )
     read = survey.of_config(config.data, source, reads=reads)
     read.raise_first()
-    workdir, whole = Path(workdir).expanduser(), config.to_dict()
+    whole = config.to_dict()
     methods.make(whole["method"], len(source.classes))  # refused before any download
     whole["method"], adapt = begin(config.init_from, whole["method"], workdir)
     method = methods.make(whole["method"], len(source.classes))
     score = None
     if scorer is not None:
         score = scorer(whole, workdir, method, source.classes)
+
+    ends.keep_lists(workdir, source.reading.drawn)
 
     def batches_from(step: int) -> Batches:
         return data_pipelines.make_train(

@@ -62,7 +62,7 @@ class Photos(NamedTuple):
             data = {"on_bad_image": data["on_bad_image"]}
         else:
             source = data_pipelines.make_source(
-                data, split, classes=run.classes, evaluation=True
+                data, split, classes=run.classes, evaluation=True, lists=run.lists
             )
         source = part(source, request.limit)
         return cls(data, source, split, announce(source, data, request))
