@@ -173,8 +173,8 @@ def _with_overlaps(source: Source, data: Mapping[str, Any]) -> Source:
         both = [i for i in ids if i in learnt]
         if both:
             said.append(
-                f"{len(both)} of the {len(ids)} photos of split {name} are learnt from, "
-                f"too, as they are in split {data.get('train_split')}"
+                f"{len(both)} of the {len(ids)} photos of split {name} are learnt "
+                f"from, too, as they are in split {data.get('train_split')}"
             )
     warnings = (*source.reading.warnings, *said)
     reading = dataclasses.replace(source.reading, warnings=warnings)
