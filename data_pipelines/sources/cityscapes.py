@@ -74,7 +74,7 @@ def cityscapes(split: str, *, root: str) -> Source:
         warnings=masks.warnings,
     )
     name = f"{root} (split {split})"
-    return Source(name, CLASSES, ids, record, reading=reading)
+    return Source(name, CLASSES, ids, record, reading=reading, tags_by="mask")
 
 
 def _by_id(folder: Path, end: str) -> dict[str, Path]:

@@ -115,6 +115,7 @@ def folder(
         partial(opened.record, ids, vectors),
         untagged,
         reading=opened.reading(path, chosen, notes),
+        tags_by="mask" if names.tags is None else "table",
     )
 
 
@@ -227,6 +228,7 @@ def _open_masks(there: Contents, pairs: Pairs, names: Names, void, label_ids) ->
         colours=names.colours,
         void=void,
         label_ids=label_ids,
+        void_colours=names.void_colours,
     )
 
 

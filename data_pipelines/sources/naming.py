@@ -9,6 +9,7 @@ import numpy as np
 
 from ppcjax.data_pipelines.formats import Annotations
 from ppcjax.data_pipelines.masks import MaskFile
+from ppcjax.data_pipelines.masks.colours import Colour
 from ppcjax.data_pipelines.sources import class_lists, tables, words
 from ppcjax.data_pipelines.sources.base import BACKGROUND
 from ppcjax.data_pipelines.sources.class_lists import ClassList
@@ -36,6 +37,7 @@ class Names(NamedTuple):
     label_ids: id in the masks of each class; empty: 0..C-1.
     void: ids in the masks that mean unknown, besides 255.
     colours: colour of each class in the masks; empty where nobody says.
+    void_colours: colours in the masks that mean unknown.
     warnings: what was guessed, one line each.
     """
 
@@ -46,7 +48,8 @@ class Names(NamedTuple):
     where: str = ""
     label_ids: tuple[int, ...] = ()
     void: tuple[int, ...] = ()
-    colours: tuple[tuple[int, int, int], ...] = ()
+    colours: tuple[Colour, ...] = ()
+    void_colours: tuple[Colour, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property
@@ -84,8 +87,7 @@ def find(
     Raises:
         UserError: tags or class names are missing, malformed or contradict each other.
     """
-    listed = _listed(given, there, background)
-    _agree_with_checkpoint(trained, listed)
+    listed = _as_trained(trained, _listed(given, there, background))
     known = trained or (listed.names if listed else ())
     tagged = _tags(root, there, tuple(n for n in known if n != BACKGROUND))
     if known and not background:
@@ -105,16 +107,18 @@ def find(
         )
     if not names and needed and not there.masks:
         raise UserError(f"{root}: has neither tags nor classes.txt; {_ADVICE}")
+    listed = listed or ClassList(())
     return Names(
-        (BACKGROUND, *names) if background else tuple(names),
-        text,
-        tagged.by_photo,
-        tagged.text,
-        tagged.where,
-        listed.label_ids if listed else (),
-        listed.void if listed else (),
-        listed.colours if listed else (),
-        (*(listed.warnings if listed else ()), *tagged.warnings),
+        classes=(BACKGROUND, *names) if background else tuple(names),
+        text=text,
+        tags=tagged.by_photo,
+        tag_text=tagged.text,
+        where=tagged.where,
+        label_ids=listed.label_ids,
+        void=listed.void,
+        colours=listed.colours,
+        void_colours=listed.void_colours,
+        warnings=(*listed.warnings, *tagged.warnings),
     )
 
 
@@ -160,15 +164,33 @@ def _listed(given, there: Contents, background: bool) -> ClassList | None:
     return there.class_list
 
 
-def _agree_with_checkpoint(trained: tuple[str, ...], listed: ClassList | None) -> None:
-    if not trained or listed is None or listed.names == trained:
-        return
-    where = listed.file.name if listed.file != Path() else "config.data.classes"
+def _as_trained(trained: tuple[str, ...], listed: ClassList | None) -> ClassList | None:
+    """A class list with the names of a checkpoint, in its order.
+
+    A list of colours alone gives no ids, so that its order is free.
+
+    Raises:
+        UserError: it lists other classes, or ids in another order.
+    """
+    if not trained or listed is None:
+        return listed
+    own, wanted = map(_alike, (listed.names, trained))
+    if own == wanted:
+        return listed._replace(names=trained)
+    if listed.by_colour and sorted(own) == sorted(wanted):
+        before = listed.colours[: len(listed.colours) - len(own)]
+        by_name = dict(zip(own, listed.colours[len(before) :], strict=True))
+        colours = (*before, *(by_name[name] for name in wanted))
+        return listed._replace(names=trained, colours=colours)
+    where = listed.file if listed.file != Path() else "config.data.classes"
     raise UserError(
-        f"{listed.file if listed.file != Path() else where}: has the classes "
-        f"{', '.join(listed.names)}, but the checkpoint was trained with "
-        f"{', '.join(trained)}; give the ids and names of the checkpoint"
+        f"{where}: has the classes {', '.join(listed.names)}, but the checkpoint was "
+        f"trained with {', '.join(trained)}; give the ids and names of the checkpoint"
     )
+
+
+def _alike(names: Sequence[str]) -> list[str]:
+    return [words.same(name) for name in names]
 
 
 def _tags(root: Path, there: Contents, known: Sequence[str]) -> _Tags:

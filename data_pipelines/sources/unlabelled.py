@@ -3,7 +3,7 @@
 from collections import Counter
 from functools import partial
 
-from ppcjax.data_pipelines import images
+from ppcjax.data_pipelines import headers, images
 from ppcjax.data_pipelines.settings import Share
 from ppcjax.data_pipelines.sources import contents, files, prepared, splits
 from ppcjax.data_pipelines.sources.base import (
@@ -59,7 +59,8 @@ def photos(split: str, *, root: str, val_share: Share = 0.0) -> Source:
 
     def record(index):
         file = found[ids[index]]
-        return _unlabelled(ids[index], partial(read, file, str(file)))
+        size = partial(headers.read_size, file)
+        return _unlabelled(ids[index], partial(read, file, str(file)), size)
 
     reading = Reading(
         photos=there.text,
@@ -104,11 +105,12 @@ def _records(split: str, tfds_dir: str) -> Source:
 
         return _unlabelled(ids[index], photo)
 
-    return Source(f"{tfds_dir} (split {split})", CLASSES, ids, record)
+    name = f"{tfds_dir} (split {split})"
+    return Source(name, CLASSES, ids, record, surveyed=prepared.SURVEYED)
 
 
-def _unlabelled(name: str, photo) -> Record:
+def _unlabelled(name: str, photo, size=None) -> Record:
     def read(at_least=0):
         return photo(at_least=at_least)
 
-    return Record(name, read, lambda: None, lambda: None)
+    return Record(name, read, lambda: None, lambda: None, size)

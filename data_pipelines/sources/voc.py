@@ -88,7 +88,15 @@ def voc(
         warnings=opened.warnings,
     )
     name = f"{root} (split {split})"
-    return Source(name, CLASSES, ids, record, untagged, reading=reading)
+    return Source(
+        name,
+        CLASSES,
+        ids,
+        record,
+        untagged,
+        reading=reading,
+        tags_by="mask" if kind == "masks" else "table",
+    )
 
 
 def _check_masks(path: Path, split: str, ids, masks, *, needed: bool) -> None:

@@ -21,6 +21,7 @@ from ppcjax.runs import checkpoint
 from ppcjax.train import ends, feed, guard, log
 from ppcjax.train import mesh as meshes
 from ppcjax.train.beginning import Adapt, begin
+from ppcjax.train.ends import Account
 from ppcjax.train.step import create_state, make_step
 from ppcjax.train.stop import Stopper
 from ppcjax.train.watch import (
@@ -49,6 +50,7 @@ def fit(
     keep_checkpoints: int = 2,
     adapt: Adapt | None = None,
     watch: Watch | None = None,
+    account: Account | None = None,
 ) -> int:
     """Trains until `steps` updates are made or the process is told to stop.
 
@@ -69,6 +71,7 @@ def fit(
         adapt: changes the initial parameters and model state of a new run, such as by
             loading weights; takes `log` for the lines that it has to say.
         watch: how the run is scored while it trains; None: not at all.
+        account: what was read of the data; None: nothing is said of it.
 
     Returns:
         The number of updates made.
@@ -106,7 +109,7 @@ def fit(
             batches = itertools.chain([first], batches)
         else:
             batches = batches_from(start)
-        ends.announce(logger, state, mesh, start, steps, workdir)
+        ends.announce(logger, state, mesh, start, steps, workdir, account)
         ends.write_config(workdir, config)
 
         kept = {"config": config, "classes": classes}
@@ -211,6 +214,7 @@ def train(
     """
     # TensorFlow comes with it, which the step does not need.
     from ppcjax import data_pipelines, methods
+    from ppcjax.data_pipelines import survey
     from ppcjax.train import optim, settings
 
     reads = settings.reads_of(config.method)
@@ -223,6 +227,8 @@ def train(
             f"split config.data.train_split={config.data.train_split!r} of "
             f"{config.data.source!r} has no images"
         )
+    read = survey.of_config(config.data, source, reads=reads)
+    read.raise_first()
     workdir, whole = Path(workdir).expanduser(), config.to_dict()
     methods.make(whole["method"], len(source.classes))  # refused before any download
     whole["method"], adapt = begin(config.init_from, whole["method"], workdir)
@@ -257,6 +263,7 @@ def train(
         adapt=adapt,
         watch=score
         and Watch(score, config.eval_every, config.patience, config.keep_best),
+        account=ends.Account(read.lines(), read.as_json()),
     )
 
 
