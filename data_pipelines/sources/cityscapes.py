@@ -5,6 +5,7 @@ labelIds.png; Cordts et al., "The Cityscapes Dataset for Semantic Urban Scene
 Understanding", CVPR 2016.
 """
 
+from ppcjax.data_pipelines.settings import Folder
 from ppcjax.data_pipelines.sources import files, split_folders
 from ppcjax.data_pipelines.sources.base import Source
 from ppcjax.types import UserError
@@ -24,7 +25,7 @@ ADVICE = (
 )
 
 
-def cityscapes(split: str, *, root: str) -> Source:
+def cityscapes(split: str, *, root: Folder) -> Source:
     """A split of the fine annotations.
 
     Args:

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from ppcjax.data_pipelines.masks import open_masks
-from ppcjax.data_pipelines.settings import MaskIds, Share
+from ppcjax.data_pipelines.settings import Folder, MaskIds, Share
 from ppcjax.data_pipelines.sources import files, split_folders, tables, tags
 from ppcjax.data_pipelines.sources.base import (
     BACKGROUND,
@@ -43,7 +43,7 @@ def folder(
     split: str,
     tagged: bool = True,
     *,
-    root: str,
+    root: Folder,
     classes: tuple[str, ...] | str = (),
     background: bool = True,
     label_ids: MaskIds = (),

@@ -3,7 +3,7 @@
 from functools import partial
 
 from ppcjax.data_pipelines import images
-from ppcjax.data_pipelines.settings import Share
+from ppcjax.data_pipelines.settings import Folder, Share
 from ppcjax.data_pipelines.sources import files, prepared
 from ppcjax.data_pipelines.sources.base import BACKGROUND, Record, Source
 from ppcjax.data_pipelines.sources.folder import NOT_IMAGES, select
@@ -18,7 +18,7 @@ IMAGENET_ADVICE = (
 )
 
 
-def photos(split: str, *, root: str, val_share: Share = 0.0) -> Source:
+def photos(split: str, *, root: Folder, val_share: Share = 0.0) -> Source:
     """A split of all photographs below a folder; other files are passed over.
 
     Where there is images/ or JPEGImages/, the photographs are those below it; folders
@@ -56,7 +56,7 @@ def photos(split: str, *, root: str, val_share: Share = 0.0) -> Source:
     return Source(f"{root} (split {split})", CLASSES, ids, record)
 
 
-def imagenet(split: str, *, root: str = "", tfds_dir: str = "") -> Source:
+def imagenet(split: str, *, root: Folder = "", tfds_dir: Folder = "") -> Source:
     """ImageNet's photographs, without their labels.
 
     Args:
