@@ -1,5 +1,6 @@
 """How a run begins and ends: its folder, and what is said of it."""
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,30 @@ def announce(
         + (f"resuming after step {start}" if start else "starting")
         + f" of {steps}"
     )
+
+
+def savers(
+    stack: contextlib.ExitStack,
+    workdir: Path,
+    watch: Watch | None,
+    keep: int,
+    kept: dict[str, Any],
+) -> tuple[checkpoint.Checkpoints, checkpoint.Checkpoints | None]:
+    """What writes the newest checkpoints, which `stack` closes, and the best one.
+
+    Args:
+        stack: closed at the end of training.
+        workdir: folder of the run.
+        watch: says whether the best one is kept.
+        keep: how many of the newest stay.
+        kept: config and classes that lie with each.
+    """
+    saver = checkpoint.Checkpoints(workdir, keep=keep, **kept)
+    stack.enter_context(contextlib.closing(saver))
+    if watch is None or not watch.keep_best:
+        return saver, None
+    best = checkpoint.Checkpoints(workdir, keep=1, place=checkpoint.BEST, **kept)
+    return saver, best
 
 
 def write_config(workdir: Path, config: dict[str, Any]) -> None:
