@@ -6,6 +6,7 @@ are made.
 
 import dataclasses
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 from ppcjax import fields
@@ -14,7 +15,7 @@ from ppcjax.data_pipelines.episodes import training as episodes
 from ppcjax.data_pipelines.examples import Example, make_eval
 from ppcjax.data_pipelines.settings import WHERE, Folder
 from ppcjax.data_pipelines.sources import CLASSES, SOURCES, Record, Source
-from ppcjax.data_pipelines.sources.base import replace_masks
+from ppcjax.data_pipelines.sources.replaced import replace_masks
 from ppcjax.data_pipelines.sources.subset import few
 from ppcjax.data_pipelines.stream import batches
 from ppcjax.fields import Free, OneOf, Range
@@ -44,10 +45,10 @@ class SourceSettings:
 
     source: which data set is read, a key of SOURCES, whose settings are fields of
         config.data too.
-    masks: folder of masks ID.png to learn from in place of the source's own; "" for
-        its own.
-    eval_masks: folder of masks ID.png to compare results with in place of the
-        source's own; "" for its own.
+    masks: folder of masks to learn from in place of the source's own, each named as
+        its image; "" for its own.
+    eval_masks: folder of masks to compare results with in place of the source's own,
+        each named as its image; "" for its own.
     limit: how many images of the split `train_split` are learnt from; 0: all. With
         `with_masks` they are drawn among those with a mask.
     limit_seed: which images a limit draws; those of a smaller limit are among those of
@@ -118,6 +119,7 @@ def make_source(
     reads: str = "dense",
     classes: tuple[str, ...] | None = None,
     evaluation: bool = False,
+    lists: Path | None = None,
 ) -> Source:
     """A split of the data set that config.data describes.
 
@@ -129,6 +131,7 @@ def make_source(
             must have these. None = whatever the data has.
         evaluation: whether masks are to be compared with, not learnt from: then
             `eval_masks` count, which are rarely those that a segmenter learns from.
+        lists: folder with the lists of splits that a run keeps; None for none.
 
     Raises:
         UserError: a setting is wrong, or the data is missing or malformed.
@@ -142,9 +145,10 @@ def make_source(
     extra: dict[str, Any] = {"split": split}
     if common.source == "folder":
         extra["tagged"] = reads != "views"
+        extra["lists"] = lists
         if classes:
             has_background = given.get("background", True)
-            own["classes"] = tuple(classes[1:] if has_background else classes)
+            extra["trained"] = tuple(classes[1:] if has_background else classes)
     make, what = SOURCES[common.source], f"source {common.source}"
     source = fields.build(make, own, where=WHERE, what=what, **extra)
     if classes and tuple(classes) != source.classes:

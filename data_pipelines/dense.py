@@ -70,9 +70,11 @@ def rows(stream: StreamSettings, source: Source, seed: int) -> Rows:
     """Rows of DenseBatches: one augmented image each.
 
     Raises:
-        UserError: an image has no tag, and such images are not to be skipped.
+        UserError: an image has no tag, nor a mask that tells it, and such images are
+            not to be skipped.
     """
-    if source.untagged and stream.on_bad_image == "stop":
+    needed = stream.on_bad_image == "stop" and not stream.with_masks
+    if source.untagged and needed:
         raise UserError(source.untagged[min(source.untagged)])
     augment = partial(_augment, source, stream)
     photos = InTurn(source, seed, augment, on_bad_image=stream.on_bad_image)
@@ -98,7 +100,7 @@ def _layout(stream: StreamSettings, classes: int) -> Layout:
 
 def _augment(source: Source, stream: StreamSettings, index: int, draws: Draws) -> tuple:
     """One image at an index, in the order of `_layout`."""
-    tags = read_tags(source, index)
+    tags = None if stream.with_masks else read_tags(source, index)
     crop, long_side = stream.crop, stream.long_side
     record = source.record(index)
     # A factor may keep every pixel, a long side bounds what is needed of them.
@@ -118,9 +120,12 @@ def _augment(source: Source, stream: StreamSettings, index: int, draws: Draws) -
     )
     bottom, right = window.top + window.rows, window.left + window.columns
     valid = np.array([window.top, window.left, bottom, right], np.int32)
+    mask = _mask(source, record, photo) if stream.with_masks else None
+    if tags is None:
+        tags = read_tags(source, index, mask)
     example = (cut_image(photo.pixels, window, crop), valid, tags)
-    if stream.with_masks:
-        example += (cut_mask(_mask(source, record, photo), window, crop),)
+    if mask is not None:
+        example += (cut_mask(mask, window, crop),)
     if stream.saliency:
         file = Path(stream.saliency).expanduser() / f"{record.id}.png"
         grey = read_grey(file, (photo.height, photo.width))

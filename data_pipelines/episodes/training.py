@@ -220,8 +220,31 @@ def training_index(
         min_pixels=stream.min_pixels,
         without=without if stream.with_novel == "drop" else (),
     )
+    if not names:
+        index = _without_rare(index, stream)
     index.check(stream.shape)
     return index
+
+
+def _without_rare(index: ClassIndex, stream: EpisodeSettings) -> ClassIndex:
+    """Without classes of too few photos, where others are enough; a line says which."""
+    needed = stream.shape.shot + stream.shape.query
+    rare = {
+        c: len(photos)
+        for c, photos in zip(index.classes, index.photos, strict=True)
+        if len(photos) < needed
+    }
+    if not rare or len(index.classes) - len(rare) < stream.shape.way:
+        return index
+    _LOG.warning(
+        "%s: classes with fewer than %d photos that show %d pixels of them are left "
+        "out of training: %s",
+        index.source,
+        needed,
+        stream.min_pixels,
+        ", ".join(f"{index.names[c]} ({count})" for c, count in rare.items()),
+    )
+    return index.without(tuple(rare))
 
 
 def leak_report(

@@ -1,21 +1,26 @@
 """All masks of a data set, and how they are to be read."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from ppcjax.data_pipelines.masks.ids import read_mask
+from ppcjax.data_pipelines.masks import class_files, rules
+from ppcjax.data_pipelines.masks.colours import Colour
+from ppcjax.data_pipelines.masks.how import How, Named, check_class_ids
+from ppcjax.data_pipelines.masks.pixels import read_head, read_pixels
+from ppcjax.data_pipelines.masks.scanning import scan
+from ppcjax.types import IGNORE, UserError
 
 # A file of all classes; one file per class, each with the id of its class; or what
-# draws the mask.
+# draws the mask in class ids.
 MaskFile = Path | tuple[tuple[int, Path], ...] | Callable[[], np.ndarray]
-Colour = tuple[int, int, int]
 
 
-class Masks(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Masks:
     """The masks of a data set, ready to be read.
 
     ids: ids of the images that have one, in the order of the images.
@@ -29,9 +34,17 @@ class Masks(NamedTuple):
     text: str = ""
     warnings: tuple[str, ...] = ()
 
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(self.ids)
+
+    def __contains__(self, key: object) -> bool:
+        """Whether an image has a mask."""
+        return key in self._known
+
     def get(self, key: str) -> np.ndarray | None:
         """The mask of an image; None where it has none."""
-        return self.read(key) if key in self.ids else None
+        return self.read(key) if key in self._known else None
 
 
 def open_masks(
@@ -41,8 +54,13 @@ def open_masks(
     colours: Sequence[Colour] = (),
     void: Sequence[int] = (),
     label_ids: Sequence[int] = (),
+    void_colours: Sequence[Colour] = (),
+    by_colour: bool = False,
 ) -> Masks:
-    """Decides how the masks of a whole set are read.
+    """Decides how the masks of a whole set are read; see `rules.decide`.
+
+    Files that are damaged are told of when they are read, so that they can be left
+    out; files of a kind that never holds exact ids, here.
 
     Args:
         files: where the mask of each image is.
@@ -50,14 +68,59 @@ def open_masks(
         colours: colour of each class; empty where nobody gave any.
         void: ids that mean IGNORE, besides 255.
         label_ids: the id of each class in the files; empty: 0..C-1.
+        void_colours: colours that mean IGNORE, besides the border of VOC's masks.
+        by_colour: whether the list of classes tells them by colours only, so that its
+            order says nothing of ids; masks of ids are then warned of.
 
     Raises:
         UserError: they cannot be read as masks of these classes.
     """
-    settings = {"void": tuple(void), "label_ids": tuple(label_ids)}
-    read = partial(_read, files, num_classes=len(classes), **settings)
-    return Masks(tuple(files), read, "values are class ids")
+    named = Named(
+        tuple(classes),
+        tuple(colours),
+        tuple(void),
+        tuple(label_ids),
+        tuple(void_colours),
+        by_colour,
+    )
+    if not files:
+        return Masks()
+    if len(named.classes) > IGNORE:
+        raise UserError(
+            f"there are {len(named.classes)} classes, background included, but masks "
+            f"tell {IGNORE} apart, ids 0 to {IGNORE - 1}; merge or leave out classes"
+        )
+    whole = {key: file for key, file in files.items() if isinstance(file, Path)}
+    how = rules.decide(whole, named) if whole else How()
+    text = list(how.text)
+    parts = {
+        f"{key} {i}": file
+        for key, by_class in files.items()
+        if isinstance(by_class, tuple)
+        for i, (_, file) in enumerate(by_class)
+    }
+    if parts:
+        for _ in scan(parts, read_head):  # names files of a wrong kind
+            pass
+        text.append("one file a class, pixels of two classes are unknown (255)")
+    if any(callable(file) for file in files.values()):
+        text.append("drawn from annotations")
+    read = partial(_read, dict(files), how, named)
+    return Masks(tuple(files), read, "; ".join(dict.fromkeys(text)), how.warnings)
 
 
-def _read(files: Mapping[str, MaskFile], key: str, **settings) -> np.ndarray:
-    return read_mask(files[key], str(files[key]), **settings)
+def _read(files: Mapping[str, MaskFile], how: How, named: Named, key: str):
+    file = files[key]
+    if isinstance(file, Path):
+        return how.ids(read_pixels(file, str(file)), str(file), named)
+    if isinstance(file, tuple):
+        ids = class_files.merge(file, background=named.has_background())
+        name = str(file[0][1].parent)
+    else:
+        ids, name = np.asarray(file()), f"the mask of {key}"
+    if ids.ndim != 2 or ids.dtype.kind not in "iub":
+        raise UserError(
+            f"{name}: was drawn as {list(ids.shape)} of {ids.dtype}, not as [H, W] "
+            "class ids; mend what draws it"
+        )
+    return check_class_ids(ids, name, named)

@@ -4,13 +4,13 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
-from ppcjax.data_pipelines import images
+from ppcjax.data_pipelines import headers, images
 from ppcjax.data_pipelines.images import Photo
-from ppcjax.data_pipelines.masks import Masks, open_masks
+from ppcjax.data_pipelines.masks import Masks
 from ppcjax.types import IGNORE, UserError
 
 BACKGROUND = "background"
@@ -23,12 +23,15 @@ class Record(NamedTuple):
     photo: (at_least) -> Photo, see images.read_photo.
     tags: () -> [C] float32 in {0, 1}, background 1; None where unknown.
     mask: () -> [H, W] int32 in 0..C-1 or IGNORE; None where there is none.
+    size: () -> (height, width) of the photo, upright, without decoding it; None where
+        only decoding tells.
     """
 
     id: str
     photo: Callable[[int], Photo]
     tags: Callable[[], np.ndarray | None]
     mask: Callable[[], np.ndarray | None]
+    size: Callable[[], tuple[int, int]] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +71,9 @@ class Source:
         without reading it.
     skipped: id -> why an image was left out so far (on_bad_image="skip").
     reading: how it was read.
+    tags_by: what is opened for the tags of an image: a "table", which costs little, its
+        "mask", whose classes they are, or a "file" as large as an image.
+    surveyed: largest number of images that an account of the source opens.
     """
 
     name: str
@@ -77,6 +83,8 @@ class Source:
     untagged: Mapping[int, str] = dataclasses.field(default_factory=dict)
     skipped: dict[str, str] = dataclasses.field(default_factory=dict)
     reading: Reading = Reading()
+    tags_by: Literal["table", "mask", "file"] = "table"
+    surveyed: int = 2000
 
     def __len__(self) -> int:
         """Number of images."""
@@ -106,16 +114,22 @@ class Files(NamedTuple):
     photos: image files.
     masks: masks of those images that have one.
     num_classes: C, background included.
+    read: (file, name, at_least) -> Photo, see images.photo_reader.
     """
 
     photos: Mapping[str, Path]
     masks: Masks
     num_classes: int
+    read: Callable[..., Photo] = images.read_photo
 
     def photo(self, key: str, at_least: int = 0) -> Photo:
         """Reads an image; see images.read_photo."""
         file = self.photos[key]
-        return images.read_photo(file, str(file), at_least=at_least)
+        return self.read(file, str(file), at_least=at_least)
+
+    def size(self, key: str) -> tuple[int, int]:
+        """Height and width of an image, upright, from its header."""
+        return headers.read_size(self.photos[key])
 
     def mask_tags(self, key: str) -> np.ndarray | None:
         """[C] float32, the classes that the mask holds; None without a mask."""
@@ -124,11 +138,17 @@ class Files(NamedTuple):
 
     def record(self, key: str, tags: Callable[[], np.ndarray | None]) -> Record:
         """The record of an image with the given tags."""
-        return Record(key, partial(self.photo, key), tags, partial(self.masks.get, key))
+        mask, size = partial(self.masks.get, key), partial(self.size, key)
+        return Record(key, partial(self.photo, key), tags, mask, size)
 
 
-def read_tags(source: Source, index: int) -> np.ndarray:
+def read_tags(source: Source, index: int, mask: np.ndarray | None = None) -> np.ndarray:
     """The tags of an image that training needs.
+
+    Args:
+        source: where the image is.
+        index: its place.
+        mask: mask that is learnt from, too; it tells the tags where nobody else does.
 
     Returns:
         [C] float32 in {0, 1}.
@@ -136,9 +156,11 @@ def read_tags(source: Source, index: int) -> np.ndarray:
     Raises:
         UserError: the image has no tag.
     """
+    tags = None if index in source.untagged else source.record(index).tags()
+    if tags is None and mask is not None:
+        return tags_of_mask(mask, len(source.classes))
     if index in source.untagged:
         raise UserError(source.untagged[index])
-    tags = source.record(index).tags()
     if tags is None:
         raise UserError(f"{source.name}: image {source.ids[index]!r} has no tags")
     return tags
@@ -177,53 +199,3 @@ def tags_of_mask(mask: np.ndarray, num_classes: int) -> np.ndarray:
     tags = (counts > 0).astype(np.float32)
     tags[0] = 1
     return tags
-
-
-def replace_masks(
-    source: Source, folder: str, void: tuple[int, ...], *, setting: str = "masks"
-) -> Source:
-    """The same images with the masks `folder`/ID.png instead of their own.
-
-    Args:
-        source: gives all but the masks.
-        folder: directory of index PNGs, or what eval.py exported around one; an image
-            without one has no mask. Where a classes.txt lies with them, it must list
-            the classes of the source.
-        void: ids that mean IGNORE, besides 255.
-        setting: the field of config.data, for messages.
-    """
-    root = Path(folder).expanduser()
-    if not root.is_dir():
-        raise UserError(
-            f"config.data.{setting}={folder}: no such directory; export masks into it "
-            "with eval.py --export, or leave the setting empty"
-        )
-    root = root / "masks" if (root / "masks").is_dir() else root
-    _check_class_list(root, source, setting)
-    files = {key: root / f"{key}.png" for key in source.ids}
-    there = {key: file for key, file in files.items() if file.is_file()}
-    if source.ids and not there:
-        raise UserError(
-            f"config.data.{setting}={folder}: none of the {len(source)} images has a "
-            f"mask there, such as {files[source.ids[0]]}; export the same split first"
-        )
-    replaced = open_masks(there, classes=source.classes, void=void)
-
-    def record(index):
-        key = source.ids[index]
-        return source.record(index)._replace(mask=partial(replaced.get, key))
-
-    return dataclasses.replace(source, record=record)
-
-
-def _check_class_list(root: Path, source: Source, setting: str) -> None:
-    for file in (root / "classes.txt", root.parent / "classes.txt"):
-        if file.is_file():
-            found = tuple(file.read_text("utf-8").split("\n")[:-1])
-            if found != source.classes:
-                raise UserError(
-                    f"config.data.{setting}: the masks in {root} are of the classes "
-                    f"{', '.join(found)}, but {source.name} has "
-                    f"{', '.join(source.classes)}; export them from its own run"
-                )
-            return

@@ -4,7 +4,6 @@ import os
 import stat
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +13,7 @@ from ppcjax.types import UserError
 
 IMAGE_FOLDERS = ("images", "JPEGImages")
 _LIST_FOLDERS = ("splits", "ImageSets/Segmentation")
+_SPLIT_LISTS = ("train", "val", "valid", "validation", "test", "trainval")
 # What operating systems, network drives and archives leave among people's files. They
 # hold pictures of the same names as the photos, only smaller.
 _JUNK_FOLDERS = {
@@ -181,22 +181,20 @@ def read_list(file: Path) -> list[str]:
     ("/JPEGImages/ID.jpg /SegmentationClassAug/ID.png").
     """
     ids = []
-    for line in read_text(file).splitlines():
+    for line in read_text(file).split("\n"):
         first, _, second = line.strip().partition(" ")
         pair = second.strip().lower().endswith(".png")
         ids.append(as_id(first if pair else line))
     return list(dict.fromkeys(i for i in ids if i))
 
 
-def list_files(root: Path) -> Iterator[Path]:
-    """The lists of all splits, sorted, those of the first folder first."""
-    for folder in _LIST_FOLDERS:
-        yield from sorted((root / folder).glob("*.txt"))
-
-
 def all_lists(root: Path) -> list[Path]:
-    """The lists of all splits, sorted."""
-    return list(list_files(root))
+    """The lists of all splits, sorted; beside photos only those of usual names."""
+    found = [f for d in _LIST_FOLDERS for f in sorted((root / d).glob("*.txt"))]
+    for folder in ("", "ImageSets", "ImageSets/Main"):
+        lists = sorted((root / folder).glob("*.txt"))
+        found += [file for file in lists if file.stem.lower() in _SPLIT_LISTS]
+    return found
 
 
 def find_list(root: Path, split: str) -> Path | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ppcjax.data_pipelines.sources.base import BACKGROUND
+from ppcjax.data_pipelines.sources.words import clean, same
 from ppcjax.types import UserError
 
 
@@ -14,12 +15,13 @@ def read_annotation(file: Path) -> tuple[str, ...]:
     """The class names of all objects in a VOC XML file, difficult ones included."""
     try:
         names = [n.text for n in ElementTree.parse(file).iterfind("object/name")]
-    except (OSError, ElementTree.ParseError) as error:
+    except (OSError, ElementTree.ParseError, ValueError, LookupError) as error:
+        why = getattr(error, "strerror", None) or str(error).partition("\n")[0]
         raise UserError(
-            f"{file}: cannot be read as a VOC annotation ({error}); unpack Annotations "
+            f"{file}: cannot be read as a VOC annotation ({why}); unpack Annotations "
             "again, or set config.data.tags=masks"
         ) from error
-    return tuple(dict.fromkeys(name.strip() for name in names if name))
+    return tuple(dict.fromkeys(n for n in map(clean, filter(None, names)) if n))
 
 
 def encode(names: tuple[str, ...], classes: tuple[str, ...], where: str) -> np.ndarray:
@@ -35,10 +37,12 @@ def encode(names: tuple[str, ...], classes: tuple[str, ...], where: str) -> np.n
     vector[0] = 1
     for name in names:
         if name not in classes:
-            raise UserError(
-                f"{where}: unknown tag {name!r}; the classes are "
-                f"{', '.join(classes[1:])} (or {BACKGROUND} for none of them)"
-            )
+            meant = next((c for c in classes if same(c) == same(name)), None)
+            known = f"the classes are {', '.join(classes[1:])}"
+            advice = f"{known} (or {BACKGROUND} for none of them)"
+            if meant is not None:
+                advice = f"the class is spelled {meant!r}; write it so"
+            raise UserError(f"{where}: unknown tag {name!r}; {advice}")
         vector[classes.index(name)] = 1
     return vector
 

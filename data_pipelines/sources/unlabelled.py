@@ -1,12 +1,17 @@
 """Photographs for learning without tags and masks: any folder, and ImageNet."""
 
+from collections import Counter
 from functools import partial
 
-from ppcjax.data_pipelines import images
+from ppcjax.data_pipelines import headers, images
 from ppcjax.data_pipelines.settings import Folder, Share
-from ppcjax.data_pipelines.sources import files, prepared
-from ppcjax.data_pipelines.sources.base import BACKGROUND, Record, Source
-from ppcjax.data_pipelines.sources.folder import NOT_IMAGES, select
+from ppcjax.data_pipelines.sources import contents, files, prepared, splits
+from ppcjax.data_pipelines.sources.base import (
+    BACKGROUND,
+    Reading,
+    Record,
+    Source,
+)
 from ppcjax.types import UserError
 
 CLASSES = (BACKGROUND,)
@@ -19,10 +24,10 @@ IMAGENET_ADVICE = (
 
 
 def photos(split: str, *, root: Folder, val_share: Share = 0.0) -> Source:
-    """A split of all photographs below a folder; other files are passed over.
+    """A split of all photographs below a folder; masks among them are told apart.
 
-    Where there is images/ or JPEGImages/, the photographs are those below it; folders
-    of masks beside them are none. No photograph has tags or a mask.
+    Where there is images/, JPEGImages/ or the like, the photographs are those below it.
+    No photograph has tags or a mask.
 
     Args:
         split: "all", "train", "val", or a list of the kind that `folder` reads.
@@ -34,26 +39,37 @@ def photos(split: str, *, root: Folder, val_share: Share = 0.0) -> Source:
         UserError: there is no such folder, it holds no image, or the split is empty.
     """
     path = files.directory(root, _ADVICE)
-    places = (path / name for name in files.IMAGE_FOLDERS)
-    top = next((place for place in places if place.is_dir()), path)
-    leave_out = NOT_IMAGES if top == path else ()
     listed = bool(files.all_lists(path))  # which name photographs without suffix
-    found = files.find_images(top, leave_out=leave_out, keep_suffix=not listed)
+    there = contents.read(path, split, keep_suffix=not listed)
+    found = there.photos
     if not found:
         kinds = " ".join(images.IMAGE_SUFFIXES)
-        raise UserError(f"{top}: holds no image ({kinds}); {_ADVICE}")
-    ids = tuple(select(path, split, found, found, val_share))
-    if not ids:
-        raise UserError(
-            f"{path}: split {split} is empty; use train_split='all', or give "
-            "config.data.val_share a share of the photographs"
-        )
+        raise UserError(f"{path}: holds no image ({kinds}); {_ADVICE}")
+    chosen = splits.find(
+        path,
+        tuple(found),
+        there.splits,
+        share=val_share,
+        seed=0,
+        shown={},
+        candidates=found,
+    )
+    ids = chosen.get(split, path)
+    read, notes = images.photo_reader(found)
 
     def record(index):
         file = found[ids[index]]
-        return _unlabelled(ids[index], partial(images.read_photo, file, str(file)))
+        size = partial(headers.read_size, file)
+        return _unlabelled(ids[index], partial(read, file, str(file)), size)
 
-    return Source(f"{root} (split {split})", CLASSES, ids, record)
+    reading = Reading(
+        photos=there.text,
+        splits={name: len(those) for name, those in chosen.ids.items()},
+        held_out=chosen.held_out,
+        passed=there.passed + Counter({"mask": len(there.masks)}),
+        warnings=notes,
+    )
+    return Source(f"{root} (split {split})", CLASSES, ids, record, reading=reading)
 
 
 def imagenet(split: str, *, root: Folder = "", tfds_dir: Folder = "") -> Source:
@@ -89,11 +105,12 @@ def _records(split: str, tfds_dir: str) -> Source:
 
         return _unlabelled(ids[index], photo)
 
-    return Source(f"{tfds_dir} (split {split})", CLASSES, ids, record)
+    name = f"{tfds_dir} (split {split})"
+    return Source(name, CLASSES, ids, record, surveyed=prepared.SURVEYED)
 
 
-def _unlabelled(name: str, photo) -> Record:
+def _unlabelled(name: str, photo, size=None) -> Record:
     def read(at_least=0):
         return photo(at_least=at_least)
 
-    return Record(name, read, lambda: None, lambda: None)
+    return Record(name, read, lambda: None, lambda: None, size)

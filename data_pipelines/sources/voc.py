@@ -13,7 +13,7 @@ from ppcjax.data_pipelines.masks import open_masks
 from ppcjax.data_pipelines.settings import Folder, MaskIds
 from ppcjax.data_pipelines.sources import files, prepared, tables
 from ppcjax.data_pipelines.sources import tags as tag_readers
-from ppcjax.data_pipelines.sources.base import BACKGROUND, Files, Source
+from ppcjax.data_pipelines.sources.base import BACKGROUND, Files, Reading, Source
 from ppcjax.types import UserError
 
 CLASSES = (
@@ -22,6 +22,7 @@ CLASSES = (
     *("cow", "diningtable", "dog", "horse", "motorbike", "person", "pottedplant"),
     *("sheep", "sofa", "train", "tvmonitor"),
 )
+_MASK_FOLDERS = ("SegmentationClass", "SegmentationClassAug")
 ADVICE = (
     "download VOCtrainval_11-May-2012.tar from host.robots.ox.ac.uk/pascal/VOC/voc2012 "
     "and the SegmentationClassAug masks of SBD, and set config.data.root to the folder "
@@ -54,16 +55,17 @@ def voc(
         raise UserError(f"{path}: has no folder JPEGImages; {ADVICE}")
     photos = files.find_images(path / "JPEGImages")
     ids = tuple(_listed(path, split, photos))
-    masks = {}
-    for name in ("SegmentationClass", "SegmentationClassAug"):  # the second wins
-        if (path / name).is_dir():
-            masks |= files.find_images(path / name, suffixes=(".png",))
+    masks: dict[str, Path] = {}
+    folders = [name for name in _MASK_FOLDERS if (path / name).is_dir()]
+    for name in folders:  # the second wins
+        masks |= files.find_images(path / name, suffixes=(".png",))
     kind = _tag_kind(path, tags)
     rows = tables.read_table(path / "tags.csv", photos).tags if kind == "csv" else None
     vectors, untagged = tag_readers.encode_all(
         rows, ids, CLASSES, str(path / "tags.csv")
     )
 
+    _check_masks(path, split, ids, masks, needed=kind == "masks")
     opened = open_masks(masks, classes=CLASSES, void=void)
     there = Files(photos, opened, len(CLASSES))
     read = {
@@ -75,7 +77,40 @@ def voc(
     def record(index):
         return there.record(ids[index], partial(read, index))
 
-    return Source(f"{root} (split {split})", CLASSES, ids, record, untagged)
+    reading = Reading(
+        photos="JPEGImages/",
+        classes="the 20 classes of VOC",
+        tags={"csv": "tags.csv", "xml": "Annotations/", "masks": "what the masks show"}[
+            kind
+        ],
+        masks=f"{' and '.join(folders)}, {opened.text}" if masks else "",
+        splits={split: len(ids)},
+        warnings=opened.warnings,
+    )
+    name = f"{root} (split {split})"
+    return Source(
+        name,
+        CLASSES,
+        ids,
+        record,
+        untagged,
+        reading=reading,
+        tags_by="mask" if kind == "masks" else "table",
+    )
+
+
+def _check_masks(path: Path, split: str, ids, masks, *, needed: bool) -> None:
+    """UserError where tags must come from masks that SBD has and this folder lacks."""
+    missing = [key for key in ids if key not in masks]
+    if not (missing and needed):
+        return
+    where = "SegmentationClassAug"
+    if not (path / where).is_dir():
+        where += ", the masks of SBD, which is missing"
+    raise UserError(
+        f"{path}: {len(missing)} of the {len(ids)} images of split {split}, such as "
+        f"{missing[0]}, have neither tags nor a mask; {ADVICE} (no mask in {where})"
+    )
 
 
 def _listed(path: Path, split: str, photos: dict[str, Path]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What --ckpt names: a run, or a file of weights with the --config that it is of."""
+"""What --ckpt and --config name: a run, a file of weights, an untrained network."""
 
 import re
 import sys
@@ -68,12 +68,15 @@ def read_config(words: Sequence[str]) -> dict[str, Any] | None:
         raise UserError(cli.missing_config(error)) from error
 
 
-def open_any(path: str, config: dict[str, Any] | None) -> Run:
-    """Opens a run, or a file of weights.
+def open_any(path: str, config: dict[str, Any] | None, *, photos: bool = False) -> Run:
+    """Opens a run, a file of weights, or a network that needs no training.
 
     Args:
-        path: run, checkpoint, exported model or file of weights.
+        path: run, checkpoint, exported model or file of weights; empty: the weights
+            that the config starts from, as they are.
         config: what --config names; None where it is not given.
+        photos: whether only photos are segmented, so that the data of the config is
+            not needed.
 
     Raises:
         UserError: it cannot be opened, or needs a config that is not there.
@@ -81,9 +84,16 @@ def open_any(path: str, config: dict[str, Any] | None) -> Run:
     from ppcjax import data_pipelines
     from ppcjax.train import settings
     from ppcjax.weights.opening import open_model
+    from ppcjax.weights.untrained import open_untrained
 
     classes: tuple[str, ...] = ()
-    if config is not None and Path(path).expanduser().is_file():
+    if config is not None and not photos and (not path or _is_file(path)):
         reads = settings.reads_of(config["method"])
         classes = data_pipelines.class_names(config["data"], reads=reads)
+    if not path:
+        return open_untrained(config, classes)
     return open_model(path, config, classes)
+
+
+def _is_file(path: str) -> bool:
+    return Path(path).expanduser().is_file()

@@ -1,5 +1,7 @@
 """Masks of photos from a trained run, for use from Python."""
 
+import logging
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -7,15 +9,18 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 
 from ppcjax import fields
+from ppcjax.data_pipelines import large
 from ppcjax.fields import Range
 from ppcjax.predict import devices, tta
-from ppcjax.predict.images import as_image
+from ppcjax.predict.images import as_photo
 from ppcjax.predict.prediction import Prediction, predict_mask, usual_threshold
 from ppcjax.predict.windows import WindowSettings
 from ppcjax.runs import Run
 from ppcjax.runs.files import read_json
 from ppcjax.types import UserError
 from ppcjax.weights.opening import open_model
+
+_LOG = logging.getLogger(__name__)
 
 # What to use instead of `load`, by what a run gives.
 _INSTEAD = {
@@ -32,7 +37,8 @@ class Segmentation(NamedTuple):
     """What a photo shows.
 
     mask: [H, W] uint8 class ids; 0 is the background.
-    scores: [H, W, C] float32, as in `ppcjax.predict.prediction.Prediction`.
+    scores: [H, W, C] float32, as in `ppcjax.predict.prediction.Prediction`; of a photo
+        of more than 16 megapixels, at the reduced size at which it is predicted.
     tags: names of the classes shown: given, else predicted.
     """
 
@@ -45,7 +51,17 @@ class _Photo(NamedTuple):
     id: int
     image: np.ndarray
     tags: np.ndarray | None
+    full_size: tuple[int, int]
     mask: None = None
+
+
+def _example(index: int, value: Any, tags: np.ndarray | None) -> _Photo:
+    name = value if isinstance(value, str | os.PathLike) else f"photo {index}"
+    photo = as_photo(value)
+    image, full_size = large.reduced(photo), (photo.height, photo.width)
+    if image.shape[:2] != full_size:
+        _LOG.warning("%s", large.said(str(name), photo))
+    return _Photo(index, image, tags, full_size)
 
 
 class Predictor:
@@ -81,14 +97,16 @@ class Predictor:
             UserError: a photo has another type or shape, or a tag is unknown.
         """
         several = isinstance(photos, list | tuple)
-        images = [as_image(photo) for photo in (photos if several else [photos])]
         known = None if tags is None else self._encode(tags)
-        examples = [_Photo(i, image, known) for i, image in enumerate(images)]
-        found: list[Any] = [None] * len(images)
+        given = photos if several else [photos]
+        examples = [_example(i, photo, known) for i, photo in enumerate(given)]
+        found: list[Any] = [None] * len(examples)
         for one in predict_photos(self._run, examples, self._settings):
             shown = np.flatnonzero(one.tags[1:]) + 1
             found[one.example.id] = Segmentation(
-                mask=predict_mask(one.scores, self.threshold),
+                mask=large.nearest(
+                    predict_mask(one.scores, self.threshold), one.example.full_size
+                ),
                 scores=one.scores,
                 tags=tuple(self.classes[c] for c in shown),
             )

@@ -24,6 +24,7 @@ class Run(NamedTuple):
     params: parameters that `method.predict` reads.
     model_state: state that `method.predict` reads.
     named: whether this very checkpoint was asked for, not the run.
+    untrained: whether the parameters are those that its config starts from.
     """
 
     folder: Path
@@ -34,6 +35,7 @@ class Run(NamedTuple):
     params: Any
     model_state: Any
     named: bool = False
+    untrained: bool = False
 
     @property
     def evaluation(self) -> dict[str, Any]:

@@ -2,17 +2,30 @@
 
 import contextlib
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 from jax.sharding import Mesh
 
 from ppcjax.runs import checkpoint
+from ppcjax.runs.files import write_json
 from ppcjax.train.log import Log
 from ppcjax.train.stop import Stopper
 from ppcjax.train.watch import Watch, Watcher, best_step, from_meta, stops
 from ppcjax.types import TrainState, UserError
+
+
+class Account(NamedTuple):
+    """What was read of the data.
+
+    lines: for people.
+    content: for RUN/data.json.
+    """
+
+    lines: Sequence[str]
+    content: Mapping[str, Any]
 
 
 def last_line(done: int, steps: int, watcher: Watcher, stopper: Stopper) -> str:
@@ -60,16 +73,33 @@ def is_finished(
 
 
 def announce(
-    logger: Log, state: TrainState, mesh: Mesh, start: int, steps: int, workdir: Path
+    logger: Log,
+    state: TrainState,
+    mesh: Mesh,
+    start: int,
+    steps: int,
+    workdir: Path,
+    account: Account | None = None,
+    *,
+    bound: bool = False,
 ) -> None:
-    """Says what is trained, on what, and from which step on."""
+    """Says what is trained, on what, from which step on, and what was read.
+
+    With `bound` the steps may still be lowered.
+    """
     count = sum(x.size for x in jax.tree.leaves(state.params))
     device = mesh.devices.flat[0].device_kind
     logger.line(
         f"{workdir}: {count:,} parameters on {mesh.size} x {device}, "
         + (f"resuming after step {start}" if start else "starting")
-        + f" of {steps}"
+        + (f" of at most {steps}" if bound else f" of {steps}")
     )
+    if account is None:
+        return
+    for line in account.lines:
+        logger.line(line)
+    if jax.process_index() == 0:
+        write_json(workdir / "data.json", account.content)
 
 
 def savers(

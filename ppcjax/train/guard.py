@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,21 +35,24 @@ def check_same_run(
     config: dict[str, Any],
     workdir: Path,
     classes: Sequence[str] = (),
-) -> list[str]:
-    """What a run that goes on reads elsewhere now, a line each.
+    *,
+    log: Callable[[str], None],
+) -> None:
+    """Checks that a run goes on as it began; what lies elsewhere now is said.
 
     Args:
         meta: what a checkpoint of the run holds; None where there is none yet.
         config: what this process is to train; JSON types.
         workdir: named in the message.
         classes: names that the data has now; empty where it has none.
+        log: takes one line.
 
     Raises:
         UserError: the run in `workdir` was made by another config, or learnt other
             classes.
     """
     if meta is None:
-        return []
+        return
     marks = data_marks()
     old, new = (
         {k: v for part in _SAME for k, v in _flat(given.get(part), part)}
@@ -73,7 +76,8 @@ def check_same_run(
             f"{workdir} holds a run of another config: {', '.join(differ)}; choose "
             "another --workdir, or remove that folder to start again"
         )
-    return moved
+    for line in moved:
+        log(line)
 
 
 def data_marks() -> dict[str, tuple[Any, ...]]:

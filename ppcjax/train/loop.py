@@ -21,6 +21,7 @@ from ppcjax.runs import checkpoint
 from ppcjax.train import ends, feed, guard, log, pace
 from ppcjax.train import mesh as meshes
 from ppcjax.train.beginning import Adapt
+from ppcjax.train.ends import Account
 from ppcjax.train.jobs import Job
 from ppcjax.train.step import create_state, make_step
 from ppcjax.train.stop import Stopper
@@ -46,6 +47,7 @@ def fit(
     keep_checkpoints: int = 2,
     adapt: Adapt | None = None,
     watch: Watch | None = None,
+    account: Account | None = None,
 ) -> int:
     """Trains until `steps` updates are made or the process is told to stop.
 
@@ -66,6 +68,7 @@ def fit(
         adapt: changes the initial parameters and model state of a new run, such as by
             loading weights; takes `log` for the lines that it has to say.
         watch: how the run is scored while it trains; None: not at all.
+        account: what was read of the data; None: nothing is said of it.
 
     Returns:
         The number of updates made.
@@ -83,6 +86,7 @@ def fit(
         classes=classes,
         keep_checkpoints=keep_checkpoints,
         adapt=adapt,
+        account=account,
     )
 
 
@@ -95,6 +99,7 @@ def fit_job(
     classes: tuple[str, ...],
     keep_checkpoints: int,
     adapt: Adapt | None,
+    account: Account | None = None,
 ) -> int:
     """As `fit`, for a job whose steps may be lowered before the first one."""
     workdir = ends.made(workdir)
@@ -108,8 +113,7 @@ def fit_job(
         found = checkpoint.newest_step(workdir) or 0
         meta = checkpoint.newest_meta(workdir)
         compared = job.before or job.config
-        for line in guard.check_same_run(meta, compared, workdir, classes):
-            logger.line(line)
+        guard.check_same_run(meta, compared, workdir, classes, log=logger.line)
         if ends.is_finished(workdir, found, meta, job.steps, job.watch, logger):
             return found
         batches = batches_from(found)
@@ -128,11 +132,14 @@ def fit_job(
         start = int(state.step)
         on = start == found
         batches = itertools.chain([first], batches) if on else batches_from(start)
-        if job.paced is not None and restored is None:
-            job, step, state, batches = _paced(job, make, state, batches, mesh, logger)
-        else:
-            step = make(job)
-        ends.announce(logger, state, mesh, start, job.steps, workdir)
+        step = make(job)  # compiled when it is first called
+        planned = job.paced is not None and not start
+        ends.announce(
+            logger, state, mesh, start, job.steps, workdir, account, bound=planned
+        )
+        if planned:
+            paced = _paced(job, step, make, state, batches, mesh, logger)
+            job, step, state, batches = paced
         ends.write_config(workdir, job.config)
 
         kept = {"config": job.config, "classes": classes}
@@ -143,7 +150,6 @@ def fit_job(
         logger.start(start, job.steps)
         device_batches = feed.to_devices(batches, mesh)
         stack.enter_context(contextlib.closing(device_batches))
-        meter = log.Meter(feed.count_images(first))
         return make_updates(
             job,
             step,
@@ -152,7 +158,7 @@ def fit_job(
             start=start,
             saver=saver,
             logger=logger,
-            meter=meter,
+            meter=log.Meter(feed.count_images(first)),
             stopper=stopper,
             watcher=watcher,
         )
@@ -164,6 +170,7 @@ def _step_of(mesh: Mesh, root_key: jax.Array, job: Job) -> Any:
 
 def _paced(
     job: Job,
+    step: Any,
     make: Callable[[Job], Any],
     state: TrainState,
     batches: Batches,
@@ -172,7 +179,6 @@ def _paced(
 ) -> tuple[Job, Any, TrainState, Batches]:
     """The job within its bound on time and its step; state and batches as before."""
     logger.line("the speed is measured on a few steps, which do not count")
-    step = make(job)
     seconds, state, batches = pace.measure(step, state, batches, mesh)
     lowered, line = job.paced(seconds)
     logger.line(line)
@@ -195,6 +201,7 @@ def train(
     """
     # TensorFlow comes with it, which the step does not need.
     from ppcjax import data_pipelines
+    from ppcjax.data_pipelines import survey
     from ppcjax.train import jobs, settings
 
     reads = settings.reads_of(config.method)
@@ -207,6 +214,8 @@ def train(
             f"split config.data.train_split={config.data.train_split!r} of "
             f"{config.data.source!r} has no images"
         )
+    read = survey.of_config(config.data, source, reads=reads)
+    read.raise_first()
 
     def batches_from(step: int) -> Batches:
         return data_pipelines.make_train(
@@ -237,4 +246,5 @@ def train(
         classes=source.classes,
         keep_checkpoints=config.keep_checkpoints,
         adapt=adapt,
+        account=ends.Account(read.lines(), read.as_json()),
     )

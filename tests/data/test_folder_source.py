@@ -114,10 +114,11 @@ def test_val_is_a_fixed_share_of_the_masked(tmp_path):
     assert sorted(splits["train"] + splits["val"]) == [f"photo_{n}" for n in range(10)]
 
 
-def test_without_masks_all_images_train(tmp_path):
+def test_without_masks_photos_are_held_out_too(tmp_path):
     root = fake_data.write_folder(tmp_path, masks=False)
-    assert len(make_source(config(root), "train")) == 4
-    refuses("split val is empty, as no image has a mask", root, "val")
+    source = make_source(config(root), "train")
+    assert len(source) == 3 and len(source.reading.held_out) == 1
+    refuses("split val is empty: nothing is held out", root, "val", val_share=0)
 
 
 def test_list_makes_a_split(tmp_path):
@@ -140,9 +141,7 @@ def test_listed_images_are_in_no_other_split(tmp_path):
     rest = {f"photo_{n}" for n in (0, 3, 4, 5, 6, 7, 8, 9)}
     assert set(train) | set(val) == rest and len(val) == 1 and len(train) == 7
     (root / "splits/train.txt").write_text("".join(f"{i}\n" for i in rest))
-    refuses(
-        "split val is empty (the lists there are, test, train, hold all", root, "val"
-    )
+    refuses("there is no split 'val'; there are test, train, all", root, "val")
 
 
 def test_other_masks_replace_the_own(tmp_path):
@@ -171,7 +170,7 @@ def test_images_without_any_tag_or_class(tmp_path):
     [
         ("photo_9.jpg,cat", "tags.csv line 6: 'photo_9.jpg' is the name of no image"),
         ("photo_1.jpg,cat", "tags.csv line 6: a second row for 'photo_1.jpg'"),
-        ("photo_1.jpg,cat,dog", "tags.csv line 6: has 3 columns"),
+        ("photo_1.jpg,cat,dog", "the tag 'cat dog' may be one name or several"),
     ],
 )
 def test_bad_rows(tmp_path, row, message):

@@ -1,4 +1,3 @@
-import io
 import re
 
 import numpy as np
@@ -9,14 +8,7 @@ from ppcjax.data_pipelines.images import read_photo
 from ppcjax.data_pipelines.masks import read_mask
 from ppcjax.types import IGNORE, UserError
 from tests.data import fake_data
-
-RGB = fake_data.picture()
-
-
-def content(image, form, **options):
-    file = io.BytesIO()
-    image.save(file, form, **options)
-    return file.getvalue()
+from tests.data.photo_content import RGB, content
 
 
 @pytest.mark.parametrize("form", ["PNG", "BMP", "TIFF", "WEBP", "JPEG"])

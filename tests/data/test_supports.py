@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from ppcjax.data_pipelines.episodes.supports import fill_boxes, read_supports
+from ppcjax.data_pipelines.episodes.boxes import fill
+from ppcjax.data_pipelines.episodes.supports import read_supports
 from ppcjax.types import UserError
 from tests.few_shot import write_supports
 
@@ -13,17 +14,15 @@ def test_masks_scribbles_and_boxes_are_read(tmp_path):
     assert found.ids == ("p0", "p1", "p2") and found.names == ("cat", "dog")
     assert set(np.unique(found.masks[1])) == {0, 2, 255}
     assert (found.masks[2] == 2).sum() == 8 * 9
-    np.testing.assert_array_equal(
-        found.masks[2], fill_boxes([(2, 2, 3, 10, 12)], (20, 30))
-    )
+    np.testing.assert_array_equal(found.masks[2], fill([(2, 2, 3, 10, 12)], (20, 30)))
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("image,x0\n", "its first line must be"),
+        ("image,x0\n", "its first line must name"),
         ("image,class,x0,y0,x1,y1\np2,cow,1,1,2,2\n", "line 2: class 'cow'"),
-        ("image,class,x0,y0,x1,y1\np2,dog,1,1,1,2\n", "box is empty"),
+        ("image,class,x0,y0,x1,y1\np2,dog,1,1,1,2\n", "is empty"),
         ("image,class,x0,y0,x1,y1\np2,dog,1,1,b,2\n", "line 2"),
     ],
 )

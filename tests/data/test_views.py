@@ -188,7 +188,7 @@ def test_splits_of_photos(tmp_path):
     (tmp_path / "splits/mine.txt").write_text("3\n5.jpg\n")
     assert make_source(config, "mine").ids == ("3", "5")
     assert not {"3", "5"} & set(make_source(config, "train").ids)
-    with pytest.raises(UserError, match="split val is empty; use train_split='all'"):
+    with pytest.raises(UserError, match="there is no split 'val'|split val is empty"):
         make_source(of_photos(tmp_path), "val")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ppcjax.data_pipelines.large import nearest
 from ppcjax.ops.affinity import combine_alphas
 from ppcjax.predict.prediction import Prediction, predict_mask
 from ppcjax.report.overlay import as_jpeg, draw_mask
@@ -25,8 +26,9 @@ def write_prediction(
 ) -> None:
     """Writes what one image yields below `folder`.
 
-    masks/ID.png: palette PNG of class ids, as large as the image.
-    scores/ID.npz: see `write_scores`; left out unless `scores`.
+    masks/ID.png: palette PNG of class ids, as large as the photo.
+    scores/ID.npz: see `write_scores`; left out unless `scores`. Of a photo that was
+        reduced (`full_size`), they and the overlay have the reduced size.
     overlays/ID.jpg: the mask over the photo.
     labels/ID.png, labels_low, labels_high: where the prediction has labels.
 
@@ -39,14 +41,15 @@ def write_prediction(
     """
     name, image = prediction.example.id, prediction.example.image
     mask = predict_mask(prediction.scores, threshold)
-    write_mask(folder / "masks" / f"{name}.png", mask)
+    size = prediction.example.full_size or mask.shape
+    write_mask(folder / "masks" / f"{name}.png", nearest(mask, size))
     if scores:
         path = folder / "scores" / f"{name}.npz"
         write_scores(path, prediction.scores, prediction.tags)
     overlay = as_jpeg(draw_mask(image, mask, background=background))
     write_file(folder / "overlays" / f"{name}.jpg", overlay)
     if prediction.labels is not None:
-        low, high = prediction.labels
+        low, high = (nearest(labels, size) for labels in prediction.labels)
         write_mask(folder / "labels_low" / f"{name}.png", low)
         write_mask(folder / "labels_high" / f"{name}.png", high)
         write_mask(folder / "labels" / f"{name}.png", combine_alphas(low, high))

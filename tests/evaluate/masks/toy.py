@@ -16,6 +16,7 @@ class Masked(NamedTuple):
     image: np.ndarray
     tags: np.ndarray | None
     mask: np.ndarray | None
+    full_size: tuple[int, int] | None = None
 
 
 def make_example(index, *, masked=True, size=(40, 48)):

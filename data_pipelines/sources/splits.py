@@ -1,0 +1,232 @@
+"""Which photos are learnt from, and which are held out."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ppcjax.data_pipelines.sources import files
+from ppcjax.data_pipelines.text import read_text
+from ppcjax.types import UserError
+
+# Names of the same thing, the usual one first.
+_SYNONYMS = (
+    ("train", "training", "train_aug", "trainaug"),
+    ("val", "valid", "validation", "dev"),
+    ("test", "testing"),
+)
+ALL, TRAIN, VAL = "all", "train", "val"
+
+
+class Splits(NamedTuple):
+    """The splits of a folder.
+
+    ids: ids of each split that there is, "all" last.
+    held_out: ids of split "val" where they were drawn; empty where the data says which.
+    text: where they come from, in a few words.
+    warnings: what looks wrong, one line each.
+    """
+
+    ids: dict[str, tuple[str, ...]]
+    held_out: tuple[str, ...] = ()
+    text: str = ""
+    warnings: tuple[str, ...] = ()
+
+    def get(self, name: str, root: Path) -> tuple[str, ...]:
+        """The ids of a split, whatever it is called; UserError where there is none."""
+        names = dict.fromkeys((name, *_same(name)))
+        found = next((n for n in names if n in self.ids), None)
+        if found is None:
+            there = ", ".join(self.ids)
+            raise UserError(
+                f"{root}: there is no split {name!r}; there are {there}; name one of "
+                f"them, or write splits/{name}.txt"
+            )
+        if not self.ids[found]:
+            raise UserError(
+                f"{root}: split {name} is empty: {self.text}; add photos, raise "
+                "config.data.val_share, or name another split"
+            )
+        return self.ids[found]
+
+
+def _same(name: str) -> tuple[str, ...]:
+    return next((group for group in _SYNONYMS if name in group), ())
+
+
+def find(
+    root: Path,
+    ids: Sequence[str],
+    given: Mapping[str, Sequence[str]],
+    *,
+    share: float,
+    seed: int,
+    shown: Mapping[str, Iterable[str]],
+    candidates: Iterable[str],
+    lists: Path | None = None,
+    draw: bool = True,
+) -> Splits:
+    """The splits of a folder: given ones, or "train" and "val" drawn.
+
+    Args:
+        root: the folder, for messages.
+        ids: all photos.
+        given: ids of the splits that folders or annotations name.
+        share: share of the photos that is held out as "val" where nothing is given.
+        seed: number that decides which.
+        shown: classes of each photo, as far as they are known.
+        candidates: photos that may be held out; those with a mask, where there are any.
+        lists: folder with the lists that a run keeps; None or missing: there are none.
+        draw: whether "train" and "val" are drawn where nothing is given, for which
+            `shown` is read.
+    """
+    everything = {ALL: tuple(ids)}
+    named = _lists(root, ids) or {k: tuple(v) for k, v in given.items()}
+    whole = [k for k, v in named.items() if len(named) == 1 and set(v) == set(ids)]
+    known = [n for group in _SYNONYMS for n in group]
+    if named and not (whole and whole[0] not in known):
+        listed = {i for v in named.values() for i in v}
+        rest = [i for i in ids if i not in listed]
+        drawn = _rest(named, rest, share, seed, shown, candidates)
+        text = "given by lists or folders"
+        return Splits(named | drawn | everything, tuple(drawn.get(VAL, ())), text)
+    if not draw:
+        return Splits(named | everything)
+    kept = _kept(lists, ids)
+    if kept is not None:
+        return kept._replace(ids=kept.ids | named | everything)
+    val = hold_out(ids, share=share, seed=seed, shown=shown, candidates=candidates)
+    out = set(val)
+    train = tuple(i for i in ids if i not in out)
+    text = f"val is drawn, data.val_share={share:g}, data.val_seed={seed}"
+    if not val:
+        why = "as data.val_share is 0" if not share else "there are too few photos"
+        text = f"nothing is held out, {why}"
+    return Splits({TRAIN: train, VAL: val} | named | everything, val, text)
+
+
+def _rest(named, rest, share, seed, shown, candidates) -> dict[str, tuple[str, ...]]:
+    """Splits of the photos that are in no list, where "train" or "val" is missing."""
+    missing = [s for s in (TRAIN, VAL) if not any(n in named for n in (s, *_same(s)))]
+    if not rest or not missing:
+        return {}
+    if len(missing) == 1:
+        return {missing[0]: tuple(rest)}
+    val = hold_out(rest, share=share, seed=seed, shown=shown, candidates=candidates)
+    return {TRAIN: tuple(i for i in rest if i not in set(val)), VAL: val}
+
+
+def hold_out(
+    ids: Sequence[str],
+    *,
+    share: float,
+    seed: int,
+    shown: Mapping[str, Iterable[str]],
+    candidates: Iterable[str],
+) -> tuple[str, ...]:
+    """A share of the photos, of each class as near as can be.
+
+    Classes come in the order of their photos, the rarest first. Of each, photos are
+    taken in the order of a hash of seed and id until its share is reached; at least one
+    photo of every class stays. Then the whole share is filled up.
+
+    Args:
+        ids: photos.
+        share: share that is held out; at least one photo, if any can be.
+        seed: number that decides which.
+        shown: classes of each photo, as far as they are known.
+        candidates: photos that may be held out.
+
+    Returns:
+        Ids in the order of `ids`.
+    """
+    if not share:
+        return ()
+    may = set(candidates)
+    order = sorted((i for i in ids if i in may), key=lambda i: _digest(seed, i))
+    left: dict[str, int] = {}
+    for i in ids:
+        for name in shown.get(i, ()):
+            left[name] = left.get(name, 0) + 1
+    quota = {name: round(share * count) for name, count in left.items()}
+    least = len(ids) - max(round(share * len(order)), 1)
+    taken: dict[str, None] = {}
+
+    def take(photo: str) -> None:
+        names = tuple(shown.get(photo, ()))
+        if photo in taken or any(left[n] < 2 for n in names) or len(ids) < 2:
+            return
+        taken[photo] = None
+        for name in names:
+            left[name] -= 1
+            quota[name] -= 1
+
+    for name in sorted(quota, key=lambda n: (left[n], n)):
+        for photo in order:
+            if quota[name] > 0 and name in shown.get(photo, ()):
+                take(photo)
+    for photo in order:
+        if len(ids) - len(taken) > least:
+            take(photo)
+    return tuple(i for i in ids if i in taken)
+
+
+def _digest(seed: int, key: str) -> bytes:
+    return hashlib.sha256((f"{seed}:" if seed else "").encode() + key.encode()).digest()
+
+
+def _lists(root: Path, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The lists of a folder; UserError where one names a photo that is not there."""
+    found: dict[str, tuple[str, ...]] = {}
+    there = set(ids)
+    by_name: dict[str, list[str]] = {}
+    for i in ids:
+        by_name.setdefault(i.rpartition("/")[2], []).append(i)
+    for file in files.all_lists(root):
+        if file.stem in found:
+            continue
+        listed = []
+        for name in files.read_list(file):
+            place = name if name in there else _place(name, by_name)
+            if place is None:
+                raise UserError(f"{file}: no image {name!r} there; mend the list")
+            listed.append(place)
+        found[file.stem] = tuple(dict.fromkeys(listed))
+    return found
+
+
+def _place(name: str, by_name: Mapping[str, list[str]]) -> str | None:
+    """The one photo that an entry of a list means; None where there is none."""
+    near = by_name.get(name.rpartition("/")[2], ())
+    fitting = [
+        i for i in near if f"/{name}".endswith(f"/{i}") or f"/{i}".endswith(f"/{name}")
+    ]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _kept(lists: Path | None, ids: Sequence[str]) -> Splits | None:
+    """The splits that a run drew when it began; None where it keeps none."""
+    if lists is None or not (lists / f"{VAL}.txt").is_file():
+        return None
+    there = set(ids)
+    read = {
+        name: [line for line in read_text(lists / f"{name}.txt").split("\n") if line]
+        for name in (TRAIN, VAL)
+    }
+    gone = [i for name in read for i in read[name] if i not in there]
+    if len(gone) == sum(map(len, read.values())):
+        return None  # other photos
+    warnings = []
+    if gone:
+        warnings.append(
+            f"{len(gone)} photos that the run began with are gone, such as {gone[0]}"
+        )
+    new = there.difference(read[TRAIN], read[VAL])
+    if new:
+        warnings.append(
+            f"{len(new)} photos are newer than the lists of the run ({lists}) and are "
+            f"in neither split, such as {min(new)}"
+        )
+    kept = {name: tuple(i for i in read[name] if i in there) for name in read}
+    text = f"the lists that the run keeps, {lists}"
+    return Splits(kept, kept[VAL], text, tuple(warnings))

@@ -1,0 +1,59 @@
+"""Names of classes as words: their spelling, and those that mean no class."""
+
+import re
+import unicodedata
+
+# Words for what is none of the classes. Such a word is compared without case,
+# spaces, hyphens, accents and underscores, so that __Back-Ground__ is among them.
+_BACKGROUND = frozenset(
+    (
+        *("background", "bg", "bkg", "bgd", "backgrnd", "hintergrund", "fond"),
+        *("arriereplan", "fondo", "sfondo", "fundo", "achtergrond", "bakgrund"),
+        *("bakgrunn", "baggrund", "tausta", "tło", "pozadi", "pozadie", "hatter"),
+        *("arkaplan", "фон", "φοντο", "背景", "배경"),
+    )
+)
+_VOID = frozenset(
+    (
+        *("void", "unlabelled", "unlabeled", "unlabel", "ignore", "ignored"),
+        *("ignorelabel", "ignoreregion", "dontcare", "don'tcare"),
+    )
+)
+_UNCLEAR = frozenset(
+    (
+        *("none", "nothing", "empty", "nan", "null", "na", "n/a", "", "?", "nil"),
+        *("noobject", "noobjects", "nolabel", "notag", "unknown", "todo", "undefined"),
+    )
+)
+
+
+def clean(name: str) -> str:
+    """A name without surrounding or doubled spaces, its accents composed (NFC)."""
+    return " ".join(unicodedata.normalize("NFC", name).split())
+
+
+def same(name: str) -> str:
+    """What names share that differ by case only."""
+    return clean(name).casefold()
+
+
+def _plain(name: str) -> str:
+    text = unicodedata.normalize("NFKD", name).casefold()
+    # Only Latin accents go: in other scripts such marks make other letters.
+    text = re.sub("[\u0300-\u036f]", "", text)
+    return unicodedata.normalize("NFC", re.sub(r"[\s_\-]", "", text))
+
+
+def is_background(name: str) -> bool:
+    """Whether a name means none of the classes, in some language."""
+    return _plain(name) in _BACKGROUND
+
+
+def is_void(name: str) -> bool:
+    """Whether a name means pixels of which nothing is known."""
+    return _plain(name) in _VOID
+
+
+def is_unclear(name: str) -> bool:
+    """Whether a word may mean the background, a class, or that nobody looked."""
+    return _plain(name) in _UNCLEAR
