@@ -74,6 +74,7 @@ class Source:
     tags_by: what is opened for the tags of an image: a "table", which costs little, its
         "mask", whose classes they are, or a "file" as large as an image.
     surveyed: largest number of images that an account of the source opens.
+    files: file of each image, by id; empty where images are no files.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Source:
     reading: Reading = Reading()
     tags_by: Literal["table", "mask", "file"] = "table"
     surveyed: int = 2000
+    files: Mapping[str, Path] = dataclasses.field(default_factory=dict)
 
     def __len__(self) -> int:
         """Number of images."""

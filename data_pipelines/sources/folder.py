@@ -116,6 +116,7 @@ def folder(
         untagged,
         reading=opened.reading(path, chosen, notes),
         tags_by="mask" if names.tags is None else "table",
+        files=there.photos,
     )
 
 
@@ -229,6 +230,7 @@ def _open_masks(there: Contents, pairs: Pairs, names: Names, void, label_ids) ->
         void=void,
         label_ids=label_ids,
         void_colours=names.void_colours,
+        by_colour=names.by_colour,
     )
 
 

@@ -251,6 +251,9 @@ def masks_plan(
         text=format_summary,
         page=page,
         files={"classes.txt": files.class_list(scored.classes)},
+        finish=files.format_writer(
+            output.export_format, of.source, scored.classes, scored.background
+        ),
         record={
             "threshold": scored.exported["threshold"],
             "background": background.threshold,
