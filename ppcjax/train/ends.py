@@ -1,5 +1,6 @@
 """How a run begins and ends: its folder, and what is said of it."""
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -80,14 +81,19 @@ def announce(
     steps: int,
     workdir: Path,
     account: Account | None = None,
+    *,
+    bound: bool = False,
 ) -> None:
-    """Says what is trained, on what, from which step on, and what was read."""
+    """Says what is trained, on what, from which step on, and what was read.
+
+    With `bound` the steps may still be lowered.
+    """
     count = sum(x.size for x in jax.tree.leaves(state.params))
     device = mesh.devices.flat[0].device_kind
     logger.line(
         f"{workdir}: {count:,} parameters on {mesh.size} x {device}, "
         + (f"resuming after step {start}" if start else "starting")
-        + f" of {steps}"
+        + (f" of at most {steps}" if bound else f" of {steps}")
     )
     if account is None:
         return
@@ -110,6 +116,30 @@ def keep_lists(workdir: Path, drawn: Mapping[str, tuple[str, ...]]) -> None:
     for name, ids in drawn.items():
         content = "".join(f"{i}\n" for i in ids)
         write_file(workdir / LISTS / f"{name}.txt", content.encode())
+
+
+def savers(
+    stack: contextlib.ExitStack,
+    workdir: Path,
+    watch: Watch | None,
+    keep: int,
+    kept: dict[str, Any],
+) -> tuple[checkpoint.Checkpoints, checkpoint.Checkpoints | None]:
+    """What writes the newest checkpoints, which `stack` closes, and the best one.
+
+    Args:
+        stack: closed at the end of training.
+        workdir: folder of the run.
+        watch: says whether the best one is kept.
+        keep: how many of the newest stay.
+        kept: config and classes that lie with each.
+    """
+    saver = checkpoint.Checkpoints(workdir, keep=keep, **kept)
+    stack.enter_context(contextlib.closing(saver))
+    if watch is None or not watch.keep_best:
+        return saver, None
+    best = checkpoint.Checkpoints(workdir, keep=1, place=checkpoint.BEST, **kept)
+    return saver, best
 
 
 def write_config(workdir: Path, config: dict[str, Any]) -> None:
