@@ -3,7 +3,9 @@
 import dataclasses
 from typing import Annotated, Literal
 
+from ppcjax.data_pipelines.formats import WRITERS
 from ppcjax.fields import OneOf, Range
+from ppcjax.predict.none_of_these import NoneOfThese
 from ppcjax.predict.tta import Convention, Scaling
 from ppcjax.predict.windows import WindowSettings
 from ppcjax.refine.crf import PRESETS
@@ -38,12 +40,15 @@ class Output:
     workers: processes for the CRF; 0: none but this one.
     scores: whether score arrays are written, by far the largest files.
     gallery: photos in the report, evenly spaced over the split.
+    export_format: formats in which the masks are written besides, each into a folder of
+        its name, see docs/formats.md.
     """
 
     crf: Annotated[str, OneOf(("", *PRESETS))] = ""
     workers: Annotated[int, Range(0, 1024), "processes"] = 0
     scores: bool = True
     gallery: Annotated[int, Range(0), "photos"] = 24
+    export_format: tuple[Annotated[str, OneOf(tuple(WRITERS))], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -105,9 +110,13 @@ class SupportSettings:
 
     support: folder of masked example photos, see docs/data.md.
     size: longer side of photos in the network; 0: config.data.crop.
+    none_of_these: similarity of what is found to a class below which a photo shows
+        none of it, a cosine; "auto" chooses it for each class from the examples, where
+        the network compares by cosines; "off": none.
     """
 
     support: str = ""
     size: Annotated[int, Range(0), "pixels"] = 0
+    none_of_these: NoneOfThese = "auto"
     scoring: Scoring = Scoring()
     output: Output = Output()
