@@ -103,7 +103,7 @@ def _scene(file: Path, data: dict, passed: Counter) -> Scene:
     regions = []
     for place, shape in enumerate(entry(data, "shapes", list, where)):
         here = f"{where}: shape {place}"
-        name = parsing.label(entry(shape, "label", (str, int), here), here)
+        name = parsing.label(entry(shape, "label", object, here), here)
         kind = entry(shape, "shape_type", str, here, "polygon")
         if kind in _LINES:
             passed[f"{kind} of labelme, which has no area"] += 1
