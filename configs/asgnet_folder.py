@@ -14,4 +14,5 @@ def get_config():
     c.name = "asgnet_folder"
     c.data.novel = ()  # classes that training never learns
     c.eval.classes = "base"
+    c.data.min_pixels = c.eval.min_pixels = 100  # photos of any size
     return c

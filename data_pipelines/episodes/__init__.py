@@ -6,4 +6,6 @@ training    endless batches of drawn episodes
 examples    the episodes of a plan, to evaluate
 folds       which classes are held out
 supports    masked example photos of a user
+drawn       their masks, scribbles and annotations
+boxes       their table of boxes
 """

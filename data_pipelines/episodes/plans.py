@@ -75,6 +75,15 @@ class ClassIndex:
     classes: tuple[int, ...]
     photos: tuple[np.ndarray, ...]
 
+    def without(self, classes: Sequence[int]) -> "ClassIndex":
+        """The index without some classes."""
+        left = [i for i, c in enumerate(self.classes) if c not in classes]
+        return dataclasses.replace(
+            self,
+            classes=tuple(self.classes[i] for i in left),
+            photos=tuple(self.photos[i] for i in left),
+        )
+
     def check(self, shape: Shape) -> None:
         """Raises UserError where episodes of this shape cannot be drawn."""
         if len(self.classes) < shape.way:

@@ -1,26 +1,29 @@
-"""Masked example photos in a folder, with masks, scribbles or boxes.
+"""Masked example photos in a folder, with masks, scribbles, boxes or annotations.
 
-DIR/[images/] a.jpg b.png ...    the photos
-DIR/masks/a.png                  index mask: 0 background, j = class j, 255 unknown
-DIR/scribbles/a.png              the same, mostly 255; read where there is no mask
-DIR/boxes.csv                    image,class,x0,y0,x1,y1 in pixels, ends excluded; read
-                                 where there is neither
-DIR/classes.txt                  optional; class j is line j
+DIR/[images/] a.jpg b.png ...    the photos, and their masks in every layout and form
+DIR/masks/a.png                  that the source `folder` reads; see docs/data.md
+DIR/scribbles/a.png              ids where somebody drew, 255 elsewhere; read where
+                                 there is no mask
+DIR/boxes.csv                    read where there is neither, see `boxes`
+the files of an annotation tool  likewise
+DIR/classes.txt                  optional class list, in every form
 """
 
-import csv
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
 from ppcjax.data_pipelines import images
-from ppcjax.data_pipelines.masks import read_mask
-from ppcjax.data_pipelines.sources import files
+from ppcjax.data_pipelines.episodes import boxes as box_tables
+from ppcjax.data_pipelines.episodes import drawn as drawings
+from ppcjax.data_pipelines.sources import contents
+from ppcjax.data_pipelines.sources.contents import Contents
 from ppcjax.types import IGNORE, UserError
 
-_COLUMNS = ("image", "class", "x0", "y0", "x1", "y1")
 _ADVICE = "give a folder of photos with masks/, scribbles/ or boxes.csv"
+_TAGS = ("tags.csv", "labels.csv", "tags.txt")
 
 
 class Supports(NamedTuple):
@@ -30,100 +33,170 @@ class Supports(NamedTuple):
     images: [H, W, 3] uint8 each.
     masks: [H, W] int32 each: 0 background, j the j-th class, IGNORE unknown.
     names: class names; empty where nobody gave any.
+    text: what was read and how, lines for people.
+    warnings: what was guessed or passed over, one line each.
     """
 
     ids: tuple[str, ...]
     images: tuple[np.ndarray, ...]
     masks: tuple[np.ndarray, ...]
     names: tuple[str, ...]
+    text: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class _Found(NamedTuple):
+    """Photos with masks by id, names of the classes, and how they were read."""
+
+    read: dict[str, tuple[np.ndarray, np.ndarray]]
+    names: drawings.Names
+    how: Sequence[str]
+    warnings: Sequence[str]
 
 
 def read_supports(folder: str) -> Supports:
     """The masked photos of a folder; the layout is in the module's docstring.
 
-    Photos without a mask, scribble or box are passed over.
+    Photos without a mask, scribble or box are passed over, and so are those whose
+    mask shows no class; both is said.
 
     Raises:
-        UserError: there is none, or a file is unreadable or does not fit its photo.
+        UserError: there is no example, a listed class has none, or a file is
+            unreadable or does not fit its photo.
     """
     root = Path(folder).expanduser()
     if not root.is_dir():
         raise UserError(f"{folder}: no such directory; {_ADVICE}")
-    places = [root / name for name in files.IMAGE_FOLDERS if (root / name).is_dir()]
-    leave_out = () if places else ("masks", "scribbles")
-    photos = files.find_images([*places, root][0], leave_out=leave_out)
-    names = _names(root)
-    drawn = {
-        key: file
-        for name in ("scribbles", "masks")  # the second wins
-        if (root / name).is_dir()
-        for key, file in files.find_images(root / name, suffixes=(".png",)).items()
+    there = contents.read(root, "")
+    if not there.photos:
+        raise UserError(f"{folder}: holds no photo; {_ADVICE}")
+    file = root / box_tables.NAME
+    boxes = box_tables.read(file, there.photos) if file.is_file() else None
+    names = drawings.names_of(there, boxes)
+    drawn, how = drawings.find(root, there, names)
+    found = {key: drawn.get for key in drawn.ids}
+    if boxes is not None:
+        of = boxes.named(names.names)
+        more = {key: of for key in boxes.of if key not in found}
+        found |= more
+        count = sum(len(boxes.of[key]) for key in more)
+        how = (*how, f"{count} boxes of {file.name}" if count else "")
+    if not found:
+        raise UserError(f"{folder}: {_nothing(root)}")
+    read = {
+        key: _read(there.photos[key], key, found[key])
+        for key in there.photos
+        if key in found
     }
-    boxes = _read_boxes(root / "boxes.csv", photos, names)
-    ids = tuple(key for key in photos if key in drawn or key in boxes)
+    return _told(_Found(read, names, (*how, drawn.text), drawn.warnings), root, there)
+
+
+def _read(file: Path, key: str, read: Callable) -> tuple[np.ndarray, np.ndarray]:
+    """A photo and its mask, which must have one size."""
+    image = images.read_photo(file, str(file)).pixels
+    size = image.shape[:2]
+    mask = read(key)
+    if isinstance(mask, list):
+        _check_inside(mask, size, file)
+        mask = box_tables.fill(mask, size)
+    if mask.shape != size:
+        raise UserError(
+            f"the mask of {file} is {mask.shape[1]}x{mask.shape[0]} pixels, the photo "
+            f"{size[1]}x{size[0]} (upright); save the mask at the size of the photo"
+        )
+    return image, mask
+
+
+def _check_inside(boxes: Sequence[tuple], size: tuple[int, int], file: Path) -> None:
+    for _, x0, y0, *_ in boxes:
+        if x0 >= size[1] or y0 >= size[0]:
+            raise UserError(
+                f"{file}: a box begins at {x0}, {y0}, outside the photo of "
+                f"{size[1]}x{size[0]} pixels; correct {box_tables.NAME}"
+            )
+
+
+def _told(found: _Found, root: Path, there: Contents) -> Supports:
+    """The examples that show a class, and what was read."""
+    shown = {key: _shown(mask) for key, (_, mask) in found.read.items()}
+    ids = tuple(key for key in found.read if shown[key])
+    empty = [key for key in found.read if not shown[key]]
     if not ids:
-        raise UserError(f"{folder}: holds no photo with a mask; {_ADVICE}")
-    pixels = [images.read_photo(photos[key], str(photos[key])).pixels for key in ids]
-    masks = []
-    for key, image in zip(ids, pixels, strict=True):
-        if key not in drawn:
-            masks.append(fill_boxes(boxes[key], image.shape[:2]))
+        _refuse_empty(there.photos[empty[0]], found)
+    called = found.names.names
+    if not called:
+        called = tuple(str(i + 1) for i in range(max(set().union(*shown.values()))))
+    _check_shown(root, called, set().union(*shown.values()), bool(found.names.names))
+    warnings = [*found.names.warnings, *there.warnings, *found.warnings]
+    warnings += [f"{key}: its mask shows no class; passed over" for key in empty]
+    rest = [key for key in there.photos if key not in found.read]
+    if rest:
+        warnings.append(
+            f"{len(rest)} photos without a mask are passed over, such as {rest[0]}"
+        )
+    photos, masks = zip(*(found.read[key] for key in ids), strict=True)
+    text = _lines(root, there, found, called, masks)
+    return Supports(ids, photos, masks, found.names.names, text, tuple(warnings))
+
+
+def _shown(mask: np.ndarray) -> set[int]:
+    return set(np.unique(mask).tolist()) - {0, IGNORE}
+
+
+def _refuse_empty(file: Path, found: _Found) -> NoReturn:
+    void = all((mask == IGNORE).all() for _, mask in found.read.values())
+    what = "only unknown pixels (255)" if void else "no class but the background"
+    raise UserError(
+        f"the mask of {file} shows {what}, and so do all; write 1 where the object is, "
+        "0 elsewhere"
+    )
+
+
+def _check_shown(root: Path, called: Sequence[str], shown: set[int], listed: bool):
+    """Raises UserError for a class without an example."""
+    for i, name in enumerate(called, 1):
+        if i in shown:
             continue
-        count = len(names) + 1 if names else IGNORE
-        masks.append(read_mask(drawn[key], str(drawn[key]), num_classes=count))
-    return Supports(ids, tuple(pixels), tuple(masks), names)
+        if listed:
+            raise UserError(
+                f"{root}: no example shows class {i} ({name}); add one, or take it off "
+                "the class list"
+            )
+        raise UserError(
+            f"{root}: no example shows class {i}, but there is a class {len(called)}; "
+            "number the classes from 1, or name them in classes.txt"
+        )
 
 
-def fill_boxes(
-    boxes: list[tuple[int, int, int, int, int]], size: tuple[int, int]
-) -> np.ndarray:
-    """A mask [H, W] int32 of filled boxes (class, x0, y0, x1, y1); later ones on top.
-
-    Everything outside the boxes is background.
-    """
-    mask = np.zeros(size, np.int32)
-    for class_id, x0, y0, x1, y1 in boxes:
-        mask[max(y0, 0) : y1, max(x0, 0) : x1] = class_id
-    return mask
-
-
-def _names(root: Path) -> tuple[str, ...]:
-    file = root / "classes.txt"
-    if not file.is_file():
-        return ()
-    lines = file.read_text(encoding="utf-8-sig").splitlines()
-    return tuple(line.strip() for line in lines if line.strip())
-
-
-def _read_boxes(file: Path, photos: dict[str, Path], names: tuple[str, ...]) -> dict:
-    """Boxes (class, x0, y0, x1, y1) by photo."""
-    if not file.is_file():
-        return {}
-    found: dict[str, list] = {}
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        reader = csv.DictReader(lines)
-        if tuple(reader.fieldnames or ()) != _COLUMNS:
-            raise UserError(f"{file}: its first line must be {','.join(_COLUMNS)}")
-        for number, row in enumerate(reader, start=2):
-            key = files.as_id(row["image"] or "")
-            try:
-                class_id = _class_id(row["class"], names)
-                box = tuple(round(float(row[name])) for name in _COLUMNS[2:])
-            except (TypeError, ValueError) as error:
-                raise UserError(f"{file}, line {number}: {error}") from error
-            if key not in photos or box[0] >= box[2] or box[1] >= box[3]:
-                raise UserError(
-                    f"{file}, line {number}: the photo {row['image']!r} is not there, "
-                    "or the box is empty; correct the line"
-                )
-            found.setdefault(key, []).append((class_id, *box))
-    return found
+def _lines(root: Path, there: Contents, found: _Found, called, masks):
+    """What was read, in the form of the account of a data set."""
+    shares = []
+    for i, name in enumerate(called, 1):
+        counts = [int(np.count_nonzero(mask == i)) for mask in masks]
+        photos = sum(count > 0 for count in counts)
+        shares.append(f"{name} in {photos} ({sum(counts):,} pixels)")
+    source = f" ({found.names.text})" if found.names.text else ""
+    passed = [
+        f"{count:,} {what}"
+        for what, count in there.passed.items()
+        if what != f"file in {drawings.SCRIBBLES}/"
+    ]
+    rows = (
+        ("photos", f"{len(masks)} in {there.text}"),
+        ("classes", ", ".join(shares) + source),
+        ("masks", "; ".join(filter(None, found.how))),
+        ("passed", ", ".join(passed)),
+    )
+    head = f"examples: {root}"
+    return (head, *(f"  {name:<9}{text}" for name, text in rows if text))
 
 
-def _class_id(text: str, names: tuple[str, ...]) -> int:
-    if text in names:
-        return names.index(text) + 1
-    if names or not text.isdigit() or not 0 < int(text) < IGNORE:
-        known = f"one of {', '.join(names)}" if names else "a number from 1"
-        raise ValueError(f"class {text!r} is not {known}")
-    return int(text)
+def _nothing(root: Path) -> str:
+    """Why there is no example."""
+    tags = next((name for name in _TAGS if (root / name).is_file()), None)
+    if tags is not None:
+        return (
+            f"{tags} says what photos show, but not where; examples need masks/, "
+            "scribbles/ or boxes.csv"
+        )
+    return f"holds no photo with a mask; {_ADVICE}"

@@ -41,7 +41,7 @@ from ppcjax.data_pipelines.settings import (
 )
 from ppcjax.data_pipelines.sources.base import Source, read_checked
 from ppcjax.data_pipelines.stream import Reader, Rows
-from ppcjax.fields import Range
+from ppcjax.fields import Free, Range
 from ppcjax.types import IGNORE, UserError
 
 _LOG = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ class EpisodeSettings:
     long_side: Sides | None = None
     scale: Factors | None = None
     flip: bool = True
-    index: str = ""
+    index: Annotated[str, Free()] = ""
     on_bad_image: OnBadImage = "stop"
     workers: Workers = 0
 
@@ -220,8 +220,31 @@ def training_index(
         min_pixels=stream.min_pixels,
         without=without if stream.with_novel == "drop" else (),
     )
+    if not names:
+        index = _without_rare(index, stream)
     index.check(stream.shape)
     return index
+
+
+def _without_rare(index: ClassIndex, stream: EpisodeSettings) -> ClassIndex:
+    """Without classes of too few photos, where others are enough; a line says which."""
+    needed = stream.shape.shot + stream.shape.query
+    rare = {
+        c: len(photos)
+        for c, photos in zip(index.classes, index.photos, strict=True)
+        if len(photos) < needed
+    }
+    if not rare or len(index.classes) - len(rare) < stream.shape.way:
+        return index
+    _LOG.warning(
+        "%s: classes with fewer than %d photos that show %d pixels of them are left "
+        "out of training: %s",
+        index.source,
+        needed,
+        stream.min_pixels,
+        ", ".join(f"{index.names[c]} ({count})" for c, count in rare.items()),
+    )
+    return index.without(tuple(rare))
 
 
 def leak_report(

@@ -30,13 +30,14 @@ def main(argv: Sequence[str]) -> None:
     typed = ["python", "eval.py", *argv]
     of_config, argv = opening.split(cli.underscored(argv))
     path = _value_of("ckpt", argv)
-    if not path:
+    if not path and not of_config:
         if "--help" in argv or "-h" in argv:
             print(general_help())
             return
         raise UserError(f"--ckpt=RUN is missing; usage: {USAGE}")
     cli.keep_compiled_programs()
-    run = opening.open_any(path, opening.read_config(of_config))
+    photos = _is_given("support", argv)
+    run = opening.open_any(path or "", opening.read_config(of_config), photos=photos)
     for option, export in EXPORTS.items():
         if _is_given(option, argv):
             declared = fields.fields_of(export, without=("run",))
@@ -154,7 +155,8 @@ def general_help() -> str:
         "",
         "--ckpt=RUN --help lists the options of a run with its own values.",
         "",
-        "--config=CONFIG beside --ckpt=FILE evaluates a released checkpoint.",
+        "--config=CONFIG beside --ckpt=FILE evaluates a released checkpoint; without",
+        "--ckpt, photos by examples on weights as they are: docs/few_shot.md.",
         "",
         "Instead of evaluating:",
         *(

@@ -1,4 +1,4 @@
-"""What --ckpt names: a run, or a file of weights with the --config that it is of."""
+"""What --ckpt and --config name: a run, a file of weights, an untrained network."""
 
 import re
 import sys
@@ -11,6 +11,7 @@ from ml_collections import config_flags
 
 from ppcjax import cli
 from ppcjax.runs import Run
+from ppcjax.train import length
 from ppcjax.types import UserError
 
 
@@ -60,17 +61,22 @@ def read_config(words: Sequence[str]) -> dict[str, Any] | None:
     finally:
         sys.argv = typed
     try:
-        return holder.value.to_dict()
+        config = holder.value
+        # What refers to the steps needs some, even where nothing is trained.
+        return length.at(config, config.steps or length.LEAST_STEPS)
     except OSError as error:  # the file is looked for now
         raise UserError(cli.missing_config(error)) from error
 
 
-def open_any(path: str, config: dict[str, Any] | None) -> Run:
-    """Opens a run, or a file of weights.
+def open_any(path: str, config: dict[str, Any] | None, *, photos: bool = False) -> Run:
+    """Opens a run, a file of weights, or a network that needs no training.
 
     Args:
-        path: run, checkpoint, exported model or file of weights.
+        path: run, checkpoint, exported model or file of weights; empty: the weights
+            that the config starts from, as they are.
         config: what --config names; None where it is not given.
+        photos: whether only photos are segmented, so that the data of the config is
+            not needed.
 
     Raises:
         UserError: it cannot be opened, or needs a config that is not there.
@@ -78,9 +84,16 @@ def open_any(path: str, config: dict[str, Any] | None) -> Run:
     from ppcjax import data_pipelines
     from ppcjax.train import settings
     from ppcjax.weights.opening import open_model
+    from ppcjax.weights.untrained import open_untrained
 
     classes: tuple[str, ...] = ()
-    if config is not None and Path(path).expanduser().is_file():
+    if config is not None and not photos and (not path or _is_file(path)):
         reads = settings.reads_of(config["method"])
         classes = data_pipelines.class_names(config["data"], reads=reads)
+    if not path:
+        return open_untrained(config, classes)
     return open_model(path, config, classes)
+
+
+def _is_file(path: str) -> bool:
+    return Path(path).expanduser().is_file()

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
+from ppcjax.data_pipelines import survey
+from ppcjax.data_pipelines.sources.base import Source
 from ppcjax.fields import Range
 from ppcjax.report.page import Page
 from ppcjax.runs import Run
@@ -80,6 +82,7 @@ class Plan(NamedTuple):
     finish: folder -> what is made of the files of all predictions is written.
     record: what provenance.json says beside its head.
     skipped: id -> reason of examples that were left out, filled while predicting.
+    account: what was read, see `announce`; {} where nothing is said of it.
     text: metrics -> lines for a terminal.
     page: (metrics, tiles) -> what the report shows.
     """
@@ -100,6 +103,7 @@ class Plan(NamedTuple):
     finish: Callable[[Path], None] = lambda folder: None
     record: Mapping[str, Any] = {}
     skipped: Mapping[str, str] = {}
+    account: Mapping[str, Any] = {}
 
 
 class Evaluation(NamedTuple):
@@ -125,6 +129,27 @@ class Evaluation(NamedTuple):
     fits: Callable[[Method], bool]
     takes: tuple[str, ...]
     text: str
+
+
+def announce(
+    source: Source, data: Mapping[str, Any], request: Request, *, reads: str = ""
+) -> dict[str, Any]:
+    """Says what was read, before the first prediction.
+
+    Args:
+        source: what is evaluated.
+        data: config.data as requested.
+        request: what was asked for; a trial says nothing.
+        reads: "views" where neither tags nor masks are looked at.
+
+    Returns:
+        The account as JSON types; {} where nothing is said.
+    """
+    if request.trial:
+        return {}
+    read = survey.of_config(data, source, reads=reads)
+    print("\n".join(read.lines()), flush=True)
+    return read.as_json()
 
 
 def nothing(*_: Any) -> None:

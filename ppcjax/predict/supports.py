@@ -6,26 +6,34 @@ found = fewshot.fit(images, masks, run="runs/panet_mobilenet")
 mask = found.predict(photo)           # [H, W], 0 background, j the j-th class
 found.save("dog.npz")
 found = fewshot.load("dog.npz")
+
+Without any training: run=fewshot.untrained(config), such as that of panet_folder.
 """
 
 import dataclasses
 import functools
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from PIL import Image
 
-from ppcjax.predict.canvases import canvas_size, scaled_side
+from ppcjax.predict import by_examples
 from ppcjax.predict.images import as_image
-from ppcjax.predict.queries import QueryPrediction, query_stride, to_photo
+from ppcjax.predict.none_of_these import (
+    NoneOfThese,
+    similarity_scale,
+    take_out,
+    thresholds,
+)
+from ppcjax.predict.queries import query_stride
 from ppcjax.runs import Run, open_run
 from ppcjax.runs.files import read_arrays
-from ppcjax.types import IGNORE, UserError
+from ppcjax.types import UserError
+from ppcjax.weights.untrained import open_untrained
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,12 +44,15 @@ class Prototypes:
     arrays: prototypes as the method made them, each [1, ...].
     names: names of the N classes.
     size: longer side of photos in the network, pixels.
+    least: similarity of each class below which a photo shows none of it, see
+        `ppcjax.predict.none_of_these`; empty: every photo shows what it shows most.
     """
 
     run: Run
     arrays: dict[str, np.ndarray]
     names: tuple[str, ...]
     size: int
+    least: tuple[float, ...] = ()
 
     def logits(self, photo: Any) -> np.ndarray:
         """Scores of each pixel.
@@ -53,25 +64,13 @@ class Prototypes:
             [H, W, 1 + N] float32, the background's first.
         """
         image = as_image(photo)
-        small = _shrunk(image, self.size, Image.Resampling.BICUBIC)
-        height, width = small.shape[:2]
-        canvas = np.zeros((1, 1, canvas_size(height), canvas_size(width), 3), np.uint8)
-        canvas[0, 0, :height, :width] = small
-        queries = {
-            "query_image": canvas,
-            "query_valid": np.array([[[0, 0, height, width]]], np.int32),
-        }
-        run = self.run
-        found = _compiled(run.method.segment)(
-            run.params, run.model_state, self.arrays, queries
+        small = by_examples.shrunk(image, self.size, Image.Resampling.BICUBIC)
+        logits = by_examples.scores(
+            self.run, self.arrays, small, image.shape[:2], stride=self._stride
         )
-        return to_photo(
-            np.asarray(found["logits"])[0, 0],
-            np.array([height, width]),
-            image.shape[:2],
-            stride=self._stride,
-            align_corners=QueryPrediction.of(run).align_corners,
-        )
+        if not self.least:
+            return logits
+        return take_out(logits, similarity_scale(self.run), self.least)
 
     @functools.cached_property
     def _stride(self) -> int:
@@ -93,7 +92,10 @@ class Prototypes:
             "step": self.run.step,
             "names": self.names,
             "size": self.size,
+            "none_of_these": self.least,
         }
+        if self.run.untrained:
+            meta["config"] = self.run.config
         content = io.BytesIO()
         np.savez_compressed(content, meta=json.dumps(meta), **self.arrays)
         return content.getvalue()
@@ -114,13 +116,32 @@ def load(path: str | Path, *, run: str | Path | Run | None = None) -> Prototypes
         meta = json.loads(str(arrays.pop("meta")))
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{path}: is no file of prototypes ({error})") from error
+    if run is None and "config" in meta:
+        run = open_untrained(meta["config"])
     run = open_few_shot(run or meta["run"])
     if run.step != meta["step"]:
         raise UserError(
             f"{path}: was made at step {meta['step']}, and {run.folder} is at "
             f"{run.step}; make it again, or give that checkpoint as run"
         )
-    return Prototypes(run, arrays, tuple(meta["names"]), meta["size"])
+    least = tuple(meta.get("none_of_these", ()))  # older files have none
+    return Prototypes(run, arrays, tuple(meta["names"]), meta["size"], least)
+
+
+def untrained(config: Any) -> Run:
+    """A network as the weights of config.init_from are, which needs no training.
+
+    Args:
+        config: config of a method, such as `panet_folder.get_config()` of
+            `ppcjax.configs`, or a mapping.
+
+    Returns:
+        A Run for `fit`.
+
+    Raises:
+        UserError: the method needs training, or its weights cannot be had.
+    """
+    return open_untrained(config if isinstance(config, Mapping) else config.to_dict())
 
 
 def fit(
@@ -131,6 +152,7 @@ def fit(
     names: Sequence[str] = (),
     size: int = 0,
     max_shot: int = 5,
+    none_of_these: NoneOfThese = "auto",
 ) -> Prototypes:
     """Learns classes from masked photos, without training.
 
@@ -138,10 +160,13 @@ def fit(
         images: arrays, PIL images or paths, see `as_image`; of any size.
         masks: [H, W] integers each: 0 background, j the j-th class, IGNORE (255)
             unknown. Scribbles are masks that are mostly 255; boxes are filled ones.
-        run: trained few-shot run, or its folder.
+        run: trained few-shot run, or its folder, or what `untrained` gives.
         names: names of the classes; empty: "1", "2", ...
         size: longer side of photos in the network, pixels; 0: config.data.crop.
         max_shot: photos of a class for which one program is compiled; more are fine.
+        none_of_these: similarity of what is found to a class below which a photo shows
+            none of it, a cosine; "auto" chooses it for each class from the examples,
+            where the network compares by cosines; "off": none.
 
     Returns:
         The prototypes of the N classes and of the background.
@@ -152,70 +177,12 @@ def fit(
     run = open_few_shot(run)
     size = size or run.config["data"]["crop"]
     images = [as_image(image, f"support {i}") for i, image in enumerate(images)]
-    count = _class_count(images, masks, names)
-    shots = [
-        [i for i, mask in enumerate(masks) if (np.asarray(mask) == way).any()]
-        for way in range(1, count + 1)
-    ]
-    empty = [way for way, photos in enumerate(shots, start=1) if not photos]
-    if empty:
-        raise UserError(f"no mask shows class {empty[0]}; add one, or renumber classes")
-    most = max(max_shot, *(len(photos) for photos in shots))
-    side = canvas_size(size)
-    batch = {
-        "support_image": np.zeros((1, count, most, side, side, 3), np.uint8),
-        "support_valid": np.tile(np.int32([0, 0, 1, 1]), (1, count, most, 1)),
-        "support_mask": np.full((1, count, most, side, side), IGNORE, np.int32),
-        "shot_valid": np.zeros((1, count, most), bool),
-    }
-    for way, photos in enumerate(shots):
-        for shot, i in enumerate(photos):
-            _place(batch, (0, way, shot), images[i], np.asarray(masks[i]), size)
-    arrays = _compiled(run.method.fit)(run.params, run.model_state, batch)
-    arrays = {name: np.asarray(value) for name, value in arrays.items()}
-    names = tuple(names) or tuple(str(way) for way in range(1, count + 1))
-    return Prototypes(run, arrays, names, size)
-
-
-def _class_count(images, masks, names) -> int:
-    if not len(images) or len(images) != len(masks):
-        raise UserError(
-            f"{len(images)} photos and {len(masks)} masks: give one mask for each photo"
-        )
-    for number, (image, mask) in enumerate(zip(images, masks, strict=True)):
-        shape = image.shape[:2]
-        if np.shape(mask) != shape:
-            raise UserError(
-                f"support {number}: its mask has shape {np.shape(mask)}, the photo "
-                f"{shape}; save the mask at the size of the photo"
-            )
-    seen = max(int(np.max(m, where=np.not_equal(m, IGNORE), initial=0)) for m in masks)
-    if names and seen > len(names):
-        raise UserError(f"a mask holds class {seen}, and {len(names)} names are given")
-    if not (seen or names):
-        raise UserError("no mask shows a class: all pixels are background or unknown")
-    return len(names) or seen
-
-
-def _place(batch, place: tuple[int, int, int], image, mask, size: int) -> None:
-    """Puts a support of way `place[1]` on its canvas."""
-    way = place[1] + 1
-    mask = np.where((mask == 0) | (mask == IGNORE), mask, np.where(mask == way, 1, 255))
-    small = _shrunk(np.asarray(image), size, Image.Resampling.BICUBIC)
-    height, width = small.shape[:2]
-    mask = _shrunk(mask.astype(np.uint8), size, Image.Resampling.NEAREST)
-    batch["support_image"][place][:height, :width] = small
-    batch["support_valid"][place] = (0, 0, height, width)
-    batch["support_mask"][place][:height, :width] = mask
-    batch["shot_valid"][place] = True
-
-
-def _shrunk(image: np.ndarray, size: int, how: Image.Resampling) -> np.ndarray:
-    """The array at `size` pixels of its longer side."""
-    height, width = image.shape[:2]
-    scale = size / max(height, width)
-    sides = scaled_side(width, scale), scaled_side(height, scale)
-    return np.asarray(Image.fromarray(image).resize(sides, how))
+    examples = by_examples.Examples.of(images, masks, names, size, max_shot)
+    arrays = by_examples.learn(run, examples.batch)
+    least = thresholds(none_of_these, run, examples)
+    ways = range(1, len(examples.shots) + 1)
+    names = tuple(names) or tuple(str(way) for way in ways)
+    return Prototypes(run, arrays, names, size, least)
 
 
 def open_few_shot(run: str | Path | Run) -> Run:
@@ -226,7 +193,3 @@ def open_few_shot(run: str | Path | Run) -> Run:
             f"{run.name} does not learn from examples; give a run of panet or asgnet"
         )
     return run
-
-
-# One compiled program per method and shape, however many prototypes use it.
-_compiled = functools.lru_cache(maxsize=16)(jax.jit)

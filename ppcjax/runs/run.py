@@ -10,6 +10,7 @@ from ppcjax.runs import checkpoint
 from ppcjax.runs.files import read_json
 from ppcjax.types import Method, TrainState, UserError
 
+LISTS = "splits"  # in a run: which photos were held out, where it drew them
 CHOICE_FILE = "choice.json"  # in a run: which of its checkpoints counts
 
 
@@ -24,6 +25,7 @@ class Run(NamedTuple):
     params: parameters that `method.predict` reads.
     model_state: state that `method.predict` reads.
     named: whether this very checkpoint was asked for, not the run.
+    untrained: whether the parameters are those that its config starts from.
     """
 
     folder: Path
@@ -34,11 +36,17 @@ class Run(NamedTuple):
     params: Any
     model_state: Any
     named: bool = False
+    untrained: bool = False
 
     @property
     def evaluation(self) -> dict[str, Any]:
         """The settings of config.eval, which a config may leave out."""
         return dict(self.config.get("eval", {}))
+
+    @property
+    def lists(self) -> Path:
+        """Folder of the lists of the splits that it drew, which may not be there."""
+        return self.folder / LISTS
 
     @property
     def name(self) -> str:

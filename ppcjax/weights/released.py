@@ -22,7 +22,7 @@ _ADVICE = (
     "those that it was trained on?"
 )
 # What `Method.init` reads of a batch: shapes that no parameter depends on.
-_SHAPES = {"shot_valid": jax.ShapeDtypeStruct((1, 1, 1), bool)}
+SHAPES = {"shot_valid": jax.ShapeDtypeStruct((1, 1, 1), bool)}
 
 
 def open_file(
@@ -94,7 +94,7 @@ def _filled(
     name: str, method: Method, arrays: Mapping[str, np.ndarray], path: Path, log
 ) -> tuple[Any, Any]:
     """What `method.predict` reads, filled from a file."""
-    params, model_state = method.keep(*method.init(jax.random.key(0), _SHAPES))
+    params, model_state = method.keep(*method.init(jax.random.key(0), SHAPES))
     leaves = network_leaves(params, model_state)
     maps = [*maps_of_method(name, leaves), own_names(leaves)]
     match = best_match(leaves, arrays, maps)

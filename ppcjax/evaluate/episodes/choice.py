@@ -26,7 +26,7 @@ def trial(
         classes="validation",
         episodes=settings.choice_episodes or settings.episodes,
         seeds=settings.resolved().seeds[:1],
-        shots=settings.shots[:1],
+        shots=(min(settings.shots),),
         plans="",
     )
     return shorter, data.get("val_split") or data["eval_split"]

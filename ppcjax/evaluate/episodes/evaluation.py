@@ -1,5 +1,6 @@
 """Scores of few-shot methods on the episodes of a protocol."""
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,9 +16,15 @@ from ppcjax.data_pipelines.sources.subset import part
 from ppcjax.evaluate.episodes import choice as choices
 from ppcjax.evaluate.episodes import page
 from ppcjax.evaluate.episodes.metric import Counts, count_query, summarize
-from ppcjax.evaluate.episodes.plans import Repetition, evaluated_classes, repetitions
+from ppcjax.evaluate.episodes.plans import (
+    Possible,
+    Repetition,
+    describe_left_out,
+    evaluated_classes,
+    repetitions,
+)
 from ppcjax.evaluate.episodes.protocols import EpisodeSettings, Protocol
-from ppcjax.evaluate.protocol import Plan, Request, count_all
+from ppcjax.evaluate.protocol import Plan, Request, announce, count_all
 from ppcjax.predict.canvases import canvas_size
 from ppcjax.predict.queries import predict_queries
 from ppcjax.runs import Run
@@ -51,7 +58,9 @@ class Episodes(NamedTuple):
     source: photos with masks.
     chosen: ids of the classes that episodes are of.
     repeated: the episodes.
+    possible: what they are made of, and what is left out for want of photos.
     evidence: how the masks of supports are read.
+    account: what was read, see `announce`.
     """
 
     settings: EpisodeSettings
@@ -59,26 +68,46 @@ class Episodes(NamedTuple):
     source: Source
     chosen: Sequence[int]
     repeated: Sequence[Repetition]
+    possible: Possible
     evidence: Evidence
+    account: Mapping[str, Any]
 
     @classmethod
-    def of(cls, run: Run, settings: EpisodeSettings, request: Request) -> "Episodes":
-        """The episodes of a run's data."""
+    def of(
+        cls,
+        run: Run,
+        settings: EpisodeSettings,
+        request: Request,
+        given: frozenset[str],
+    ) -> "Episodes":
+        """The episodes of a run's data; `given` as in `episodes`."""
         data = request.data(run)
         source = data_pipelines.make_source(
-            data, request.split_of(data), classes=run.classes
+            data, request.split_of(data), classes=run.classes, lists=run.lists
         )
         source = part(source, request.limit)
+        account = announce(source, data, request)
         chosen = evaluated_classes(data, settings.classes, source.classes)
         skip = data["on_bad_image"] == "skip"
         read = {k: data[k] for k in ("support_void", "other_ways") if k in data}
-        return cls(
+        named = settings.classes != "base" or bool(data.get("train_classes"))
+        repeated, possible = repetitions(
             settings,
-            settings.resolved(),
             source,
             chosen,
-            repetitions(settings, source, chosen, skip=skip),
+            skip=skip,
+            all_shots="shots" in given,
+            all_classes=named,
+        )
+        return cls(
+            dataclasses.replace(settings, shots=possible.shots),
+            settings.resolved(),
+            source,
+            possible.index.classes,
+            repeated,
+            possible,
             Evidence(**read),
+            account,
         )
 
     def tested(self, run: Run) -> Iterator[Tested]:
@@ -128,6 +157,7 @@ class Episodes(NamedTuple):
                 shot: summarize(list(seeds.values()), classes, self.chosen)
                 for shot, seeds in counts.items()
             },
+            "left_out": self.possible.left_out,
             "choice": choice,
         }
 
@@ -150,14 +180,16 @@ def episodes(
 ) -> Plan:
     """Episodes of a protocol, for each number of shots and each seed.
 
-    Where a run has several checkpoints one is chosen first, see `choice`.
+    Where a run has several checkpoints one is chosen first, see `choice`. Numbers of
+    shots that are not `given` and for which there are too few photos are left out.
     """
-    del given
     data = request.data(run)
     choice = None
     if not request.trial:
         run, choice = choices.chosen(run, settings, data, results_of)
-    of = Episodes.of(run, settings, request)
+    of = Episodes.of(run, settings, request, given)
+    for line in () if request.trial else describe_left_out(of.possible):
+        print(line)
     files = {f"plans/{one.file}": one.content() for one in of.repeated}
     return Plan(
         run=run,
@@ -167,7 +199,7 @@ def episodes(
         unit="queries",
         count=of.count,
         summarize=partial(of.results, choice=choice),
-        score=partial(scores, shot=settings.shots[0]),
+        score=partial(scores, shot=of.settings.shots[0]),
         write=of.write,
         tile=of.picture,
         text=page.format_result,
@@ -175,6 +207,7 @@ def episodes(
         files={} if settings.plans else files,
         record={"choice": choice},
         skipped=of.source.skipped,
+        account=of.account,
     )
 
 

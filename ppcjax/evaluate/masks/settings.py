@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from ppcjax.data_pipelines.formats import WRITERS
 from ppcjax.fields import OneOf, Range
+from ppcjax.predict.none_of_these import NoneOfThese
 from ppcjax.predict.tta import Convention, Scaling
 from ppcjax.predict.windows import WindowSettings
 from ppcjax.refine.crf import PRESETS
@@ -109,9 +110,13 @@ class SupportSettings:
 
     support: folder of masked example photos, see docs/data.md.
     size: longer side of photos in the network; 0: config.data.crop.
+    none_of_these: similarity of what is found to a class below which a photo shows
+        none of it, a cosine; "auto" chooses it for each class from the examples, where
+        the network compares by cosines; "off": none.
     """
 
     support: str = ""
     size: Annotated[int, Range(0), "pixels"] = 0
+    none_of_these: NoneOfThese = "auto"
     scoring: Scoring = Scoring()
     output: Output = Output()

@@ -57,12 +57,15 @@ def supports(
             "--images=PHOTOS, and is evaluated on episodes with neither"
         )
     examples = read_supports(settings.support)
+    for line in (*examples.text, *(f"  warning  {w}" for w in examples.warnings)):
+        print(line)
     fitted = few_shot.fit(
         examples.images,
         examples.masks,
         run=run,
         names=examples.names,
         size=settings.size,
+        none_of_these=settings.none_of_these,
     )
     named = run._replace(classes=("background", *fitted.names))
     of = Photos.of(named, request)
@@ -72,10 +75,20 @@ def supports(
         _by_examples(fitted, of.examples()),
         settings.scoring,
         settings.output,
-        stages=f"classes learnt from {len(examples.ids)} examples in "
-        f"{settings.support}",
+        stages=_described(fitted, len(examples.ids), settings.support),
     )
     return plan._replace(files={**plan.files, "prototypes.npz": fitted.as_file()})
+
+
+def _described(fitted: few_shot.Prototypes, count: int, folder: str) -> str:
+    parts = [f"classes learnt from {count} examples in {folder}"]
+    if fitted.run.untrained:
+        parts[0] += ", on a network that was not trained for few-shot"
+    if fitted.least:
+        least = zip(fitted.names, fitted.least, strict=True)
+        shown = ", ".join(f"{name} {value:.2f}" for name, value in least)
+        parts.append(f"none of these below a similarity of {shown}")
+    return "; ".join(parts)
 
 
 def _by_examples(
