@@ -169,7 +169,7 @@ def record_datumaro():
     folder = HERE / "datumaro_coco"
     expect(folder, coco_masks(folder / "annotations/instances_train.json", NAMES))
     export_datumaro("datumaro_cvat", "cvat", texts)
-    # A file, since of a table datumaro sorts the names and takes the first for no class.
+    # A file: of a table datumaro sorts the names, and the first is the background.
     listed = Path(tempfile.mkdtemp()) / "labelmap.txt"
     pairs = zip(("background", *NAMES), COLOURS, strict=True)
     rows = [f"{name}:{','.join(map(str, colour))}::\n" for name, colour in pairs]

@@ -87,7 +87,7 @@ def test_damage_is_a_result_or_a_line(tmp_path, name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SETS)
 def test_much_damage_is_a_result_or_a_line(tmp_path, name):
-    damage(tmp_path, name, range(40, 3000))
+    damage(tmp_path, name, range(40, 600))
 
 
 def damage(tmp_path, name, seeds):
