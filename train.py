@@ -3,9 +3,11 @@
     python train.py --config configs/ppc_shapes.py [--config.optim.lr=0.02]
 
 Results go to runs/NAME; the same command resumes there. --config CONFIG --help lists
-the settings of a config with their values.
+the settings of a config with their values. --inspect shows what is read, and a contact
+sheet of it, without training.
 """
 
+import sys
 from pathlib import Path
 
 from absl import flags
@@ -13,7 +15,7 @@ from ml_collections import config_flags
 
 from ppcjax import cli
 from ppcjax.evaluate import declared, training
-from ppcjax.train import loop, mesh
+from ppcjax.train import inspection, loop, mesh
 
 CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Config file, as configs/NAME.py[:VARIANT].", lock_config=True
@@ -21,15 +23,20 @@ CONFIG = config_flags.DEFINE_config_file(
 WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder of the run; runs/NAME of the config where it is not given."
 )
+INSPECT = flags.DEFINE_bool(
+    "inspect", False, "Only show what is read; writes WORKDIR/inspect/contact.png."
+)
 flags.mark_flag_as_required("config")
 
 
 def main(_) -> None:
     """Runs the training loop on all devices of all processes."""
-    cli.keep_compiled_programs()
-    mesh.maybe_distributed()
     config = CONFIG.value
     workdir = WORKDIR.value or Path("runs") / config.name
+    if INSPECT.value:
+        sys.exit(not inspection.inspect(config, workdir))
+    cli.keep_compiled_programs()
+    mesh.maybe_distributed()
     loop.train(config, workdir, scorer=training.scorer)
 
 

@@ -27,6 +27,7 @@ class Named(NamedTuple):
     void: ids that mean IGNORE, besides 255.
     label_ids: the id of each class in the files; empty: 0..C-1.
     void_colours: colours that mean IGNORE, besides the border of VOC's masks.
+    by_colour: whether the order of the classes says nothing of ids.
     """
 
     classes: tuple[str, ...]
@@ -34,6 +35,7 @@ class Named(NamedTuple):
     void: tuple[int, ...] = ()
     label_ids: tuple[int, ...] = ()
     void_colours: tuple[Colour, ...] = ()
+    by_colour: bool = False
 
     def class_ids(self) -> dict[int, int]:
         """Id in the files -> class id."""

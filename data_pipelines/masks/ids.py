@@ -1,5 +1,6 @@
 """Reading one index mask, and checking its ids."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,8 @@ import numpy as np
 from ppcjax.data_pipelines.masks.colours import is_grey, pack
 from ppcjax.data_pipelines.masks.pixels import read_pixels
 from ppcjax.types import IGNORE, UserError
+
+_SMALL = 1 << 16  # ids of 16 bits
 
 
 def read_mask(
@@ -66,19 +69,36 @@ def check_ids(
     Returns:
         [H, W] int32 in 0..C-1 or IGNORE.
     """
-    mask = np.where(np.isin(indices, (*void, IGNORE)), IGNORE, indices).astype(np.int32)
-    allowed = label_ids or range(num_classes)
-    wrong = ~np.isin(mask, (*allowed, IGNORE))
+    known = {i: c for c, i in enumerate(label_ids or range(num_classes))}
+    known |= dict.fromkeys((*void, IGNORE), IGNORE)
+    mask = _looked_up(indices, known)
+    wrong = mask < 0
     if wrong.any():
-        known = "those of label_ids" if label_ids else f"0..{num_classes - 1}"
+        said = "those of label_ids" if label_ids else f"0..{num_classes - 1}"
         raise UserError(
-            f"{name}: holds class id {mask[wrong][0]}, but there are {num_classes} "
-            f"classes ({known}, {IGNORE} = void); correct the mask or the "
+            f"{name}: holds class id {indices[wrong][0]}, but there are {num_classes} "
+            f"classes ({said}, {IGNORE} = void); correct the mask or the "
             "class list, or name the id in config.data.void"
         )
-    if not label_ids:
-        return mask
-    table = np.full(max(*label_ids, IGNORE) + 1, IGNORE, np.int32)
-    table[list(label_ids)] = np.arange(num_classes)
-    table[IGNORE] = IGNORE
-    return table[mask]
+    return mask
+
+
+def _looked_up(indices: np.ndarray, known: Mapping[int, int]) -> np.ndarray:
+    """What each index is known to stand for, as int32; -1 for the others.
+
+    A table is several times faster than comparing with every id.
+    """
+    table = np.full(_SMALL, -1, np.int32)
+    large = {}
+    for index, value in known.items():
+        if 0 <= index < _SMALL:
+            table[index] = value
+        else:
+            large[index] = value
+    if indices.dtype in (np.uint8, np.uint16):
+        return table[indices]
+    inside = (indices >= 0) & (indices < _SMALL)
+    mask = np.where(inside, table[np.where(inside, indices, 0)], -1)
+    for index, value in large.items():
+        mask[indices == index] = value
+    return mask.astype(np.int32)

@@ -55,6 +55,7 @@ def open_masks(
     void: Sequence[int] = (),
     label_ids: Sequence[int] = (),
     void_colours: Sequence[Colour] = (),
+    by_colour: bool = False,
 ) -> Masks:
     """Decides how the masks of a whole set are read; see `rules.decide`.
 
@@ -68,6 +69,8 @@ def open_masks(
         void: ids that mean IGNORE, besides 255.
         label_ids: the id of each class in the files; empty: 0..C-1.
         void_colours: colours that mean IGNORE, besides the border of VOC's masks.
+        by_colour: whether the list of classes tells them by colours only, so that its
+            order says nothing of ids; masks of ids are then warned of.
 
     Raises:
         UserError: they cannot be read as masks of these classes.
@@ -78,6 +81,7 @@ def open_masks(
         tuple(void),
         tuple(label_ids),
         tuple(void_colours),
+        by_colour,
     )
     if not files:
         return Masks()

@@ -147,6 +147,9 @@ def _head(image: Image.Image, name: str) -> Head:
         return Head(kind, image.format)
     # The header's palette comes in the order of its file format.
     rawmode, content = image.palette.getdata()
+    if rawmode == "RGB" and len(content) % 3 == 0:
+        colours = np.frombuffer(content, np.uint8).reshape(-1, 3)
+        return Head(kind, image.format, colours)
     small = Image.new("P", (1, 1))
     small.putpalette(content, rawmode)
     colours = np.array(small.getpalette("RGB"), np.uint8).reshape(-1, 3)

@@ -9,7 +9,7 @@ from ppcjax.data_pipelines.masks import colours as by_colour
 from ppcjax.data_pipelines.masks import palettes, scanning, white
 from ppcjax.data_pipelines.masks.colours import GREYS
 from ppcjax.data_pipelines.masks.how import HOW_TO_COLOUR, How, Named
-from ppcjax.data_pipelines.masks.pixels import read_head
+from ppcjax.data_pipelines.masks.pixels import Head, read_head
 from ppcjax.data_pipelines.masks.scanning import scan, summary
 from ppcjax.types import IGNORE, UserError
 
@@ -54,7 +54,21 @@ def decide(files: Mapping[str, Path], named: Named) -> How:
     if any(head.kind == "bits" for head in heads.values()):
         how = how.said("1-bit values are class ids")
     plain = {key: files[key] for key, head in heads.items() if how.has_ids(head)}
+    loose = [k for k in plain if not _in_colours_of_list(heads[k], named)]
+    if named.by_colour and len(named.classes) > 2 and loose:
+        warning = (
+            f"{files[loose[0]]} holds class ids, while the list of classes gives "
+            "colours and no ids: ids are taken to count its lines"
+        )
+        how = how._replace(warnings=(*how.warnings, warning))
     return white.decide(how, plain, named)
+
+
+def _in_colours_of_list(head: Head, named: Named) -> bool:
+    """Whether a palette has the colour of each class at its id."""
+    if head.kind != "palette":
+        return False
+    return head.palette[: len(named.colours)].tolist() == [*map(list, named.colours)]
 
 
 def _given(named: Named) -> dict[int, int] | None:

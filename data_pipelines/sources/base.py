@@ -4,11 +4,11 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
-from ppcjax.data_pipelines import images
+from ppcjax.data_pipelines import headers, images
 from ppcjax.data_pipelines.images import Photo
 from ppcjax.data_pipelines.masks import Masks
 from ppcjax.types import IGNORE, UserError
@@ -23,12 +23,15 @@ class Record(NamedTuple):
     photo: (at_least) -> Photo, see images.read_photo.
     tags: () -> [C] float32 in {0, 1}, background 1; None where unknown.
     mask: () -> [H, W] int32 in 0..C-1 or IGNORE; None where there is none.
+    size: () -> (height, width) of the photo, upright, without decoding it; None where
+        only decoding tells.
     """
 
     id: str
     photo: Callable[[int], Photo]
     tags: Callable[[], np.ndarray | None]
     mask: Callable[[], np.ndarray | None]
+    size: Callable[[], tuple[int, int]] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +43,7 @@ class Reading:
     tags: where tags come from and how they are written.
     masks: where masks were found and how they are read.
     splits: images of each split that is known.
+    members: ids of each of them, where the source knows them all.
     held_out: ids that the program itself keeps from training; empty where nothing is
         held out, or the data says what is.
     passed: what was passed over and why -> how many.
@@ -51,9 +55,16 @@ class Reading:
     tags: str = ""
     masks: str = ""
     splits: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    members: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     held_out: tuple[str, ...] = ()
     passed: Mapping[str, int] = dataclasses.field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+
+    @property
+    def drawn(self) -> dict[str, tuple[str, ...]]:
+        """Ids of the splits that were drawn; empty where nothing is held out."""
+        names = ("train", "val") if self.held_out else ()
+        return {name: self.members[name] for name in names if name in self.members}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +79,10 @@ class Source:
         without reading it.
     skipped: id -> why an image was left out so far (on_bad_image="skip").
     reading: how it was read.
+    tags_by: what is opened for the tags of an image: a "table", which costs little, its
+        "mask", whose classes they are, or a "file" as large as an image.
+    surveyed: largest number of images that an account of the source opens.
+    files: file of each image, by id; empty where images are no files.
     """
 
     name: str
@@ -77,6 +92,9 @@ class Source:
     untagged: Mapping[int, str] = dataclasses.field(default_factory=dict)
     skipped: dict[str, str] = dataclasses.field(default_factory=dict)
     reading: Reading = Reading()
+    tags_by: Literal["table", "mask", "file"] = "table"
+    surveyed: int = 2000
+    files: Mapping[str, Path] = dataclasses.field(default_factory=dict)
 
     def __len__(self) -> int:
         """Number of images."""
@@ -119,6 +137,10 @@ class Files(NamedTuple):
         file = self.photos[key]
         return self.read(file, str(file), at_least=at_least)
 
+    def size(self, key: str) -> tuple[int, int]:
+        """Height and width of an image, upright, from its header."""
+        return headers.read_size(self.photos[key])
+
     def mask_tags(self, key: str) -> np.ndarray | None:
         """[C] float32, the classes that the mask holds; None without a mask."""
         mask = self.masks.get(key)
@@ -126,7 +148,8 @@ class Files(NamedTuple):
 
     def record(self, key: str, tags: Callable[[], np.ndarray | None]) -> Record:
         """The record of an image with the given tags."""
-        return Record(key, partial(self.photo, key), tags, partial(self.masks.get, key))
+        mask, size = partial(self.masks.get, key), partial(self.size, key)
+        return Record(key, partial(self.photo, key), tags, mask, size)
 
 
 def read_tags(source: Source, index: int, mask: np.ndarray | None = None) -> np.ndarray:

@@ -20,7 +20,7 @@ COLOUR_WORDS = ("color", "colour", "hex", "rgb", "color_rgb", "colour_rgb")
 class Entry(NamedTuple):
     """One class of a list.
 
-    name: as written, cleaned of spaces and quotes.
+    name: what is written, cleaned of spaces and quotes.
     id: number that the file gives it; None where it gives none.
     colour: RGB that the file gives it, each 0..255; None where it gives none.
     """

@@ -198,7 +198,7 @@ def _divide(entries: list[Entry], background: bool, by_colour: bool) -> _Parts:
         zero = place.get(zero, zero)
     if not by_colour:
         entries = sorted(entries, key=lambda e: e.id)
-    kept = zero or entries[0]
+    kept = zero if background and zero else entries[0]
     void = [e for e in entries if words.is_void(e.name) and e != kept]
     classes = [e for e in entries if e not in void and (e != zero or not background)]
     return _Parts(zero if background else None, classes, void)
@@ -260,9 +260,9 @@ def _label_ids(file: Path, parts: _Parts, background: bool) -> tuple[int, ...]:
 
 def _colours(file: Path, parts: _Parts, background: bool) -> tuple[Colour, ...]:
     zero, classes, void = parts
-    if all(e.colour is None for e in classes):
-        return ()
     entries = [zero, *classes] if zero else classes
+    if all(e.colour is None for e in entries):
+        return ()
     bare = next((e.name for e in entries if e.colour is None), None)
     if bare is not None:
         raise UserError(f"{file}: {bare!r} has no colour while others do; add it")

@@ -8,12 +8,13 @@ import numpy as np
 from ppcjax.data_pipelines import shapes as generator
 from ppcjax.data_pipelines.images import Photo
 from ppcjax.data_pipelines.masks import check_ids
-from ppcjax.data_pipelines.settings import MaskIds
-from ppcjax.data_pipelines.sources.base import Record, Source, tags_of_mask
+from ppcjax.data_pipelines.settings import Folder, MaskIds
+from ppcjax.data_pipelines.sources.base import Reading, Record, Source, tags_of_mask
 from ppcjax.fields import Range
 from ppcjax.types import UserError
 
 Images = Annotated[int, Range(1), "images"]
+SURVEYED = 200  # drawing a scene takes longer than reading a file
 
 
 def shapes(
@@ -24,7 +25,7 @@ def shapes(
     val_size: Images = 200,
     test_size: Images = 400,
     scene_seed: Annotated[int, Range(0)] = 0,
-    root: str = "",
+    root: Folder = "",
     void: MaskIds = (),
 ) -> Source:
     """A split of the procedural set; images are kept once they have been drawn.
@@ -58,9 +59,24 @@ def shapes(
             lambda at_least=0: Photo(scene(index)[0], size, size),
             lambda: tags_of_mask(mask(), len(generator.CLASSES)),
             mask,
+            lambda: (size, size),
         )
 
-    return Source(f"shapes (split {split})", generator.CLASSES, ids, record)
+    return Source(
+        f"shapes (split {split})",
+        generator.CLASSES,
+        ids,
+        record,
+        reading=Reading(
+            photos="drawn by a generator",
+            classes="of the set",
+            tags="from the masks",
+            masks="drawn with the photos",
+            splits=sizes,
+        ),
+        tags_by="mask",
+        surveyed=SURVEYED,
+    )
 
 
 def _kept(draw, size):

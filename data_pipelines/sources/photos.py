@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from ppcjax.data_pipelines import images
+from ppcjax.data_pipelines import headers, images
 from ppcjax.data_pipelines.sources import files
 from ppcjax.data_pipelines.sources.base import Reading, Record, Source
 from ppcjax.data_pipelines.sources.folder import folder
@@ -63,14 +63,15 @@ def photos(pattern: str, classes: tuple[str, ...]) -> Source:
         def photo(at_least=0):
             return read(file, str(file), at_least)
 
-        return Record(ids[index], photo, lambda: None, lambda: None)
+        size = functools.partial(headers.read_size, file)
+        return Record(ids[index], photo, lambda: None, lambda: None, size)
 
     reading = Reading(
         photos=f"{len(ids)} photos: {pattern}",
         passed=dict(sorted(place.passed.items())),
         warnings=guesses,
     )
-    return Source(pattern, classes, ids, record, reading=reading)
+    return Source(pattern, classes, ids, record, reading=reading, files=found)
 
 
 def _find(path: str) -> _Found:

@@ -10,6 +10,7 @@ from ppcjax.data_pipelines.sources.base import Record, Source
 from ppcjax.data_pipelines.sources.tags import encode
 from ppcjax.types import UserError
 
+SURVEYED = 200  # opening a record reads the photo in it
 _VOC_ADVICE = (
     "make it with python -m ppcjax.data_pipelines.voc_builder --root VOC2012 "
     "--tfds_dir DIR"
@@ -53,7 +54,14 @@ def prepared(
 
         return Record(key, photo, tags, mask)
 
-    return Source(f"{tfds_dir} (split {split})", classes, ids, record)
+    return Source(
+        f"{tfds_dir} (split {split})",
+        classes,
+        ids,
+        record,
+        tags_by="file",
+        surveyed=SURVEYED,
+    )
 
 
 def open_records(

@@ -11,7 +11,7 @@ from ppcjax.data_pipelines.masks import (
     MASK_SUFFIXES,
     open_masks,
 )
-from ppcjax.data_pipelines.sources import class_lists, files, pairing, words
+from ppcjax.data_pipelines.sources import class_lists, files, layouts, pairing, words
 from ppcjax.data_pipelines.sources.base import BACKGROUND, Source
 from ppcjax.data_pipelines.sources.class_lists import ClassList
 from ppcjax.types import UserError
@@ -61,7 +61,9 @@ def replace_masks(
         f"{opened.text}",
         warnings=(*source.reading.warnings, *listed.warnings, *opened.warnings),
     )
-    return dataclasses.replace(source, record=record, reading=reading)
+    # Tags are still those of the masks that are replaced.
+    by = "file" if source.tags_by == "mask" else source.tags_by
+    return dataclasses.replace(source, record=record, reading=reading, tags_by=by)
 
 
 def find(root: Path) -> dict[str, Path]:
@@ -91,8 +93,9 @@ def find(root: Path) -> dict[str, Path]:
 def match(ids: Sequence[str], found: Mapping[str, Path]) -> tuple[dict, str]:
     """Masks of the images, and what their names have in common if not all.
 
-    Only where no name is that of an image do words such as "_mask" count. File names
-    in other folders do not: images of another split may be meant.
+    Only where no name is that of an image do words such as "_mask" count, and may the
+    folder of the split, in which all images lie, be missing. File names in other
+    folders do not count: other images may be meant.
 
     Args:
         ids: images of a split.
@@ -102,6 +105,13 @@ def match(ids: Sequence[str], found: Mapping[str, Path]) -> tuple[dict, str]:
     same = {key: found[n] for key in ids if (n := files.normal(key)) in found}
     if same:
         return same, ""
+    tops = {key.partition("/")[0] for key in ids if "/" in key}
+    if len(tops) == 1 and layouts.is_split(top := tops.pop()):
+        below = {k.removeprefix(f"{top}/"): k for k in ids}
+        inside, text = match(tuple(below), found)
+        if inside:
+            text = text or f", without {top}/ in their names"
+            return {below[key]: file for key, file in inside.items()}, text
     cores: dict[str, list[Path]] = {}
     for key, file in found.items():
         cores.setdefault(pairing.core(key, pairing.MASK_WORDS), []).append(file)
@@ -179,4 +189,5 @@ def _options(found: ClassList, names: list[str], wanted: list[str]) -> dict:
             options[field] = (*values[:before], *(rest[i] for i in order))
     if "colours" in options:
         options["void_colours"] = found.void_colours
+        options["by_colour"] = found.by_colour
     return options

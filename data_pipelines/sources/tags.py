@@ -38,15 +38,11 @@ def encode(names: tuple[str, ...], classes: tuple[str, ...], where: str) -> np.n
     for name in names:
         if name not in classes:
             meant = next((c for c in classes if same(c) == same(name)), None)
-            raise UserError(
-                f"{where}: unknown tag {name!r}; "
-                + (
-                    f"the classes are {', '.join(classes[1:])} (or {BACKGROUND} for none "
-                    "of them)"
-                    if meant is None
-                    else f"the class is spelled {meant!r}; write it so"
-                )
-            )
+            known = f"the classes are {', '.join(classes[1:])}"
+            advice = f"{known} (or {BACKGROUND} for none of them)"
+            if meant is not None:
+                advice = f"the class is spelled {meant!r}; write it so"
+            raise UserError(f"{where}: unknown tag {name!r}; {advice}")
         vector[classes.index(name)] = 1
     return vector
 

@@ -3,8 +3,8 @@
 from collections import Counter
 from functools import partial
 
-from ppcjax.data_pipelines import images
-from ppcjax.data_pipelines.settings import Share
+from ppcjax.data_pipelines import headers, images
+from ppcjax.data_pipelines.settings import Folder, Share
 from ppcjax.data_pipelines.sources import contents, files, prepared, splits
 from ppcjax.data_pipelines.sources.base import (
     BACKGROUND,
@@ -23,7 +23,7 @@ IMAGENET_ADVICE = (
 )
 
 
-def photos(split: str, *, root: str, val_share: Share = 0.0) -> Source:
+def photos(split: str, *, root: Folder, val_share: Share = 0.0) -> Source:
     """A split of all photographs below a folder; masks among them are told apart.
 
     Where there is images/, JPEGImages/ or the like, the photographs are those below it.
@@ -59,11 +59,13 @@ def photos(split: str, *, root: str, val_share: Share = 0.0) -> Source:
 
     def record(index):
         file = found[ids[index]]
-        return _unlabelled(ids[index], partial(read, file, str(file)))
+        size = partial(headers.read_size, file)
+        return _unlabelled(ids[index], partial(read, file, str(file)), size)
 
     reading = Reading(
         photos=there.text,
         splits={name: len(those) for name, those in chosen.ids.items()},
+        members=chosen.ids,
         held_out=chosen.held_out,
         passed=there.passed + Counter({"mask": len(there.masks)}),
         warnings=notes,
@@ -71,7 +73,7 @@ def photos(split: str, *, root: str, val_share: Share = 0.0) -> Source:
     return Source(f"{root} (split {split})", CLASSES, ids, record, reading=reading)
 
 
-def imagenet(split: str, *, root: str = "", tfds_dir: str = "") -> Source:
+def imagenet(split: str, *, root: Folder = "", tfds_dir: Folder = "") -> Source:
     """ImageNet's photographs, without their labels.
 
     Args:
@@ -104,11 +106,12 @@ def _records(split: str, tfds_dir: str) -> Source:
 
         return _unlabelled(ids[index], photo)
 
-    return Source(f"{tfds_dir} (split {split})", CLASSES, ids, record)
+    name = f"{tfds_dir} (split {split})"
+    return Source(name, CLASSES, ids, record, surveyed=prepared.SURVEYED)
 
 
-def _unlabelled(name: str, photo) -> Record:
+def _unlabelled(name: str, photo, size=None) -> Record:
     def read(at_least=0):
         return photo(at_least=at_least)
 
-    return Record(name, read, lambda: None, lambda: None)
+    return Record(name, read, lambda: None, lambda: None, size)

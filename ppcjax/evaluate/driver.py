@@ -5,6 +5,7 @@ from typing import Any
 
 from ppcjax import fields
 from ppcjax.evaluate.protocol import Plan, count_all
+from ppcjax.report import data
 from ppcjax.report import page as pages
 from ppcjax.report.progress import show_progress
 from ppcjax.report.text import as_json
@@ -42,8 +43,10 @@ def evaluate(
     )
     metrics = as_json(head(name, plan) | plan.summarize(counts))
     metrics["skipped"] = dict(plan.skipped)
+    metrics["data"] = dict(plan.account)
     for file, content in plan.files.items():
         write_file(out / file, content)
+    plan.finish(out)
     write_json(out / "metrics.json", metrics)
     provenance.write(out, _record(name, plan, settings, command))
     write_report(out / "report.html", plan, metrics, tiles)
@@ -89,6 +92,7 @@ def write_report(path: Path, plan: Plan, metrics: dict[str, Any], tiles: list) -
     more = [
         pages.scores(pages.read_curves(curves, "val/")),
         pages.losses(pages.read_curves(curves, "train/loss/")),
+        data.section(metrics.get("data", {})),
         pages.skipped(metrics["skipped"]),
     ]
     pages.write_page(path, page._replace(sections=[*page.sections, *more]))

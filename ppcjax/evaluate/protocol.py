@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
+from ppcjax.data_pipelines import survey
+from ppcjax.data_pipelines.sources.base import Source
 from ppcjax.fields import Range
 from ppcjax.report.page import Page
 from ppcjax.runs import Run
@@ -77,8 +79,10 @@ class Plan(NamedTuple):
     write: (prediction, folder) -> files of one prediction are written.
     tile: prediction -> its entry in the gallery, or None.
     files: name -> content of files that stand beside all predictions.
+    finish: folder -> what is made of the files of all predictions is written.
     record: what provenance.json says beside its head.
     skipped: id -> reason of examples that were left out, filled while predicting.
+    account: what was read, see `announce`; {} where nothing is said of it.
     text: metrics -> lines for a terminal.
     page: (metrics, tiles) -> what the report shows.
     """
@@ -96,8 +100,10 @@ class Plan(NamedTuple):
     text: Callable[[Mapping[str, Any]], str]
     page: Callable[[Mapping[str, Any], Sequence[Any]], Page]
     files: Mapping[str, bytes] = {}
+    finish: Callable[[Path], None] = lambda folder: None
     record: Mapping[str, Any] = {}
     skipped: Mapping[str, str] = {}
+    account: Mapping[str, Any] = {}
 
 
 class Evaluation(NamedTuple):
@@ -123,6 +129,27 @@ class Evaluation(NamedTuple):
     fits: Callable[[Method], bool]
     takes: tuple[str, ...]
     text: str
+
+
+def announce(
+    source: Source, data: Mapping[str, Any], request: Request, *, reads: str = ""
+) -> dict[str, Any]:
+    """Says what was read, before the first prediction.
+
+    Args:
+        source: what is evaluated.
+        data: config.data as requested.
+        request: what was asked for; a trial says nothing.
+        reads: "views" where neither tags nor masks are looked at.
+
+    Returns:
+        The account as JSON types; {} where nothing is said.
+    """
+    if request.trial:
+        return {}
+    read = survey.of_config(data, source, reads=reads)
+    print("\n".join(read.lines()), flush=True)
+    return read.as_json()
 
 
 def nothing(*_: Any) -> None:

@@ -142,3 +142,32 @@ def test_void_ids_count_among_colours(tmp_path):
     for key in masks.ids:
         wanted = np.where(stripes(0, 1, 2), stripes(0, 1, 2), IGNORE)
         np.testing.assert_array_equal(masks.get(key), wanted)
+
+
+def test_a_gif_is_never_read_by_index(tmp_path):
+    """Its writers drop and reorder colours, so an index says nothing."""
+    mask = stripes(0, 2)
+    file = {"a": palette(tmp_path / "a.gif", mask, OWN)}
+    np.testing.assert_array_equal(
+        open_masks(file, classes=THREE, colours=OWN).get("a"), mask
+    )
+    assert "has a palette of its own" in refusal(file)
+
+
+@pytest.mark.parametrize("writer, warned", [(grey, True), (palette, False)])
+def test_ids_beside_a_list_of_colours_only(tmp_path, writer, warned):
+    options = {"colours": OWN} if writer is palette else {}
+    files = write(tmp_path, stripes(0, 1, 2), writer=writer, **options)
+    masks = open_masks(files, classes=THREE, colours=OWN, by_colour=True)
+    np.testing.assert_array_equal(masks.get("0"), stripes(0, 1, 2))
+    assert any("count its lines" in line for line in masks.warnings) == warned
+
+
+def test_colours_of_void(tmp_path):
+    table = (*OWN, (10, 20, 30))
+    files = write(tmp_path, stripes(0, 1, 4), writer=colour, colours=table)
+    options = {"colours": OWN, "void_colours": [(10, 20, 30)]}
+    mask = open_masks(files, classes=THREE, **options).get("0")
+    np.testing.assert_array_equal(
+        mask, np.where(stripes(0, 1, 4) == 4, 255, stripes(0, 1, 4))
+    )

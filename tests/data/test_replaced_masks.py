@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from ppcjax import data_pipelines
+from ppcjax.data_pipelines.sources import replaced
 from ppcjax.types import IGNORE, UserError
 from tests import folder_photos
 from tests.data import mask_files
@@ -166,3 +167,16 @@ def test_the_rules_of_a_set_hold(photos, tmp_path):
         make_source(photos, tmp_path / "out")
     source = make_source(photos, tmp_path / "out", void=(255,))
     assert set(np.unique(source.record(0).mask())) == {0, IGNORE}
+
+
+@pytest.mark.parametrize("inside", ["", "val/"])
+def test_images_in_the_folder_of_their_split(tmp_path, inside):
+    found = {f"{inside}a_mask": tmp_path / "a", f"{inside}b_mask": tmp_path / "b"}
+    matched, text = replaced.match(["val/a", "val/b", "val/c"], found)
+    assert matched == {"val/a": tmp_path / "a", "val/b": tmp_path / "b"} and text
+    exact = {f"{inside}a": tmp_path / "a", "c": tmp_path / "c"}
+    matched, _ = replaced.match(["val/a", "val/b"], exact)
+    assert matched == {"val/a": tmp_path / "a"}
+    # A folder that is a tag tells images apart; two of them could be meant.
+    assert replaced.match(["cat/a"], {"a": tmp_path / "a"}) == ({}, "")
+    assert replaced.match(["val/a", "train/a"], {"a": tmp_path / "a"}) == ({}, "")

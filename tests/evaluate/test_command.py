@@ -124,7 +124,14 @@ def test_all_evaluations_share_their_files_and_the_head_of_their_metrics(
     assert set(record["settings"]) == set(declared)
     page = (out / "report.html").read_text()
     assert "Loss terms while training" in page and "Scores while training" in page
-    assert str(out / "report.html") in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert str(out / "report.html") in text
+    assert text.startswith("data: shapes (split test): 20 photos, 32 x 32 pixels\n")
+    data = metrics["data"]
+    assert (data["source"], data["photos"]) == ("shapes (split test)", 20)
+    learnt = 0 if gives == "features" else 20
+    assert data["masks"]["photos"] == data["tags"]["photos"] == learnt
+    assert "<h2>Data</h2>" in page and "test 40" in page
 
 
 def test_any_setting_can_be_given_anew(folder_of, tmp_path):

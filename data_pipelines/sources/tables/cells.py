@@ -42,7 +42,7 @@ class Cell(NamedTuple):
 class Split(NamedTuple):
     """The tags of all rows.
 
-    tags: as written but for spaces and accents, by cell.
+    tags: names by cell, unchanged but for spaces and accents.
     text: what stands between tags, in a few words.
     warnings: what was guessed, one line each.
     """

@@ -1,12 +1,15 @@
 """Which photo a cell of a table, or a line of a list, names."""
 
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote
 
-from ppcjax.data_pipelines.sources.files import without_suffix
+from ppcjax.data_pipelines.images import IMAGE_SUFFIXES
 from ppcjax.types import UserError
+
+_SUFFIXES = frozenset(IMAGE_SUFFIXES)
 
 
 class Finder:
@@ -24,7 +27,7 @@ class Finder:
             self._add(unicodedata.normalize("NFC", key), key)
 
     def _add(self, path: str, key: str) -> None:
-        for form in dict.fromkeys((path, without_suffix(path))):
+        for form in _forms(path):
             self._by_path.setdefault(form, []).append(key)
             self._by_name.setdefault(form.rpartition("/")[2], []).append(key)
 
@@ -49,7 +52,7 @@ class Finder:
         return found
 
     def _exactly(self, path: str) -> tuple[str, ...]:
-        for form in dict.fromkeys((path, without_suffix(path))):
+        for form in _forms(path):
             found = self._by_path.get(form)
             if not found:
                 # The id may have more folders in front than the name ...
@@ -68,13 +71,21 @@ class Finder:
 
 def _ends(key: str, end: str) -> bool:
     path = f"/{unicodedata.normalize('NFC', key)}"
-    forms = (path, without_suffix(path))
-    return any(f.endswith(end) or f.casefold().endswith(end) for f in forms)
+    return any(f.endswith(end) or f.casefold().endswith(end) for f in _forms(path))
+
+
+def _forms(path: str) -> tuple[str, ...]:
+    """A path as it is and, where it has the suffix of an image, without."""
+    stem, dot, suffix = path.rpartition(".")
+    short = dot and stem and f".{suffix.lower()}" in _SUFFIXES
+    return (path, stem) if short and stem[-1] != "/" else (path,)
 
 
 def as_path(name: str) -> str:
     """A name as a path from any system: slashes, nothing in front, NFC."""
     path = unicodedata.normalize("NFC", name.strip()).replace("\\", "/")
+    if not path.startswith(("/", ".")) and "//" not in path and "/." not in path:
+        return path.rstrip("/")
     parts = [part for part in path.split("/") if part not in ("", ".")]
     return "/".join(parts)
 
@@ -115,12 +126,15 @@ def match_rows(file: Path, names: list[tuple[int, str]], finder: Finder) -> list
 
 def _check_same(file: Path, names: list[tuple[int, str]], found) -> None:
     """Raises UserError where two paths that differ were taken for one photo."""
+    counts = Counter(key for (key,) in found)
     paths: dict[str, str] = {}
     for (line, name), (key,) in zip(names, found, strict=True):
+        if counts[key] == 1:
+            continue
         path = as_path(name)
         known = paths.setdefault(key, path)
         if path != known:
-            short, long = sorted((without_suffix(path), without_suffix(known)), key=len)
+            short, long = sorted((_forms(path)[-1], _forms(known)[-1]), key=len)
             if not f"/{long}".endswith(f"/{short}"):
                 raise UserError(
                     f"{file} line {line}: {name!r} and {known!r} would be the same "

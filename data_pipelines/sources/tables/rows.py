@@ -53,13 +53,12 @@ def split(file: Path, text: str, is_photo: Callable[[str], bool]) -> Rows:
         UserError: a quote has no end.
     """
     lines, comment, given = _lines(file, text, is_photo)
-    if lines and all(x[0] == x[-1] == '"' for _, x in lines) and not given:
+    whole = re.compile(r'"(?:[^"]|"")*"')
+    if lines and all(whole.fullmatch(line) for _, line in lines):
         # Each line as a single quoted cell, as some spreadsheets save a table twice.
-        inner = [(n, x[1:-1].replace('""', '"')) for n, x in lines]
-        if all(len(_cells(x, ",").cells) == 1 for _, x in lines[:_SAMPLE]):
-            lines = inner
+        lines = [(n, line[1:-1].replace('""', '"')) for n, line in lines]
     separator = given or _separator(lines, is_photo)
-    rows = [_cells(line, separator)._replace(line=n) for n, line in lines]
+    rows = [_cells(line, separator, n) for n, line in lines]
     head = None if comment is None else _cells(comment, separator)
     return Rows([row for row in rows if any(row.cells)], separator, head)
 
@@ -99,19 +98,21 @@ def _opens(line: str) -> bool:
     return re.search(r'(^|[,;\t|])\s*"', rest) is not None
 
 
-def _cells(line: str, separator: str) -> Row:
-    """The cells of a line."""
+def _cells(line: str, separator: str, number: int = 0) -> Row:
+    """The cells of a line, and its number."""
     if separator == SPACE:
         first, _, rest = line.strip().partition(" ")
-        return Row(0, (first, rest.strip()) if rest else (first,))
+        return Row(number, (first, rest.strip()) if rest else (first,))
     if '"' not in line:
-        return Row(0, tuple([cell.strip() for cell in line.split(separator)]))
+        return Row(number, tuple([cell.strip() for cell in line.split(separator)]))
     sep = re.escape(separator)
     pattern = rf'((?:[ ]*"(?:[^"]|"")*"[^{sep}]*|[^{sep}]*))(?:{sep}|$)'
     parts = [match[1].strip() for match in re.finditer(pattern, line, re.DOTALL)]
     if not line.endswith(separator):
         del parts[-1]  # the empty one behind the end
-    return Row(0, tuple(map(_unquoted, parts)), tuple([p[:1] == '"' for p in parts]))
+    return Row(
+        number, tuple(map(_unquoted, parts)), tuple([p[:1] == '"' for p in parts])
+    )
 
 
 def _unquoted(part: str) -> str:

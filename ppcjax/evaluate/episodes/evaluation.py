@@ -24,7 +24,7 @@ from ppcjax.evaluate.episodes.plans import (
     repetitions,
 )
 from ppcjax.evaluate.episodes.protocols import EpisodeSettings, Protocol
-from ppcjax.evaluate.protocol import Plan, Request, count_all
+from ppcjax.evaluate.protocol import Plan, Request, announce, count_all
 from ppcjax.predict.canvases import canvas_size
 from ppcjax.predict.queries import predict_queries
 from ppcjax.runs import Run
@@ -60,6 +60,7 @@ class Episodes(NamedTuple):
     repeated: the episodes.
     possible: what they are made of, and what is left out for want of photos.
     evidence: how the masks of supports are read.
+    account: what was read, see `announce`.
     """
 
     settings: EpisodeSettings
@@ -69,6 +70,7 @@ class Episodes(NamedTuple):
     repeated: Sequence[Repetition]
     possible: Possible
     evidence: Evidence
+    account: Mapping[str, Any]
 
     @classmethod
     def of(
@@ -81,9 +83,10 @@ class Episodes(NamedTuple):
         """The episodes of a run's data; `given` as in `episodes`."""
         data = request.data(run)
         source = data_pipelines.make_source(
-            data, request.split_of(data), classes=run.classes
+            data, request.split_of(data), classes=run.classes, lists=run.lists
         )
         source = part(source, request.limit)
+        account = announce(source, data, request)
         chosen = evaluated_classes(data, settings.classes, source.classes)
         skip = data["on_bad_image"] == "skip"
         read = {k: data[k] for k in ("support_void", "other_ways") if k in data}
@@ -104,6 +107,7 @@ class Episodes(NamedTuple):
             repeated,
             possible,
             Evidence(**read),
+            account,
         )
 
     def tested(self, run: Run) -> Iterator[Tested]:
@@ -203,6 +207,7 @@ def episodes(
         files={} if settings.plans else files,
         record={"choice": choice},
         skipped=of.source.skipped,
+        account=of.account,
     )
 
 

@@ -29,7 +29,7 @@ from ppcjax.evaluate.masks.summary import (
     summarize,
 )
 from ppcjax.evaluate.masks.thresholds import choose_threshold
-from ppcjax.evaluate.protocol import Plan, Request
+from ppcjax.evaluate.protocol import Plan, Request, announce
 from ppcjax.predict.photos import predict_photos, recorded_threshold
 from ppcjax.predict.prediction import Prediction, usual_threshold
 from ppcjax.refine.crf import preset
@@ -44,11 +44,13 @@ class Photos(NamedTuple):
     data: config.data as requested.
     source: photos, with masks where they are known.
     split: name of them.
+    account: what was read, see `announce`.
     """
 
     data: dict[str, Any]
     source: Source
     split: str
+    account: Mapping[str, Any] = {}
 
     @classmethod
     def of(cls, run: Run, request: Request) -> "Photos":
@@ -60,9 +62,10 @@ class Photos(NamedTuple):
             data = {"on_bad_image": data["on_bad_image"]}
         else:
             source = data_pipelines.make_source(
-                data, split, classes=run.classes, evaluation=True
+                data, split, classes=run.classes, evaluation=True, lists=run.lists
             )
-        return cls(data, part(source, request.limit), split)
+        source = part(source, request.limit)
+        return cls(data, source, split, announce(source, data, request))
 
     def examples(self) -> Iterator[Any]:
         """Each photo once."""
@@ -74,6 +77,7 @@ def maps(
 ) -> Plan:
     """Activation maps: a threshold, which a validation split chooses, makes masks."""
     fixed = _fixed(run, settings.scoring)
+    of = Photos.of(run, request)
     if request.images:
         chosen = recorded_threshold(run)
     elif request.trial:
@@ -88,7 +92,6 @@ def maps(
     if chosen and "threshold" not in given:
         exported = {"name": "chosen", "threshold": chosen["threshold"]}
     below = exported["threshold"]  # where the background is the likelier
-    of = Photos.of(run, request)
     found = predict_photos(
         run,
         of.examples(),
@@ -248,6 +251,9 @@ def masks_plan(
         text=format_summary,
         page=page,
         files={"classes.txt": files.class_list(scored.classes)},
+        finish=files.format_writer(
+            output.export_format, of.source, scored.classes, scored.background
+        ),
         record={
             "threshold": scored.exported["threshold"],
             "background": background.threshold,
@@ -256,6 +262,7 @@ def masks_plan(
             **record,
         },
         skipped=of.source.skipped,
+        account=of.account,
     )
 
 

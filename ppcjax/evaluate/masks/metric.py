@@ -24,6 +24,7 @@ def mean_iou_sweep(
     thresholds: Sequence[float] = SWEEP,
     report_classes: Sequence[int] | None = None,
     absent: str = "skip",
+    background: bool = True,
 ) -> Metric:
     """Mean IoU of argmax([t, scores]) for every background threshold t.
 
@@ -44,6 +45,8 @@ def mean_iou_sweep(
         report_classes: classes that the mean is taken over; None for all.
         absent: a class neither in the masks nor predicted is left out of the mean
             ("skip") or counts as 0 ("zero").
+        background: whether class 0 is what the others leave. Then the mean is NaN where
+            the masks show no other class that it is taken over.
 
     Returns:
         The metric.
@@ -79,6 +82,9 @@ def mean_iou_sweep(
         empty = 0.0 if absent == "zero" else np.nan
         class_iou = np.where(union > 0, hit / (union + 1e-10), empty)  # [K, C]
         mean = _mean_defined(class_iou[:, chosen])
+        scored = [c for c in chosen if c or not background]
+        if not counts["pixels"].sum((0, 2))[scored].any():
+            mean = np.full_like(mean, np.nan)
         defined = bool(np.isfinite(mean).any())
         return {
             "thresholds": levels,
@@ -104,6 +110,7 @@ def make_metric(
     *,
     report_classes: Sequence[str] = (),
     absent: str = "skip",
+    background: bool = True,
 ) -> Metric:
     """Mean IoU over classes that are given by name.
 
@@ -112,6 +119,7 @@ def make_metric(
         thresholds: ascending.
         report_classes: names that the mean is taken over; empty for all.
         absent: how the mean counts classes that never occur, see `mean_iou_sweep`.
+        background: whether class 0 is what the others leave.
 
     Raises:
         UserError: a name is no class.
@@ -124,7 +132,11 @@ def make_metric(
         )
     reported = [classes.index(name) for name in report_classes] or None
     return mean_iou_sweep(
-        len(classes), thresholds=thresholds, report_classes=reported, absent=absent
+        len(classes),
+        thresholds=thresholds,
+        report_classes=reported,
+        absent=absent,
+        background=background,
     )
 
 

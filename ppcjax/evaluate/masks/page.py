@@ -39,6 +39,9 @@ def headline(summary: Mapping[str, Any]) -> str:
         return section(
             "Masks", f"<p>No image has a mask, so nothing is scored. {note}</p>"
         )
+    if summary.get("undefined"):
+        reason = escape(summary["undefined"])
+        return section("Masks", f"<p>Not scored: {reason}. {note}</p>")
     over = summary["report_classes"] or summary["classes"]
     title = f"Mean IoU over {len(over)} classes"
     mean_over = f"The mean is over {', '.join(map(escape, over))}."

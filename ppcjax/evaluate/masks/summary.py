@@ -10,6 +10,11 @@ from ppcjax.evaluate.masks.metric import make_metric, sweep_with
 from ppcjax.report.text import percent
 from ppcjax.types import Metric
 
+_UNDEFINED = (
+    "the masks show no class that the mean is taken over but the background, so that "
+    "there is no mean IoU"
+)
+
 
 class Scored(NamedTuple):
     """What the scores of an evaluation are of.
@@ -47,6 +52,7 @@ class Scored(NamedTuple):
             self.thresholds,
             report_classes=self.report_classes,
             absent=self.absent,
+            background=self.background,
         )
 
 
@@ -71,8 +77,10 @@ def summarize(counts: Mapping[str, Any], scored: Scored) -> dict[str, Any]:
     )
     if not scored.background:  # no threshold sets any class apart
         table |= {"chosen": None, "oracle": None}
-    curve = None
-    if result is not None and scored.background:
+    curve, undefined = None, ""
+    if result is not None and not np.isfinite(result["mean_iou"]).any():
+        undefined = _UNDEFINED
+    elif result is not None and scored.background:
         curve = {
             "threshold": list(scored.thresholds),
             "mean_iou": result["mean_iou"],
@@ -88,6 +96,7 @@ def summarize(counts: Mapping[str, Any], scored: Scored) -> dict[str, Any]:
         "exported": dict(scored.exported),
         "thresholds": table,
         "curve": curve,
+        "undefined": undefined,
     }
 
 
@@ -177,6 +186,8 @@ def format_summary(summary: Mapping[str, Any]) -> str:
     if not masked:
         return "\n".join([*lines, "no masks, so nothing is scored"])
     rows = {k: row for k, row in summary["thresholds"].items() if row is not None}
+    if summary.get("undefined"):
+        lines += ["", summary["undefined"]]
     classes = summary["classes"]
     width = max(map(len, classes)) + 2
     if background:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from ppcjax import data_pipelines
 from ppcjax.data_pipelines.sources.subset import part
 from ppcjax.evaluate.masks.metric import make_metric, sweep_with
@@ -47,7 +49,7 @@ def choose_threshold(
         return _none(reason)
     try:
         source = data_pipelines.make_source(
-            data, name, classes=run.classes, evaluation=True
+            data, name, classes=run.classes, evaluation=True, lists=run.lists
         )
     except UserError as error:
         return _none(str(error))
@@ -72,6 +74,8 @@ def choose_threshold(
     if not counts:
         return _none(f"{name} has no masks")
     result = metric.summarize(counts)
+    if not np.isfinite(result["mean_iou"]).any():
+        return _none(f"the masks of {name} show no class but the background")
     best = float(result["thresholds"][result["best"]])
     chosen = {"threshold": round(best, 6), "split": name, "images": result["images"]}
     if limit is None:

@@ -15,7 +15,7 @@ from ppcjax.data_pipelines import views
 from ppcjax.data_pipelines.sources.base import Source
 from ppcjax.data_pipelines.sources.photos import photos
 from ppcjax.data_pipelines.sources.subset import evenly_spaced, part
-from ppcjax.evaluate.protocol import Plan, Request
+from ppcjax.evaluate.protocol import Plan, Request, announce
 from ppcjax.evaluate.views import page
 from ppcjax.evaluate.views.metric import alignment, match, unit
 from ppcjax.fields import Range
@@ -66,6 +66,7 @@ class Views(NamedTuple):
     source: photos.
     shown: ids of the photos that are drawn.
     random: whether random weights are evaluated, too.
+    account: what was read, see `announce`.
     """
 
     settings: ViewSettings
@@ -73,6 +74,7 @@ class Views(NamedTuple):
     source: Source
     shown: frozenset[str]
     random: bool
+    account: Mapping[str, Any]
 
     @classmethod
     def of(cls, run: Run, settings: ViewSettings, request: Request) -> "Views":
@@ -87,6 +89,7 @@ class Views(NamedTuple):
                 reads=run.method.reads,
                 classes=run.classes,
                 evaluation=True,
+                lists=run.lists,
             )
         source = part(source, request.limit or settings.photos or None)
         shown = frozenset(evenly_spaced(source.ids, settings.gallery))
@@ -96,6 +99,7 @@ class Views(NamedTuple):
             source=source,
             shown=shown,
             random=settings.random and not request.trial,
+            account=announce(source, data, request, reads="views"),
         )
 
     def described(self, run: Run) -> Iterator[Described]:
@@ -157,6 +161,7 @@ def features(
         text=page.format_summary,
         page=page.page,
         skipped=of.source.skipped,
+        account=of.account,
     )
 
 

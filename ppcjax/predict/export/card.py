@@ -197,7 +197,7 @@ def _scores(run: Run) -> str:
             continue
         for name in ("chosen", "fixed"):  # the third one saw the masks
             row = table.get(name) or {}
-            if "mean_iou" in row:
+            if row.get("mean_iou") is not None:  # which null says of masks of nothing
                 command = share_words(made.get("command") or "")
                 rows.append(
                     f"| {metrics.get('split')} | {metrics.get('images_with_masks')} | "

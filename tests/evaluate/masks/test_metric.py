@@ -117,6 +117,26 @@ def test_nothing_to_score_is_not_a_number():
     assert np.isnan(result["mean_iou"]).all() and result["best"] == 0
 
 
+@pytest.mark.parametrize("absent", ["skip", "zero"])
+@pytest.mark.parametrize("predicted", [0.0, 1.0])
+@pytest.mark.parametrize("reported", [None, (0,), (0, 2)])
+def test_the_mean_is_never_over_the_background_alone(absent, predicted, reported):
+    scores = np.zeros((2, 2, 3), np.float32)
+    scores[0, 0, 1] = predicted
+    example = Masked("a", np.zeros((2, 2), np.int32))
+    given = {"absent": absent, "report_classes": reported}
+    metric = metrics.mean_iou_sweep(3, **given)
+    counts = metric.count({"scores": scores}, example)
+    assert np.isnan(metric.summarize(counts)["mean_iou"]).all()
+    # Without a background the first class is one like all others.
+    plain = metrics.mean_iou_sweep(3, **given, background=False)
+    assert np.isfinite(plain.summarize(counts)["mean_iou"]).all()
+    shown = metric.count({"scores": scores}, Masked("b", np.full((2, 2), 2, np.int32)))
+    both = {name: counts[name] + shown[name] for name in counts}
+    found = metric.summarize(both)["mean_iou"]
+    assert np.isnan(found).all() == (reported == (0,))
+
+
 def test_class_out_of_range_names_the_image():
     metric = metrics.mean_iou_sweep(3)
     mask = np.full((2, 2), 3, np.int32)

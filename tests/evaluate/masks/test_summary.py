@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ppcjax.evaluate.masks import summary
+from ppcjax.evaluate.masks import page, summary
 from ppcjax.evaluate.masks.metric import sweep_with
 from ppcjax.evaluate.masks.summary import Scored
 from ppcjax.evaluate.protocol import added
@@ -61,6 +61,23 @@ def test_thresholds_are_told_apart():
     assert (table["chosen"]["split"], table["chosen"]["images"]) == ("val", 9)
     assert "mean_iou" not in chosen
     assert summary.scores(found) == {"mean_iou": table["oracle"]["mean_iou"]}
+
+
+def test_masks_of_background_alone_say_why_there_is_no_mean():
+    examples = [make_example(i) for i in range(2)]
+    empty = [e._replace(mask=np.zeros_like(e.mask)) for e in examples]
+    scored = make_scored()
+    found = summary.summarize(count(predict(empty), scored.metric()), scored)
+    assert "no mean IoU" in found["undefined"] and found["curve"] is None
+    assert np.isnan(summary.scores(found)["mean_iou"])
+    head = {"config": "toy", "method": "toy", "step": 1, "split": "val", "skipped": {}}
+    written = as_json(head | found)
+    assert {row and row["mean_iou"] for row in written["thresholds"].values()} == {None}
+    text = summary.format_summary(written)
+    assert found["undefined"] in text and "100.0 %" not in text.split("IoU  ")[0]
+    assert found["undefined"] in page.headline(written) and not page.curve(written)
+    ordinary = summary.summarize(count(predict(examples), scored.metric()), scored)
+    assert ordinary["undefined"] == "" and ordinary["curve"] is not None
 
 
 def test_arg_max_is_scored_at_one_threshold():
