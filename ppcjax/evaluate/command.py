@@ -37,7 +37,7 @@ def main(argv: Sequence[str]) -> None:
         raise UserError(f"--ckpt=RUN is missing; usage: {USAGE}")
     cli.keep_compiled_programs()
     photos = _is_given("support", argv)
-    run = opening.open_any(path or "", opening.read_config(of_config), photos=photos)
+    run = opening.open_any(path or "", opening.read_config(of_config), photos)
     for option, export in EXPORTS.items():
         if _is_given(option, argv):
             declared = fields.fields_of(export, without=("run",))
