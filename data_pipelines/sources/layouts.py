@@ -104,7 +104,8 @@ def place(paths: Sequence[Path]) -> tuple[list[Placed], Counter]:
             found.append(Placed(path, "photo", _folders(path, photo, "photo")))
         else:
             names = sorted({f[-1] for f in photos})
-            passed[f"image outside {names[0]}/"] += 1
+            where = f" in {path.parent.as_posix()}/" if path.parent != Path() else ""
+            passed[f"image{where}, outside {names[0]}/"] += 1
     return found, passed
 
 

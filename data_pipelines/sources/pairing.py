@@ -213,13 +213,15 @@ def _example(found: Mapping[str, str]) -> str:
 def beside(photos: Mapping[str, Path]) -> dict[str, Path]:
     """Files among photos that are masks of others, by name: a_mask.png beside a.jpg.
 
+    Where most files of such names have a photo, the others are masks, too.
+
     Args:
         photos: files by their path without suffix.
     """
     cores = {core(key, PHOTO_WORDS) for key in photos}
-    return {
-        key: file
-        for key, file in photos.items()
-        if (plain := core(key, SURE_WORDS)) != key.lower()
-        and {plain, core(plain, PHOTO_WORDS)} & cores
+    named = {
+        key: plain for key in photos if (plain := core(key, SURE_WORDS)) != key.lower()
     }
+    sure = [k for k, n in named.items() if {n, core(n, PHOTO_WORDS)} & cores]
+    chosen = named if 2 * len(sure) > len(named) else sure
+    return {key: photos[key] for key in chosen}

@@ -50,6 +50,11 @@ class Splits(NamedTuple):
         return self.ids[found]
 
 
+def members(ids: Mapping[str, tuple[str, ...]], name: str) -> tuple[str, ...]:
+    """The ids of a split, whatever it is called; () where there is none."""
+    return next((ids[n] for n in (name, *_same(name)) if n in ids), ())
+
+
 def _same(name: str) -> tuple[str, ...]:
     return next((group for group in _SYNONYMS if name in group), ())
 
@@ -89,7 +94,10 @@ def find(
         rest = [i for i in ids if i not in listed]
         drawn = _rest(named, rest, share, seed, shown, candidates)
         text = "given by lists or folders"
-        return Splits(named | drawn | everything, tuple(drawn.get(VAL, ())), text)
+        splits = named | drawn
+        return Splits(
+            splits | everything, tuple(drawn.get(VAL, ())), text, _overlaps(splits)
+        )
     if not draw:
         return Splits(named | everything)
     kept = _kept(lists, ids)
@@ -103,6 +111,21 @@ def find(
         why = "as data.val_share is 0" if not share else "there are too few photos"
         text = f"nothing is held out, {why}"
     return Splits({TRAIN: train, VAL: val} | named | everything, val, text)
+
+
+def _overlaps(named: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Photos that are learnt from and held out at once, one line for each pair."""
+    kinds = {name: _same(name) for name in named if _same(name)}
+    found = []
+    for learnt in (name for name, kind in kinds.items() if kind[0] == TRAIN):
+        for other in (name for name, kind in kinds.items() if kind[0] != TRAIN):
+            both = sorted(set(named[learnt]) & set(named[other]))
+            if both:
+                found.append(
+                    f"{len(both)} photos are in split {learnt} and in split {other}, "
+                    f"such as {both[0]}: scores on it are of photos that were learnt"
+                )
+    return tuple(found)
 
 
 def _rest(named, rest, share, seed, shown, candidates) -> dict[str, tuple[str, ...]]:
