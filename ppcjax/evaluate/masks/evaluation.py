@@ -5,7 +5,7 @@ asked for, files, mean IoU at every threshold, and the report.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -189,17 +189,6 @@ def masks_plan(
     def results(counts):
         return summarize(added(counts, {"predicted": kept}), scored)
 
-    def write(prediction: Prediction, folder: Path):
-        written = files.write_prediction(
-            prediction,
-            folder,
-            threshold=scored.exported["threshold"],
-            background=scored.background,
-            scores=output.scores,
-        )
-        if of.started is not None:
-            of.started.note(prediction, written)
-
     def tile(prediction):
         if prediction.example.id not in shown:
             return None
@@ -218,7 +207,7 @@ def masks_plan(
         count=count,
         summarize=results,
         score=scores,
-        write=write,
+        write=_writer(of, scored, output),
         tile=tile,
         text=format_summary,
         page=page,
@@ -238,6 +227,23 @@ def masks_plan(
         kept=kept,
         complete=of.started.complete if of.started else _nothing,
     )
+
+
+def _writer(of: Photos, scored: Scored, output: Output) -> Callable[..., None]:
+    """What writes the files of a prediction, and notes that they are there."""
+
+    def write(prediction: Prediction, folder: Path) -> None:
+        written = files.write_prediction(
+            prediction,
+            folder,
+            threshold=scored.exported["threshold"],
+            background=scored.background,
+            scores=output.scores,
+        )
+        if of.started is not None:
+            of.started.note(prediction, written)
+
+    return write
 
 
 def trial(settings: Any, data: Mapping[str, Any]) -> tuple[Any, str]:
