@@ -43,6 +43,7 @@ class Reading:
     tags: where tags come from and how they are written.
     masks: where masks were found and how they are read.
     splits: images of each split that is known.
+    members: ids of each of them, where the source knows them all.
     held_out: ids that the program itself keeps from training; empty where nothing is
         held out, or the data says what is.
     passed: what was passed over and why -> how many.
@@ -54,9 +55,16 @@ class Reading:
     tags: str = ""
     masks: str = ""
     splits: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    members: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     held_out: tuple[str, ...] = ()
     passed: Mapping[str, int] = dataclasses.field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+
+    @property
+    def drawn(self) -> dict[str, tuple[str, ...]]:
+        """Ids of the splits that were drawn; empty where nothing is held out."""
+        names = ("train", "val") if self.held_out else ()
+        return {name: self.members[name] for name in names if name in self.members}
 
 
 @dataclasses.dataclass(frozen=True)

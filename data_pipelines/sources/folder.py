@@ -180,6 +180,7 @@ class _Folder(NamedTuple):
             tags=names.tag_text,
             masks=masks,
             splits={name: len(ids) for name, ids in chosen.ids.items()},
+            members=chosen.ids,
             held_out=chosen.held_out,
             passed=dict(sorted(there.passed.items())),
             warnings=tuple(warnings),

@@ -50,6 +50,11 @@ class Splits(NamedTuple):
         return self.ids[found]
 
 
+def members(ids: Mapping[str, tuple[str, ...]], name: str) -> tuple[str, ...]:
+    """The ids of a split, whatever it is called; () where there is none."""
+    return next((ids[n] for n in (name, *_same(name)) if n in ids), ())
+
+
 def _same(name: str) -> tuple[str, ...]:
     return next((group for group in _SYNONYMS if name in group), ())
 
@@ -93,11 +98,11 @@ def find(
         return Splits(
             splits | everything, tuple(drawn.get(VAL, ())), text, _overlaps(splits)
         )
-    if not draw:
-        return Splits(named | everything)
     kept = _kept(lists, ids)
     if kept is not None:
         return kept._replace(ids=kept.ids | named | everything)
+    if not draw:
+        return Splits(named | everything)
     val = hold_out(ids, share=share, seed=seed, shown=shown, candidates=candidates)
     out = set(val)
     train = tuple(i for i in ids if i not in out)

@@ -65,6 +65,7 @@ def photos(split: str, *, root: Folder, val_share: Share = 0.0) -> Source:
     reading = Reading(
         photos=there.text,
         splits={name: len(those) for name, those in chosen.ids.items()},
+        members=chosen.ids,
         held_out=chosen.held_out,
         passed=there.passed + Counter({"mask": len(there.masks)}),
         warnings=notes,

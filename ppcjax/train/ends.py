@@ -10,7 +10,8 @@ import jax
 from jax.sharding import Mesh
 
 from ppcjax.runs import checkpoint
-from ppcjax.runs.files import write_json
+from ppcjax.runs.files import write_file, write_json
+from ppcjax.runs.run import LISTS
 from ppcjax.train.log import Log
 from ppcjax.train.stop import Stopper
 from ppcjax.train.watch import Watch, Watcher, best_step, from_meta, stops
@@ -100,6 +101,21 @@ def announce(
         logger.line(line)
     if jax.process_index() == 0:
         write_json(workdir / "data.json", account.content)
+
+
+def lists_of(workdir: Path) -> Path | None:
+    """Folder of the lists that a run keeps of its splits; None before it has any."""
+    there = checkpoint.newest_step(workdir) is not None
+    return workdir / LISTS if there else None
+
+
+def keep_lists(workdir: Path, drawn: Mapping[str, tuple[str, ...]]) -> None:
+    """Writes RUN/splits/NAME.txt of the splits that were drawn for a new run."""
+    if jax.process_index() or checkpoint.newest_step(workdir) is not None:
+        return
+    for name, ids in drawn.items():
+        content = "".join(f"{i}\n" for i in ids)
+        write_file(workdir / LISTS / f"{name}.txt", content.encode())
 
 
 def savers(

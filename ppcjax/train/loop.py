@@ -206,8 +206,12 @@ def train(
 
     reads = settings.reads_of(config.method)
     run = settings.check(config, reads)
+    workdir = Path(workdir).expanduser()
     source = data_pipelines.make_source(
-        config.data, config.data.train_split, reads=reads
+        config.data,
+        config.data.train_split,
+        reads=reads,
+        lists=ends.lists_of(workdir),
     )
     if not len(source):
         raise UserError(
@@ -228,7 +232,6 @@ def train(
             process_count=jax.process_count(),
         )
 
-    workdir = Path(workdir).expanduser()
     job, adapt = jobs.make(
         config,
         run,
@@ -238,6 +241,7 @@ def train(
         reads=reads,
         scorer=scorer,
     )
+    ends.keep_lists(workdir, source.reading.drawn)
     return fit_job(
         job,
         batches_from,
