@@ -26,8 +26,17 @@ from ppcjax.data_pipelines.formats import (
 from ppcjax.data_pipelines.formats.base import Annotations, Exported
 from ppcjax.data_pipelines.formats.exports import check_names
 from ppcjax.data_pipelines.formats.names import Unusable
+from ppcjax.data_pipelines.formats.parsing import files_below
 
-__all__ = ["READERS", "WRITERS", "Annotations", "Exported", "check_names", "find"]
+__all__ = [
+    "READERS",
+    "WRITERS",
+    "Annotations",
+    "Exported",
+    "check_names",
+    "find",
+    "unread",
+]
 
 # In the order in which they count where files of several are there.
 READERS: dict[str, Callable[[Path, Mapping[str, Path]], Annotations | None]] = {
@@ -83,3 +92,17 @@ def find(root: Path, photos: Mapping[str, Path]) -> Annotations | None:
     more = [f"{other.text}: not read, as {first.text} is there" for other in others]
     more += [f"not read: {error}" for error in strangers]
     return first._replace(warnings=(*first.warnings, *more))
+
+
+def unread(root: Path) -> str:
+    """What is said of files that look like annotations where none was read, or "".
+
+    Args:
+        root: folder of the data set.
+    """
+    files = list(files_below(root, ".json", ".xml"))
+    if not files:
+        return ""
+    more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+    name = files[0].relative_to(root).as_posix()
+    return f" ({name}{more}: of no format that is read here)"

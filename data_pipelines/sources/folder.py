@@ -174,7 +174,11 @@ class _Folder(NamedTuple):
                 f"{len(pairs.alone)} masks belong to no photo, such as {first}; a mask "
                 f"of {photo} would be called {Path(photo).stem}.png"
             )
-        how = (there.mask_text, pairs.text and f"{pairs.text}", self.masks.text)
+        where = there.mask_text
+        if there.masks:
+            example = next(iter(there.masks.values())).relative_to(path).as_posix()
+            where = f"{where} with {example}"
+        how = (where, pairs.text, self.masks.text)
         masks = ", ".join(filter(None, how)) if self.masks.ids else ""
         if not there.masks and there.annotations and self.masks.ids:
             masks = f"drawn from {there.annotations.text}"

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ppcjax.data_pipelines import formats
 from ppcjax.data_pipelines.formats import Annotations
 from ppcjax.data_pipelines.masks import MaskFile
 from ppcjax.data_pipelines.masks.colours import Colour
@@ -102,7 +103,8 @@ def find(
             "leave out some in classes.txt"
         )
     if not names and needed and not there.masks:
-        raise UserError(f"{root}: has neither tags nor classes.txt; {_ADVICE}")
+        unread = formats.unread(root)
+        raise UserError(f"{root}: has neither tags nor classes.txt{unread}; {_ADVICE}")
     listed = listed or ClassList(())
     return Names(
         classes=(BACKGROUND, *names) if background else tuple(names),

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from ppcjax.data_pipelines.sources.base import BACKGROUND, Source
 from ppcjax.data_pipelines.survey.counting import Counts
-from ppcjax.data_pipelines.survey.words import listing, many
+from ppcjax.data_pipelines.survey.words import listing, many, share
 
 # What a run needs of its data: tags, masks (and tags), masks of episodes, photos
 # alone, or true masks to compare with.
@@ -87,6 +87,12 @@ def _level(rule: Callable, facts: Facts, level: str) -> str:
     return SAY if lenient.get(rule, False) else level
 
 
+def _found(facts: Facts, part: Literal["tags", "masks"]) -> str:
+    """Where tags or masks were found and how they are read, in brackets."""
+    text = facts.source.reading.tags if part == "tags" else facts.source.reading.masks
+    return f" ({part}: {text})" if text else ""
+
+
 def _none_usable(facts: Facts) -> str:
     reasons = list(facts.counts.damaged.values())
     if not reasons or len(reasons) < facts.counts.looked_at:
@@ -138,15 +144,18 @@ def _nothing_shown(facts: Facts) -> str:
         return (
             f"all pixels of {facts.masks_text} are void, so there is nothing to learn "
             "from them; write the id of its class at each pixel, and 255 only where it "
-            "is not known"
+            f"is not known{_found(facts, 'masks')}"
         )
     named = counts.tagged[1:].any() and facts.source.tags_by != "mask"
     start = "the tags name classes and no mask shows one: " if named else ""
-    void = "; 255 means unknown and is no class" if counts.pixels[-1] else ""
+    pixels = share(counts.pixels[-1], counts.pixels.sum())
+    void = f"; 255, {pixels} of the pixels, means unknown and is no class"
+    void = void if counts.pixels[-1] else ""
     return (
         f"{start}{facts.masks_text} show no class but the background, so there is "
         "nothing to learn from them; at each pixel of the first class of the list "
         f"their value must be 1, of the second one 2, and so on{void}"
+        f"{_found(facts, 'masks')}"
     )
 
 
@@ -158,7 +167,7 @@ def _contradiction(facts: Facts) -> str:
     wrong = counts.far if many else counts.beyond
     text = (
         f"of {counts.both:,} photos the masks of {wrong:,} show a class that their "
-        "tags do not name; "
+        f"tags do not name{_found(facts, 'tags')}; "
     )
     if not many:
         return text + "mend the tags or the masks"
@@ -190,8 +199,9 @@ def _no_tags(facts: Facts) -> str:
     if facts.counts.with_tags or not facts.counts.tags_read:
         return ""
     return (
-        "no photo has a tag to learn from; write a table tags.csv (image,tags), or put "
-        "the photos of each class into a folder of its own"
+        f"no photo has a tag to learn from{_found(facts, 'tags')}; write a table "
+        "tags.csv (image,tags), or put the photos of each class into a folder of its "
+        "own"
     )
 
 
@@ -202,9 +212,9 @@ def _unnamed(facts: Facts) -> str:
     part = facts.counts.tags_read < len(facts.source)
     read = f" of the {facts.counts.tags_read:,} whose tags were read" if part else ""
     return (
-        f"no photo{read} is tagged {facts.names(tagged == 0)}, so there is nothing to "
-        "learn for a class of the list; tag photos that show it, or take it out of the "
-        "list"
+        f"no photo{read} is tagged {facts.names(tagged == 0)}"
+        f"{_found(facts, 'tags')}, so there is nothing to learn for a class of the "
+        "list; tag photos that show it, or take it out of the list"
     )
 
 

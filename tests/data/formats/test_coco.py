@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ppcjax.data_pipelines import formats
+from ppcjax.data_pipelines import formats, make_source
 from ppcjax.types import IGNORE, UserError
 
 SQUARE = [[1, 1, 5, 1, 5, 4, 1, 4]]
@@ -163,6 +163,103 @@ def test_photos_of_one_name_are_told_apart_by_their_folder(tmp_path):
         assert list(formats.find(tmp_path, there).tags) == [key]
     write(file, [image(1, "z/b.jpg")], [shape(1)])  # another folder: another photo
     refuses(tmp_path, there, "none of them is below")
+
+
+FOREIGN = ("/home/me/set/", "C:\\set\\", "D:/my set/jpg/", "//server/share/")
+
+
+@pytest.mark.parametrize("before", FOREIGN)
+def test_paths_of_another_computer(tmp_path, before):
+    there = photos(
+        tmp_path, "train/a.jpg", "train/x/b.jpg", "valid/a.jpg", "valid/c.jpg"
+    )
+    for split, names in {"train": "abd", "valid": "ac"}.items():
+        images = [image(i, f"{before}{name}.jpg") for i, name in enumerate(names)]
+        write(tmp_path / split / "_annotations.coco.json", images, [shape(0)])
+    found = formats.find(tmp_path, there)
+    assert found.splits == {
+        "train": ("train/a", "train/x/b"),
+        "valid": ("valid/a", "valid/c"),
+    }
+    assert found.passed == {"annotated photos that are not there": 1}
+    assert "4 photos are named with a path that is not there" in found.warnings[0]
+
+
+def test_paths_of_another_computer_that_are_unclear(tmp_path):
+    there = photos(tmp_path, "train/a.jpg", "valid/b.jpg", "x/c.jpg", "y/c.jpg")
+    file = tmp_path / "train/_annotations.coco.json"
+    for name in ("/set/valid/a.jpg", "/set/b.jpg", "/set/c.jpg", "set/a.jpg"):
+        write(file, [image(1, name)], [shape(1)])
+        refuses(tmp_path, there, f"{file}: names 1 photos, such as")
+    write(tmp_path / "valid/_annotations.coco.json", [image(1, "b.jpg")], [shape(1)])
+    found = formats.find(tmp_path, there)
+    assert f"{file}: none of its photos is there" in found.warnings
+    assert "train/_annotations.coco.json" in found.text
+
+
+NO_COCO = (
+    "",
+    "{}",
+    "[]",
+    "null",
+    "3",
+    '"a"',
+    "[[[1]]]",
+    "[" * 99_999,
+    '{"images": []}',
+)
+NO_COCO += ('{"images": {}, "annotations": 3, "categories": "x"}', '[{"image_id": 1}]')
+
+
+@pytest.mark.parametrize("text", NO_COCO)
+def test_what_is_coco_by_its_name_must_be_so(tmp_path, text):
+    there = photos(tmp_path, "a.jpg")
+    names = ("instances_train2017.json", "_annotations.coco.json", "x.coco.json")
+    for name in names:
+        (tmp_path / name).write_text(text)
+        refuses(tmp_path, there, f"{tmp_path / name}: ")
+        (tmp_path / name).unlink()
+    (tmp_path / "instances_val2014_results.json").write_text("[]")
+    assert formats.find(tmp_path, there) is None
+
+
+@pytest.mark.parametrize("part", ["annotations", "categories", "images"])
+def test_a_part_that_is_missing(tmp_path, part):
+    there = photos(tmp_path, "a.jpg")
+    file = write(tmp_path / "all.json", [image(1, "a.jpg")], [shape(1)])
+    rows = json.loads(file.read_text())
+    del rows[part]
+    file.write_text(json.dumps(rows))
+    refuses(tmp_path, there, f"all.json: is like a COCO file, but lacks {part}")
+    write(tmp_path / "good.json", [image(1, "a.jpg")], [shape(1)])
+    assert formats.find(tmp_path, there).passed == {f"all.json, which lacks {part}": 1}
+
+
+@pytest.mark.parametrize("above", ["none", "animals", "farm"])
+def test_groups_of_roboflow(tmp_path, above):
+    there = photos(tmp_path, "a.jpg")
+    file = tmp_path / "_annotations.coco.json"
+    first = {"id": 0, "name": "animals", "supercategory": "none"}
+    categories = [first, {"id": 1, "name": "cow", "supercategory": above}]
+    write(file, [image(1, "a.jpg")], [shape(1, 1)], categories)
+    found = formats.find(tmp_path, there)
+    assert found.classes == ("cow",) and "category 'animals'" in str(found.passed)
+    write(file, [image(1, "a.jpg")], [shape(1, 1), shape(1, 0)], categories)
+    assert formats.find(tmp_path, there).classes == ("animals", "cow")
+    write(file, [image(1, "a.jpg")], [], categories[:1])
+    assert formats.find(tmp_path, there).classes == ("animals",)
+
+
+def test_a_file_alone_is_a_split_where_it_is_asked_for(tmp_path):
+    photos(tmp_path, *(f"{name}.jpg" for name in "abcdefghijk"))
+    images = [image(i, f"{name}.jpg") for i, name in enumerate("abcdefghij")]
+    rows = [shape(i, 1 + i % 2 * 2) for i in range(10)]
+    write(tmp_path / "annotations/instances_default.json", images, rows)
+    sizes = {
+        split: len(make_source({"source": "folder", "root": str(tmp_path)}, split))
+        for split in ("default", "train", "val", "all")
+    }
+    assert sizes == {"default": 10, "train": 10, "val": 1, "all": 11}
 
 
 def test_other_json_is_not_coco(tmp_path):

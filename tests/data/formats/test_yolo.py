@@ -72,7 +72,45 @@ def test_yolo_in_one_line(tmp_path, text, message):
         ("train: x\nnames: 3", "neither a list nor a table"),
         ("train: x\nnc: 3\nnames: [ox]", "nc is 3, but there are 1"),
         ("names: [a\n", "cannot be read as YAML"),
+        ("train: x\nnames: {0: ox, 0: cow}", "'0' is there twice"),
+        ("train: x\nnames: {0: ox, 00: cow}", "names has class id 0 twice"),
         ("train: x\nkpt_shape: [3, 2]\nnames: [ox]", "key points"),
     ):
         yolo(tmp_path, {"a": f"0 {SQUARE}"}, yaml)
         assert why in refused(tmp_path, there)
+
+
+LAUGHS = "\n".join(
+    [
+        "a0: &a0 [x]",
+        *(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 30)),
+    ]
+)
+BOMBS = {
+    "laughs": f"{LAUGHS}\nnames: *a29",
+    "itself": "names: &m [*m]",
+    "deep": f"names: {'[' * 50_000}",
+    "steps": "names:\n" + "".join(" " * i + "- \n" for i in range(400)),
+    "keys": "names:\n" + "? " * 50_000,
+    "digits": f"nc: {'9' * 50_000}\nnames: [ox]",
+    "sixties": f"nc: {':'.join(['1'] * 50_000)}\nnames: [ox]",
+    "key": f"names: {{{'9' * 50_000}: ox}}",
+    "long": f"names: [{'a, ' * 200_000}]",
+    "loads": "names: !!python/object/apply:os.system ['true']\nnc: x",
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_yaml_that_grows_is_refused_at_once(tmp_path, name):
+    there = below_images(photos(tmp_path, "images/a.jpg"))
+    yolo(tmp_path, {"a": f"0 {SQUARE}"}, BOMBS[name])
+    line = refused(tmp_path, there)
+    assert str(tmp_path / "data.yaml") in line and len(line) < 400
+
+
+def test_words_of_yaml_are_names(tmp_path):
+    there = below_images(photos(tmp_path, "images/a.jpg"))
+    yaml = "train: ~\nval: null\nnc: 4\nnames: [on, 1_0, no, null]\n"
+    yolo(tmp_path, {"a": f"0 {SQUARE}"}, yaml)
+    found = formats.find(tmp_path, there)
+    assert found.classes == ("on", "1_0", "no", "null") and found.splits == {}
