@@ -118,6 +118,9 @@ def _add(
         if split:
             joined.splits.setdefault(split, []).append(photo)
     if content.photos and not here:
+        if split and known.has_folder(split):
+            names = [row["file_name"] for row in content.photos.values()]
+            need_photos(0, names, str(content.file), root / split)
         joined.absent.append(content.file)
 
 

@@ -72,6 +72,8 @@ class Names(NamedTuple):
             plain = _PREFIX.sub("", last)
             found = self._find(plain, where, near)
             found = found or self._find(plain.replace("_", " "), where, near)
+        if found is None:
+            found = self._find(_without_image_folders(name), where, near)
         return found
 
     def has_folder(self, folder: str) -> bool:
@@ -117,6 +119,15 @@ class Names(NamedTuple):
                 if tail in self.ids:
                     return tail
         return None
+
+
+def _without_image_folders(name: str) -> str:
+    """A path without the folders that ids leave out, such as images/."""
+    from ppcjax.data_pipelines.sources.layouts import IMAGE_WORDS  # above formats
+
+    *above, last = clean(name).split("/")
+    kept = [folder for folder in above if folder.lower() not in IMAGE_WORDS]
+    return "/".join([*kept, last]) if len(kept) < len(above) else ""
 
 
 def _tails(key: str) -> list[str]:

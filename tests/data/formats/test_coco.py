@@ -157,7 +157,8 @@ def test_photos_of_one_name_are_told_apart_by_their_folder(tmp_path):
     there = photos(tmp_path, "x/a.jpg", "y/a.jpg", "sub/dir/b.jpg")
     file = write(tmp_path / "c.json", [image(1, "a.jpg")], [shape(1)])
     refuses(tmp_path, there, "'a' is the name of several photos, such as x/a and y/a")
-    names = {"y\\a.jpg": "y/a", "/home/me/x/a.png": "x/a", "./dir/b.jpg": "sub/dir/b"}
+    names = {"y\\a.jpg": "y/a", "images/y/a.jpg": "y/a", "x/JPEGImages/a.jpg": "x/a"}
+    names |= {"/home/me/x/a.png": "x/a", "./dir/b.jpg": "sub/dir/b"}
     for name, key in names.items():
         write(file, [image(1, name)], [shape(1)])
         assert list(formats.find(tmp_path, there).tags) == [key]
@@ -192,6 +193,11 @@ def test_paths_of_another_computer_that_are_unclear(tmp_path):
         write(file, [image(1, name)], [shape(1)])
         refuses(tmp_path, there, f"{file}: names 1 photos, such as")
     write(tmp_path / "valid/_annotations.coco.json", [image(1, "b.jpg")], [shape(1)])
+    refuses(
+        tmp_path, there, f"{file}: names 1 photos, such as"
+    )  # though valid is right
+    (tmp_path / "train/a.jpg").unlink()
+    del there["train/a"]
     found = formats.find(tmp_path, there)
     assert f"{file}: none of its photos is there" in found.warnings
     assert "train/_annotations.coco.json" in found.text

@@ -45,13 +45,10 @@ def test_boxes_are_not_warned_of_beside_masks(tmp_path):
 
 def test_errors_say_where_tags_were_looked_for(tmp_path):
     photos(tmp_path, "train/a.jpg", "valid/b.jpg")
-    for split, name in (("train", "gone.jpg"), ("valid", "b.jpg")):
-        file = tmp_path / split / "_annotations.coco.json"
-        write(file, [image(1, name)], [shape(1)])
+    write(tmp_path / "valid/_annotations.coco.json", [image(1, "b.jpg")], [shape(1)])
     account = survey.survey(read(tmp_path, "train"), needs="tags")
-    with pytest.raises(UserError, match=re.escape("(tags: COCO train/_annotations.c")):
+    with pytest.raises(UserError, match=re.escape("(tags: COCO valid/_annotations.c")):
         account.raise_first()
-    assert any("none of its photos" in line for line in account.problems.warnings)
 
 
 @pytest.mark.parametrize("name", ["annotations.json", "set/other.xml"])
