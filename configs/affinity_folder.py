@@ -8,7 +8,7 @@ from ppcjax.configs import affinity_mobilenet, voc
 
 
 def get_config():
-    c = voc.to_folder(affinity_mobilenet.get_config())
+    c = voc.to_folder(affinity_mobilenet.get_config(), train="train")
     c.name = "affinity_folder"
-    c.steps = 400
+    c.passes = 10.0
     return c

@@ -11,7 +11,9 @@ def get_config():
 
     name               results go to runs/NAME
     seed               decides the initial parameters and all that is drawn
-    steps              updates of the run
+    steps              updates of the run; 0: from passes and minutes
+    passes             how often each photo is learnt from, where steps is 0
+    minutes            bound on the time of training, where steps is 0
     log_every          updates between log lines
     checkpoint_every   updates between checkpoints
     keep_checkpoints   how many stay

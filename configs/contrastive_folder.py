@@ -1,6 +1,7 @@
 """ContrastiveSeg on your own photos with masks, on EfficientNet-Lite0.
 
-data.masks may point at the masks that another run exported, such as those of PPC.
+Part of the photos is held out, and evaluated. data.masks may point at the masks that
+another run exported, such as those of PPC.
 Run: python train.py --config configs/contrastive_folder.py --config.data.root=PHOTOS
          --config.data.masks=MASKS
 """
@@ -24,7 +25,7 @@ def get_config():
         brightness_shift=0,
         class_weights=(),
         weight=0.1,
-        warmup_steps=200,
+        warmup_steps=c.get_oneway_ref("steps") // 4,
         temperature=0.1,
         base_temperature=0.07,
         max_anchors=512,

@@ -9,7 +9,21 @@ from ppcjax.configs import base, ppc_voc
 
 VARIANTS = ("", "ppc")
 
-_ALONE = {
+# What EPS does otherwise than PPC on SEAM.
+METHOD = dict(
+    background=-1,
+    dropout=0.0,
+    saliency=1.0,
+    saliency_overlap=0.4,
+    saliency_balance=0.5,
+    losses_at="network",
+    teacher_background=0,  # as released, where the background is the last channel
+    prototype_share=0.0625,
+    pseudo_threshold=0.1,
+    maps="softmax",
+)
+# And without PPC's contrasts.
+ALONE = {
     "min_pooling": 0.0,
     "equivariance": 0.0,
     "cross_equivariance": 0.0,
@@ -24,20 +38,9 @@ def get_config(variant=""):
     c = ppc_voc.get_config()
     c.name = "eps_voc_ppc" if variant else "eps_voc"
     c.steps = 19_830 if variant else 20_000  # PPC's makes two updates an iteration
-    c.method.update(
-        background=-1,
-        dropout=0.0,
-        saliency=1.0,
-        saliency_overlap=0.4,
-        saliency_balance=0.5,
-        losses_at="network",
-        teacher_background=0,  # as released, where the background is the last channel
-        prototype_share=0.0625,
-        pseudo_threshold=0.1,
-        maps="softmax",
-    )
+    c.method.update(METHOD)
     if not variant:
-        c.method.update(_ALONE)
+        c.method.update(ALONE)
         c.data.long_side = (256, 512)  # pixels
     c.data.saliency = ""  # the folder of saliency maps
     c.eval.convention = "eps"

@@ -12,7 +12,9 @@ from ppcjax.configs import base, pixpro
 def get_config(variant=""):
     c = base.get_config()
     c.name = "pixpro_folder"
-    c.steps = 5_000
+    c.steps = 0
+    c.passes = 100.0
+    c.minutes = 120.0
     c.method = dict(
         pixpro.METHOD,
         backbone="resnet18",
@@ -41,7 +43,12 @@ def get_config(variant=""):
         name="adamw",
         lr=1e-3,
         weight_decay=1e-4,
-        schedule=dict(name="warmup_cosine", warmup=250, start=0.01, end=1e-6),
+        schedule=dict(
+            name="warmup_cosine",
+            warmup=c.get_oneway_ref("steps") // 20,
+            start=0.01,
+            end=1e-6,
+        ),
     )
     # Strides 8, 16 and 32; at 64 a crop of 128 pixels has 2 x 2 cells, too few.
     levels = dict(endpoints=("stage2", "stage3", "stage4"), width=256, coarser=0)

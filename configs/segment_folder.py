@@ -1,4 +1,6 @@
-"""The second stage on your own photos: a folder of images, and one of exported masks.
+"""A segmenter on your own photos with masks, or with masks that another run exported.
+
+Part of the photos is held out, and evaluated.
 
 Run: python train.py --config configs/segment_folder.py --config.data.root=PHOTOS
          --config.data.masks=MASKS
@@ -8,6 +10,7 @@ from ppcjax.configs import segment_mobilenet, voc
 
 
 def get_config():
-    c = voc.to_folder(segment_mobilenet.get_config())
+    base = segment_mobilenet.get_config()
+    c = voc.to_folder(base, train="train", evaluated="val")
     c.name = "segment_folder"
     return c

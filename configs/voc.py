@@ -12,13 +12,25 @@ DATA = dict(
 )
 
 
-def to_folder(c):
-    """A config on VOC changed into one on a folder of photos; returns it."""
+def to_folder(c, *, train="all", val="", evaluated="all"):
+    """A config on VOC changed into one on a folder of photos; returns it.
+
+    Steps are counted in passes over the photos, see RunSettings.
+
+    Args:
+        c: a config on VOC.
+        train: split that is learnt from; "train" is what the data or the program does
+            not hold out for "val".
+        val: split on which thresholds and checkpoints are chosen; "" for none.
+        evaluated: split that is evaluated.
+    """
+    c.steps = 0
     # Its weights are a package of the ordinary index: everyone can have them.
     c.method.backbone = "efficientnet_lite0"
     c.init_from = "imagenet"
     del c.data.tags, c.data.tfds_dir
-    c.data.update(source="folder", root="", train_split="all", eval_split="all")
+    c.data.update(source="folder", root="")
+    c.data.update(train_split=train, val_split=val, eval_split=evaluated)
     c.data.void = ()  # mask ids that mean "unsure", besides 255
     c.data.val_share = 0.1  # of the photos with masks
     return c

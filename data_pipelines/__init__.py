@@ -13,12 +13,12 @@ from ppcjax import fields
 from ppcjax.data_pipelines import dense, settings, views
 from ppcjax.data_pipelines.episodes import training as episodes
 from ppcjax.data_pipelines.examples import Example, make_eval
-from ppcjax.data_pipelines.settings import WHERE
+from ppcjax.data_pipelines.settings import WHERE, Folder
 from ppcjax.data_pipelines.sources import CLASSES, SOURCES, Record, Source
 from ppcjax.data_pipelines.sources.replaced import replace_masks
 from ppcjax.data_pipelines.sources.subset import few
 from ppcjax.data_pipelines.stream import batches
-from ppcjax.fields import OneOf, Range
+from ppcjax.fields import Free, OneOf, Range
 from ppcjax.types import UserError
 
 __all__ = [
@@ -56,8 +56,8 @@ class SourceSettings:
     """
 
     source: Annotated[str, OneOf(SOURCES)]
-    masks: str = ""
-    eval_masks: str = ""
+    masks: Folder = ""
+    eval_masks: Annotated[str, Free()] = ""
     limit: Annotated[int, Range(0), "images"] = 0
     limit_seed: Annotated[int, Range(0)] = 0
 
@@ -72,8 +72,8 @@ class SplitSettings:
     """
 
     train_split: str
-    eval_split: str
-    val_split: str = ""
+    eval_split: Annotated[str, Free()]
+    val_split: Annotated[str, Free()] = ""
 
 
 def check(data: Any, reads: str) -> None:

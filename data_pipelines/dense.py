@@ -18,6 +18,7 @@ from ppcjax.data_pipelines.order import Draws
 from ppcjax.data_pipelines.settings import (
     Count,
     Factors,
+    Folder,
     OnBadImage,
     Side,
     Sides,
@@ -53,7 +54,7 @@ class StreamSettings:
     aspect: Factors | None = None
     on_bad_image: OnBadImage = "stop"
     with_masks: bool = False
-    saliency: str = ""
+    saliency: Folder = ""
     workers: Workers = 0
 
     def __post_init__(self):

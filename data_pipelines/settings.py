@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 from ppcjax import fields
-from ppcjax.fields import Ordered, Range
+from ppcjax.fields import Free, Ordered, Place, Range
 
 WHERE = "config.data"
 
-OnBadImage = Literal["stop", "skip"]
+OnBadImage = Annotated[Literal["stop", "skip"], Free()]
 Count = Annotated[int, Range(1)]
-Workers = Annotated[int, Range(0)]
+Workers = Annotated[int, Range(0), Free()]
+Folder = Annotated[str, Place()]
 Side = Annotated[int, Range(1), "pixels"]
 Sides = Annotated[tuple[Side, Side], Ordered()]
 Factor = Annotated[float, Range(above=0)]

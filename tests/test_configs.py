@@ -22,7 +22,7 @@ from ppcjax.data_pipelines.episodes.plans import Shape
 from ppcjax.data_pipelines.geometry import crop_size
 from ppcjax.evaluate import EVALUATIONS
 from ppcjax.methods import common
-from ppcjax.train import optim, settings
+from ppcjax.train import length, optim, settings
 
 CLASSES = 6
 KEY = jax.random.key(0)
@@ -76,6 +76,7 @@ def _config(name, variant=""):
     if config.get("method", {}).get("backbone", "").startswith("hrnet"):
         # Whole, it takes seconds to trace, and is in the tests of networks.
         config.method.backbone_settings = dict(modules=(1, 1, 1), blocks=1)
+    config.steps = config.steps or length.LEAST_STEPS  # where they follow the photos
     return config
 
 

@@ -59,7 +59,7 @@ class Boxes(NamedTuple):
         """A function id -> its boxes (class, x0, y0, x1, y1) in whole pixels.
 
         Args:
-            names: of the classes, without the background; empty: they are numbers.
+            names: names of the classes, without the background; empty: numbers.
 
         Raises:
             UserError: a class is not among the names.

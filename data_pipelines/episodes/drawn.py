@@ -68,17 +68,19 @@ def find(root: Path, there: Contents, names: Names) -> tuple[Masks, list[str]]:
     found: dict = dict(pairs.whole)
     for key, parts in pairs.parts.items():
         found[key] = tuple((_number(part, names), file) for part, file in parts)
-    how = [f"{len(found)} masks"] if found else []
+    how = [f"{len(found)} in {there.mask_text}"] if found else []
     scribbles = {k: v for k, v in _scribbles(root, ids).items() if k not in found}
     if scribbles:
         _check_scribbles(scribbles)
-        how.append(f"{len(scribbles)} scribbles")
+        how.append(f"{len(scribbles)} in {SCRIBBLES}/")
     found |= scribbles
     annotations = there.annotations
     if annotations is not None:
         draw = {k: v for k, v in annotations.masks.items() if k not in found}
         found |= {k: partial(_renamed, v, annotations, names) for k, v in draw.items()}
         how += [f"{len(draw)} of {annotations.text}"] if draw else []
+    if pairs.alone:
+        how.append(f"{len(pairs.alone)} of no photo, such as {pairs.alone[0].name}")
     if not found:
         return Masks(), how
     found = {key: found[key] for key in ids if key in found}
@@ -115,9 +117,13 @@ def _renamed(draw: Callable[[], np.ndarray], annotations, names: Names) -> np.nd
     mask = np.asarray(draw())
     if names.names == annotations.classes:
         return mask
-    table = np.full(IGNORE + 1, IGNORE)
-    table[0] = 0
+    table = np.arange(IGNORE + 1)
     for i, name in enumerate(annotations.classes, 1):
+        if name not in names.names and (mask == i).any():
+            raise UserError(
+                f"{annotations.text}: its class {name!r} is not on the class list "
+                f"({', '.join(names.names)}); write it there, or remove the list"
+            )
         table[i] = names.names.index(name) + 1 if name in names.names else 0
     return table[mask]
 

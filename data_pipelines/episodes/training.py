@@ -41,7 +41,7 @@ from ppcjax.data_pipelines.settings import (
 )
 from ppcjax.data_pipelines.sources.base import Source, read_checked
 from ppcjax.data_pipelines.stream import Reader, Rows
-from ppcjax.fields import Range
+from ppcjax.fields import Free, Range
 from ppcjax.types import IGNORE, UserError
 
 _LOG = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ class EpisodeSettings:
     long_side: Sides | None = None
     scale: Factors | None = None
     flip: bool = True
-    index: str = ""
+    index: Annotated[str, Free()] = ""
     on_bad_image: OnBadImage = "stop"
     workers: Workers = 0
 

@@ -1,44 +1,61 @@
 """Annotations of other tools: read as tags and masks, and written from masks.
 
 A format is a module with `find`, or `write`, or both, and a line in READERS or WRITERS.
+`find` looks for its files below a folder and gives what they say of the photos there;
+`write` gives the files of an export. docs/formats.md says how each is read.
+
+base       what formats share: regions of photos, and masks of regions
+names      how files name photos
+parsing    files of strangers, and their values
+raster     outlines and runs as pixels
+contours   pixels as outlines
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
+from ppcjax.data_pipelines.formats import (
+    coco,
+    cvat,
+    exports,
+    label_studio,
+    labelme,
+    voc_xml,
+    yolo,
+)
+from ppcjax.data_pipelines.formats.base import Annotations, Exported
+from ppcjax.data_pipelines.formats.exports import check_names
+from ppcjax.data_pipelines.formats.names import NoPhotos
 
+__all__ = ["READERS", "WRITERS", "Annotations", "Exported", "check_names", "find"]
 
-class Annotations(NamedTuple):
-    """What the files of an annotation tool say of the photos of a folder.
+# In the order in which they count where files of several are there.
+READERS: dict[str, Callable[[Path, Mapping[str, Path]], Annotations | None]] = {
+    "coco": coco.find,
+    "cvat": cvat.find,
+    "labelstudio": label_studio.find,
+    "labelme": labelme.find,
+    "yolo": yolo.find,
+    "voc": voc_xml.find,
+}
 
-    text: which format and file, for the account of what was read.
-    classes: names in the order of the mask ids, without the background.
-    tags: names of the classes of each photo, by id; () for one that shows none.
-    masks: id -> function that draws the mask, [H, W] int32: 0 background, i the i-th
-        class, IGNORE unknown; empty where there are only boxes or tags.
-    splits: ids of each split that the files name; empty where they name none.
-    not_photos: files that are no photos although they look so, such as masks.
-    passed: what was passed over and why -> how often.
-    warnings: what was guessed, one line each.
-    """
-
-    text: str
-    classes: tuple[str, ...]
-    tags: dict[str, tuple[str, ...]]
-    masks: dict[str, Callable[[], np.ndarray]]
-    splits: dict[str, tuple[str, ...]] = {}
-    not_photos: tuple[Path, ...] = ()
-    passed: Mapping[str, int] = {}
-    warnings: tuple[str, ...] = ()
-
-
-READERS: dict[str, Callable[[Path, Mapping[str, Path]], Annotations | None]] = {}
+# (photos, name of each mask id but the background) -> path below the export, content.
+WRITERS: dict[
+    str, Callable[[Iterable[Exported], Mapping[int, str]], Iterator[tuple[str, bytes]]]
+] = {
+    "coco": exports.write_coco,
+    "yolo": exports.write_yolo,
+    "cvat": exports.write_cvat,
+    "labelstudio": exports.write_studio,
+    "png_grey": exports.write_grey,
+}
 
 
 def find(root: Path, photos: Mapping[str, Path]) -> Annotations | None:
     """The annotations of the first format that is there; None where there is none.
+
+    Formats count in the order of READERS, and only where they name a photo that is
+    there. What further ones there are is said in the warnings.
 
     Args:
         root: folder of the data set.
@@ -46,10 +63,23 @@ def find(root: Path, photos: Mapping[str, Path]) -> Annotations | None:
             folder, without suffix).
 
     Raises:
-        UserError: a file of that format is damaged, or names no photo that is there.
+        UserError: a file of a format is damaged, or names no photo that is there while
+            no other does.
     """
+    found, strangers = [], []
     for reader in READERS.values():
-        found = reader(root, photos)
-        if found is not None:
-            return found
-    return None
+        try:
+            annotations = reader(root, photos)
+        except NoPhotos as error:
+            strangers.append(error)
+            continue
+        if annotations is not None:
+            found.append(annotations)
+    if not found:
+        if strangers:
+            raise strangers[0]
+        return None
+    first, *others = found
+    more = [f"{other.text}: not read, as {first.text} is there" for other in others]
+    more += [f"not read: {error}" for error in strangers]
+    return first._replace(warnings=(*first.warnings, *more))

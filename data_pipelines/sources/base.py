@@ -43,6 +43,7 @@ class Reading:
     tags: where tags come from and how they are written.
     masks: where masks were found and how they are read.
     splits: images of each split that is known.
+    members: ids of each of them, where the source knows them all.
     held_out: ids that the program itself keeps from training; empty where nothing is
         held out, or the data says what is.
     passed: what was passed over and why -> how many.
@@ -54,9 +55,16 @@ class Reading:
     tags: str = ""
     masks: str = ""
     splits: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    members: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     held_out: tuple[str, ...] = ()
     passed: Mapping[str, int] = dataclasses.field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+
+    @property
+    def drawn(self) -> dict[str, tuple[str, ...]]:
+        """Ids of the splits that were drawn; empty where nothing is held out."""
+        names = ("train", "val") if self.held_out else ()
+        return {name: self.members[name] for name in names if name in self.members}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +82,7 @@ class Source:
     tags_by: what is opened for the tags of an image: a "table", which costs little, its
         "mask", whose classes they are, or a "file" as large as an image.
     surveyed: largest number of images that an account of the source opens.
+    files: file of each image, by id; empty where images are no files.
     """
 
     name: str
@@ -85,6 +94,7 @@ class Source:
     reading: Reading = Reading()
     tags_by: Literal["table", "mask", "file"] = "table"
     surveyed: int = 2000
+    files: Mapping[str, Path] = dataclasses.field(default_factory=dict)
 
     def __len__(self) -> int:
         """Number of images."""

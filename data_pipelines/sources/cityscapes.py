@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from ppcjax.data_pipelines.masks import open_masks
+from ppcjax.data_pipelines.settings import Folder
 from ppcjax.data_pipelines.sources import files
 from ppcjax.data_pipelines.sources.base import Files, Reading, Source
 from ppcjax.types import UserError
@@ -28,7 +29,7 @@ ADVICE = (
 )
 
 
-def cityscapes(split: str, *, root: str) -> Source:
+def cityscapes(split: str, *, root: Folder) -> Source:
     """A split of the fine annotations.
 
     Args:

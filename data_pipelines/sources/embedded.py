@@ -8,7 +8,7 @@ import numpy as np
 from ppcjax.data_pipelines import shapes as generator
 from ppcjax.data_pipelines.images import Photo
 from ppcjax.data_pipelines.masks import check_ids
-from ppcjax.data_pipelines.settings import MaskIds
+from ppcjax.data_pipelines.settings import Folder, MaskIds
 from ppcjax.data_pipelines.sources.base import Reading, Record, Source, tags_of_mask
 from ppcjax.fields import Range
 from ppcjax.types import UserError
@@ -25,7 +25,7 @@ def shapes(
     val_size: Images = 200,
     test_size: Images = 400,
     scene_seed: Annotated[int, Range(0)] = 0,
-    root: str = "",
+    root: Folder = "",
     void: MaskIds = (),
 ) -> Source:
     """A split of the procedural set; images are kept once they have been drawn.

@@ -22,7 +22,7 @@ from typing import Annotated, NamedTuple
 
 from ppcjax.data_pipelines import images
 from ppcjax.data_pipelines.masks import MaskFile, Masks, open_masks
-from ppcjax.data_pipelines.settings import MaskIds, Share
+from ppcjax.data_pipelines.settings import Folder, MaskIds, Share
 from ppcjax.data_pipelines.sources import contents, files, naming, pairing, splits, tags
 from ppcjax.data_pipelines.sources.base import (
     Files,
@@ -51,7 +51,7 @@ def folder(
     trained: tuple[str, ...] = (),
     lists: Path | None = None,
     *,
-    root: str,
+    root: Folder,
     classes: tuple[str, ...] | str = (),
     background: bool = True,
     label_ids: MaskIds = (),
@@ -116,6 +116,7 @@ def folder(
         untagged,
         reading=opened.reading(path, chosen, notes),
         tags_by="mask" if names.tags is None else "table",
+        files=there.photos,
     )
 
 
@@ -179,6 +180,7 @@ class _Folder(NamedTuple):
             tags=names.tag_text,
             masks=masks,
             splits={name: len(ids) for name, ids in chosen.ids.items()},
+            members=chosen.ids,
             held_out=chosen.held_out,
             passed=dict(sorted(there.passed.items())),
             warnings=tuple(warnings),

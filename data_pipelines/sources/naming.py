@@ -1,7 +1,6 @@
-"""The classes of a folder, and which of them each photo shows."""
+"""The classes of a folder: their names, ids and colours."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -11,11 +10,12 @@ import numpy as np
 from ppcjax.data_pipelines.formats import Annotations
 from ppcjax.data_pipelines.masks import MaskFile
 from ppcjax.data_pipelines.masks.colours import Colour
-from ppcjax.data_pipelines.sources import class_lists, tables, words
+from ppcjax.data_pipelines.sources import class_lists, tagging, words
 from ppcjax.data_pipelines.sources.base import BACKGROUND
 from ppcjax.data_pipelines.sources.class_lists import ClassList
 from ppcjax.data_pipelines.sources.contents import Contents
 from ppcjax.data_pipelines.sources.pairing import Pairs
+from ppcjax.data_pipelines.sources.tagging import Tags
 from ppcjax.data_pipelines.sources.voc import CLASSES as VOC_CLASSES
 from ppcjax.types import IGNORE, UserError
 
@@ -61,13 +61,6 @@ class Names(NamedTuple):
         return self.classes[self.classes[:1] == (BACKGROUND,) :]
 
 
-class _Tags(NamedTuple):
-    by_photo: dict[str, tuple[str, ...]] | None
-    text: str
-    where: str
-    warnings: tuple[str, ...] = ()
-
-
 def find(
     root: Path,
     there: Contents,
@@ -92,7 +85,7 @@ def find(
     """
     listed = _as_trained(trained, _listed(given, there, background))
     known = trained or (listed.names if listed else ())
-    tagged = _tags(root, there, tuple(n for n in known if n != BACKGROUND))
+    tagged = tagging.find(root, there, tuple(n for n in known if n != BACKGROUND))
     if known and not background:
         names, text = known, listed.text if listed else "the checkpoint"
     else:
@@ -197,84 +190,8 @@ def _alike(names: Sequence[str]) -> list[str]:
     return [words.same(name) for name in names]
 
 
-def _tags(root: Path, there: Contents, known: Sequence[str]) -> _Tags:
-    """Tags of a table, else of annotations, else of folders."""
-    file = next(
-        (f for f in sorted(root.glob("*")) if f.name.lower() == "tags.csv"), None
-    )
-    if file is not None and file.is_file():
-        table = tables.read_table(file, there.photos, known)
-        return _Tags(table.tags, table.text, str(file), table.warnings)
-    if there.annotations is not None and there.annotations.tags:
-        text = there.annotations.text
-        tags = {
-            k: names or (BACKGROUND,) for k, names in there.annotations.tags.items()
-        }
-        return _Tags(tags, text, text, there.annotations.warnings)
-    found = {key: (folders[0],) for key, folders in there.folders.items() if folders}
-    if not found:
-        return _Tags(None, "what the masks show" if there.masks else "", "")
-    names = {name for (name,) in found.values()}
-    spelt = {words.same(name): name for name in known}
-    if known and not any(_named(name, spelt) for name in names) and there.masks:
-        return _Tags(None, "what the masks show", "")
-    _no_empty_tag(root, there, names)
-    renamed = _spellings([name for (name,) in found.values()], spelt)
-    warnings = tuple(
-        f"the folder {name}/ is read as the class {new}"
-        for name, new in sorted(renamed.items())
-        if name != new
-    )
-    tags = {key: (renamed[name],) for key, (name,) in found.items()}
-    return _Tags(tags, "one sub-folder per tag", str(root), warnings)
-
-
-def _spellings(folders: Sequence[str], spelt: Mapping[str, str]) -> dict[str, str]:
-    """The class of each folder: a known one, else the name that most photos have."""
-    counts = Counter(folders)
-    usual: dict[str, str] = {}
-    for name in sorted(counts, key=lambda n: (-counts[n], n)):
-        usual.setdefault(words.same(name), name)
-    return {
-        name: _named(name, spelt) or usual[words.same(name)] for name in sorted(counts)
-    }
-
-
-def _named(folder: str, spelt: Mapping[str, str]) -> str | None:
-    """The class that a folder's name means; None for a new one."""
-    if words.is_background(folder):
-        return BACKGROUND
-    plain = words.same(folder)
-    return spelt.get(plain, spelt.get(plain.replace("_", " ")))
-
-
-def _no_empty_tag(root: Path, there: Contents, names) -> None:
-    """UserError where a folder beside those of tags holds no photo."""
-    beside = {
-        file.parents[len(there.folders[key])]
-        for key, file in there.photos.items()
-        if there.folders[key]
-    }
-    used = {f.parents[i] for f in there.photos.values() for i in range(len(f.parents))}
-    used |= {f.parents[i] for f in there.masks.values() for i in range(len(f.parents))}
-    for top in sorted(beside):
-        for place in sorted(top.iterdir()):
-            if place.is_dir() and place not in used and _may_be_tag(place.name):
-                raise UserError(
-                    f"{place}: this tag has no image; put photographs there or "
-                    "remove it"
-                )
-
-
-def _may_be_tag(name: str) -> bool:
-    from ppcjax.data_pipelines.sources import files, layouts
-
-    no_tags = ("splits", "imagesets", "annotations", *layouts.OTHER_WORDS)
-    return not files.is_junk(name) and name.lower() not in no_tags
-
-
 def _names(
-    there: Contents, tagged: _Tags, known: Sequence[str], listed: ClassList | None
+    there: Contents, tagged: Tags, known: Sequence[str], listed: ClassList | None
 ) -> tuple[tuple[str, ...], str]:
     """Names without background, and where they come from."""
     if known:

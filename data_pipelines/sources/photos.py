@@ -71,7 +71,7 @@ def photos(pattern: str, classes: tuple[str, ...]) -> Source:
         passed=dict(sorted(place.passed.items())),
         warnings=guesses,
     )
-    return Source(pattern, classes, ids, record, reading=reading)
+    return Source(pattern, classes, ids, record, reading=reading, files=found)
 
 
 def _find(path: str) -> _Found:

@@ -50,6 +50,11 @@ class Splits(NamedTuple):
         return self.ids[found]
 
 
+def members(ids: Mapping[str, tuple[str, ...]], name: str) -> tuple[str, ...]:
+    """The ids of a split, whatever it is called; () where there is none."""
+    return next((ids[n] for n in (name, *_same(name)) if n in ids), ())
+
+
 def _same(name: str) -> tuple[str, ...]:
     return next((group for group in _SYNONYMS if name in group), ())
 

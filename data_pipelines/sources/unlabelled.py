@@ -4,7 +4,7 @@ from collections import Counter
 from functools import partial
 
 from ppcjax.data_pipelines import headers, images
-from ppcjax.data_pipelines.settings import Share
+from ppcjax.data_pipelines.settings import Folder, Share
 from ppcjax.data_pipelines.sources import contents, files, prepared, splits
 from ppcjax.data_pipelines.sources.base import (
     BACKGROUND,
@@ -23,7 +23,7 @@ IMAGENET_ADVICE = (
 )
 
 
-def photos(split: str, *, root: str, val_share: Share = 0.0) -> Source:
+def photos(split: str, *, root: Folder, val_share: Share = 0.0) -> Source:
     """A split of all photographs below a folder; masks among them are told apart.
 
     Where there is images/, JPEGImages/ or the like, the photographs are those below it.
@@ -65,6 +65,7 @@ def photos(split: str, *, root: str, val_share: Share = 0.0) -> Source:
     reading = Reading(
         photos=there.text,
         splits={name: len(those) for name, those in chosen.ids.items()},
+        members=chosen.ids,
         held_out=chosen.held_out,
         passed=there.passed + Counter({"mask": len(there.masks)}),
         warnings=notes,
@@ -72,7 +73,7 @@ def photos(split: str, *, root: str, val_share: Share = 0.0) -> Source:
     return Source(f"{root} (split {split})", CLASSES, ids, record, reading=reading)
 
 
-def imagenet(split: str, *, root: str = "", tfds_dir: str = "") -> Source:
+def imagenet(split: str, *, root: Folder = "", tfds_dir: Folder = "") -> Source:
     """ImageNet's photographs, without their labels.
 
     Args:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from ppcjax.data_pipelines.masks import open_masks
-from ppcjax.data_pipelines.settings import MaskIds
+from ppcjax.data_pipelines.settings import Folder, MaskIds
 from ppcjax.data_pipelines.sources import files, prepared, tables
 from ppcjax.data_pipelines.sources import tags as tag_readers
 from ppcjax.data_pipelines.sources.base import BACKGROUND, Files, Reading, Source
@@ -33,9 +33,9 @@ ADVICE = (
 def voc(
     split: str,
     *,
-    root: str = "",
+    root: Folder = "",
     tags: Literal["auto", "csv", "xml", "masks"] = "auto",
-    tfds_dir: str = "",
+    tfds_dir: Folder = "",
     void: MaskIds = (),
 ) -> Source:
     """A split of VOC, from its folder or from records prepared with voc_builder.

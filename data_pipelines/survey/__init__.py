@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ppcjax.data_pipelines.settings import as_dict
-from ppcjax.data_pipelines.sources import CLASSES
+from ppcjax.data_pipelines.sources import CLASSES, splits
 from ppcjax.data_pipelines.sources.base import Reading, Source
 from ppcjax.data_pipelines.survey import block, problems
 from ppcjax.data_pipelines.survey.counting import Counts, count
@@ -151,6 +151,8 @@ def of_config(
             are not collected.
     """
     given = as_dict(data)
+    if reads:
+        source = _with_overlaps(source, given)
     return survey(
         source,
         needs=needs_of(given, reads) if reads else "scores",
@@ -158,6 +160,25 @@ def of_config(
         skip=given.get("on_bad_image") == "skip",
         collect=collect,
     )
+
+
+def _with_overlaps(source: Source, data: Mapping[str, Any]) -> Source:
+    """A source that says which photos are learnt from and evaluated, too."""
+    learnt, said = set(source.ids), []
+    others = dict.fromkeys((data.get("val_split"), data.get("eval_split")))
+    for name in others:
+        if name in (None, "", splits.ALL, data.get("train_split")):
+            continue
+        ids = splits.members(source.reading.members, name)
+        both = [i for i in ids if i in learnt]
+        if both:
+            said.append(
+                f"{len(both)} of the {len(ids)} photos of split {name} are learnt "
+                f"from, too, as they are in split {data.get('train_split')}"
+            )
+    warnings = (*source.reading.warnings, *said)
+    reading = dataclasses.replace(source.reading, warnings=warnings)
+    return dataclasses.replace(source, reading=reading)
 
 
 def needs_of(data: Mapping[str, Any], reads: str) -> Needs:

@@ -46,6 +46,7 @@ def evaluate(
     metrics["data"] = dict(plan.account)
     for file, content in plan.files.items():
         write_file(out / file, content)
+    plan.finish(out)
     write_json(out / "metrics.json", metrics)
     provenance.write(out, _record(name, plan, settings, command))
     write_report(out / "report.html", plan, metrics, tiles)

@@ -11,6 +11,7 @@ from ml_collections import config_flags
 
 from ppcjax import cli
 from ppcjax.runs import Run
+from ppcjax.train import length
 from ppcjax.types import UserError
 
 
@@ -60,7 +61,9 @@ def read_config(words: Sequence[str]) -> dict[str, Any] | None:
     finally:
         sys.argv = typed
     try:
-        return holder.value.to_dict()
+        config = holder.value
+        # What refers to the steps needs some, even where nothing is trained.
+        return length.at(config, config.steps or length.LEAST_STEPS)
     except OSError as error:  # the file is looked for now
         raise UserError(cli.missing_config(error)) from error
 

@@ -79,6 +79,7 @@ class Plan(NamedTuple):
     write: (prediction, folder) -> files of one prediction are written.
     tile: prediction -> its entry in the gallery, or None.
     files: name -> content of files that stand beside all predictions.
+    finish: folder -> what is made of the files of all predictions is written.
     record: what provenance.json says beside its head.
     skipped: id -> reason of examples that were left out, filled while predicting.
     account: what was read, see `announce`; {} where nothing is said of it.
@@ -99,6 +100,7 @@ class Plan(NamedTuple):
     text: Callable[[Mapping[str, Any]], str]
     page: Callable[[Mapping[str, Any], Sequence[Any]], Page]
     files: Mapping[str, bytes] = {}
+    finish: Callable[[Path], None] = lambda folder: None
     record: Mapping[str, Any] = {}
     skipped: Mapping[str, str] = {}
     account: Mapping[str, Any] = {}

@@ -10,6 +10,7 @@ annotation says all that is to be known of it:
     window: Annotated[int, Range(1), "pixels"] | None
     long_side: Annotated[tuple[Side, Side], Ordered()]
     frozen: tuple[Annotated[str, Pattern()], ...]
+    root: Annotated[str, Place()]
 
 `build` checks what a config gives and calls the function; `parse` reads a value from
 the command line; `describe` says in words what is allowed. An argument annotated with
@@ -23,17 +24,28 @@ import typing
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
-from ppcjax.fields.marks import Length, Name, OneOf, Ordered, Pattern, Range
-from ppcjax.fields.values import check, describe, parse
+from ppcjax.fields.marks import (
+    Free,
+    Length,
+    Name,
+    OneOf,
+    Ordered,
+    Pattern,
+    Place,
+    Range,
+)
+from ppcjax.fields.values import check, describe, marks_of, parse
 from ppcjax.types import UserError
 
 __all__ = [
     "Field",
+    "Free",
     "Length",
     "Name",
     "OneOf",
     "Ordered",
     "Pattern",
+    "Place",
     "Range",
     "build",
     "check",
@@ -41,6 +53,7 @@ __all__ = [
     "describe",
     "fields_of",
     "flat",
+    "marks_of",
     "parse",
 ]
 

@@ -1,4 +1,8 @@
-"""Marks in the annotation of a setting: which values of its type it may hold."""
+"""Marks in the annotation of a setting.
+
+Most say which values of its type it may hold; `Free` and `Place` say what it may become
+when a run goes on.
+"""
 
 import dataclasses
 import re
@@ -101,3 +105,19 @@ class Pattern:
 
     def __str__(self) -> str:
         return "a regular expression"
+
+
+@dataclasses.dataclass(frozen=True)
+class Free:
+    """Settings that change nothing that is learnt: a run may go on with another value.
+
+    A setting without this mark or `Place` must stay what it was.
+    """
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Texts that say where files lie: these may have moved when a run goes on.
+
+    An empty text is no place: a run cannot go on with files that it did without.
+    """

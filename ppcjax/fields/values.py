@@ -84,6 +84,11 @@ _WORDS = {
 _WORDS_OF_KIND = {dict: "settings by name", Mapping: "settings by name"}
 
 
+def marks_of(hint: Any) -> tuple[Any, ...]:
+    """The marks of an annotation itself, not of its items."""
+    return _unfolded(hint)[1]
+
+
 def _unfolded(hint: Any) -> tuple[Any, tuple[Any, ...]]:
     """The bare type of an annotation, and its metadata."""
     marks: tuple[Any, ...] = ()

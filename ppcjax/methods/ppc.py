@@ -25,7 +25,7 @@ from ppcjax.nn.deeplab import global_mean
 from ppcjax.nn.layers import clip_to, features_extent
 from ppcjax.nn.modules import Channels
 from ppcjax.ops.resize import resize
-from ppcjax.types import Method
+from ppcjax.types import Method, UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +182,11 @@ def _loss(setup, params, model_state, batch, key, step):
         teacher = setup.weights.teacher_background
         terms |= seam.terms(outputs, tags, sizes, background, teacher)
     if setup.saliency.saliency:
+        if "saliency" not in batch:
+            raise UserError(
+                f"config.method.saliency={setup.saliency.saliency} needs a folder of "
+                "grey maps ID.png: name it in config.data.saliency, which is empty"
+            )
         terms["saliency"] = eps.saliency_term(
             outputs,
             batch["saliency"],

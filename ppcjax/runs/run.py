@@ -10,6 +10,7 @@ from ppcjax.runs import checkpoint
 from ppcjax.runs.files import read_json
 from ppcjax.types import Method, TrainState, UserError
 
+LISTS = "splits"  # in a run: which photos were held out, where it drew them
 CHOICE_FILE = "choice.json"  # in a run: which of its checkpoints counts
 
 
@@ -41,6 +42,11 @@ class Run(NamedTuple):
     def evaluation(self) -> dict[str, Any]:
         """The settings of config.eval, which a config may leave out."""
         return dict(self.config.get("eval", {}))
+
+    @property
+    def lists(self) -> Path:
+        """Folder of the lists of the splits that it drew, which may not be there."""
+        return self.folder / LISTS
 
     @property
     def name(self) -> str:

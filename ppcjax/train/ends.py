@@ -1,5 +1,6 @@
 """How a run begins and ends: its folder, and what is said of it."""
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +10,8 @@ import jax
 from jax.sharding import Mesh
 
 from ppcjax.runs import checkpoint
-from ppcjax.runs.files import write_json
+from ppcjax.runs.files import write_file, write_json
+from ppcjax.runs.run import LISTS
 from ppcjax.train.log import Log
 from ppcjax.train.stop import Stopper
 from ppcjax.train.watch import Watch, Watcher, best_step, from_meta, stops
@@ -79,14 +81,19 @@ def announce(
     steps: int,
     workdir: Path,
     account: Account | None = None,
+    *,
+    bound: bool = False,
 ) -> None:
-    """Says what is trained, on what, from which step on, and what was read."""
+    """Says what is trained, on what, from which step on, and what was read.
+
+    With `bound` the steps may still be lowered.
+    """
     count = sum(x.size for x in jax.tree.leaves(state.params))
     device = mesh.devices.flat[0].device_kind
     logger.line(
         f"{workdir}: {count:,} parameters on {mesh.size} x {device}, "
         + (f"resuming after step {start}" if start else "starting")
-        + f" of {steps}"
+        + (f" of at most {steps}" if bound else f" of {steps}")
     )
     if account is None:
         return
@@ -94,6 +101,45 @@ def announce(
         logger.line(line)
     if jax.process_index() == 0:
         write_json(workdir / "data.json", account.content)
+
+
+def lists_of(workdir: Path) -> Path | None:
+    """Folder of the lists that a run keeps of its splits; None before it has any."""
+    there = checkpoint.newest_step(workdir) is not None
+    return workdir / LISTS if there else None
+
+
+def keep_lists(workdir: Path, drawn: Mapping[str, tuple[str, ...]]) -> None:
+    """Writes RUN/splits/NAME.txt of the splits that were drawn for a new run."""
+    if jax.process_index() or checkpoint.newest_step(workdir) is not None:
+        return
+    for name, ids in drawn.items():
+        content = "".join(f"{i}\n" for i in ids)
+        write_file(workdir / LISTS / f"{name}.txt", content.encode())
+
+
+def savers(
+    stack: contextlib.ExitStack,
+    workdir: Path,
+    watch: Watch | None,
+    keep: int,
+    kept: dict[str, Any],
+) -> tuple[checkpoint.Checkpoints, checkpoint.Checkpoints | None]:
+    """What writes the newest checkpoints, which `stack` closes, and the best one.
+
+    Args:
+        stack: closed at the end of training.
+        workdir: folder of the run.
+        watch: says whether the best one is kept.
+        keep: how many of the newest stay.
+        kept: config and classes that lie with each.
+    """
+    saver = checkpoint.Checkpoints(workdir, keep=keep, **kept)
+    stack.enter_context(contextlib.closing(saver))
+    if watch is None or not watch.keep_best:
+        return saver, None
+    best = checkpoint.Checkpoints(workdir, keep=1, place=checkpoint.BEST, **kept)
+    return saver, best
 
 
 def write_config(workdir: Path, config: dict[str, Any]) -> None:

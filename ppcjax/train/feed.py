@@ -1,5 +1,6 @@
 """From batches of NumPy arrays on each host to global arrays on the devices."""
 
+import math
 import queue
 import threading
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from ppcjax.train import mesh as meshes
+from ppcjax.types import UserError
 
 _END = object()
 
@@ -62,3 +64,28 @@ def to_devices(
     finally:
         stop.set()
         thread.join()
+
+
+def first_of(batches: Iterator[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The next batch; UserError where there is none."""
+    first = next(batches, None)
+    if first is None:
+        raise UserError("the training data has no batch; is the split empty?")
+    return first
+
+
+def global_spec(rows: dict[str, np.ndarray]) -> dict[str, jax.ShapeDtypeStruct]:
+    """Shapes and types of a global batch, from this process's rows of it."""
+    processes = jax.process_count()
+    return jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct((len(x) * processes, *x.shape[1:]), x.dtype),
+        rows,
+    )
+
+
+def count_images(rows: dict[str, np.ndarray]) -> int:
+    """Images of a global batch: also where its rows are episodes or pairs of views."""
+    mine = sum(
+        math.prod(x.shape[:-3]) for name, x in rows.items() if name.endswith("image")
+    )
+    return jax.process_count() * mine

@@ -2,16 +2,18 @@
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ppcjax import fields
+from ppcjax.fields import Free, Place
 from ppcjax.runs import checkpoint, messages
 from ppcjax.types import UserError
 
-# What a resumed run must share with its checkpoints, and what of it may differ.
+# What a resumed run must share with its checkpoints, but for settings that are
+# declared to be free or the place of something.
 _SAME = ("method", "data", "optim", "seed")
-_FREE = ("data.root", "data.eval_split", "data.val_split", "data.on_bad_image")
 
 
 @contextlib.contextmanager
@@ -29,28 +31,66 @@ def full_disk(workdir: Path) -> Iterator[None]:
 
 
 def check_same_run(
-    meta: dict[str, Any] | None, config: dict[str, Any], workdir: Path
+    meta: dict[str, Any] | None,
+    config: dict[str, Any],
+    workdir: Path,
+    classes: Sequence[str] = (),
+    *,
+    log: Callable[[str], None],
 ) -> None:
-    """Raises UserError where the run in `workdir` was made by another config.
+    """Checks that a run goes on as it began; what lies elsewhere now is said.
 
     Args:
         meta: what a checkpoint of the run holds; None where there is none yet.
         config: what this process is to train; JSON types.
         workdir: named in the message.
+        classes: names that the data has now; empty where it has none.
+        log: takes one line.
+
+    Raises:
+        UserError: the run in `workdir` was made by another config, or learnt other
+            classes.
     """
-    saved = meta["config"] if meta else config
-    old = {k: v for part in _SAME for k, v in _flat(saved.get(part), part)}
-    new = {k: v for part in _SAME for k, v in _flat(config.get(part), part)}
-    differ = [
-        f"{name} (there {old.get(name)!r}, now {new.get(name)!r})"
-        for name in sorted(old.keys() | new.keys())
-        if old.get(name) != new.get(name) and name not in _FREE
-    ]
+    if meta is None:
+        return
+    marks = data_marks()
+    old, new = (
+        {k: v for part in _SAME for k, v in _flat(given.get(part), part)}
+        for given in (meta["config"], config)
+    )
+    differ, moved = [], []
+    for name in sorted(old.keys() | new.keys()):
+        was, now = old.get(name), new.get(name)
+        kinds = {type(mark) for mark in marks.get(name, ())}
+        if was == now or Free in kinds:
+            continue
+        if Place in kinds and was and now:
+            moved.append(f"config.{name} is {now} now; it was {was}")
+        else:
+            differ.append(f"{name} (there {was!r}, now {now!r})")
+    learnt = meta.get("classes") or ()
+    if learnt and classes and tuple(learnt) != tuple(classes):
+        differ.append(f"classes (there {', '.join(learnt)}, now {', '.join(classes)})")
     if differ:
         raise UserError(
             f"{workdir} holds a run of another config: {', '.join(differ)}; choose "
             "another --workdir, or remove that folder to start again"
         )
+    for line in moved:
+        log(line)
+
+
+def data_marks() -> dict[str, tuple[Any, ...]]:
+    """The marks of every setting of config.data, by its path in a config."""
+    from ppcjax import data_pipelines  # the training loop itself needs no data side
+
+    readers = [reader.settings for reader in data_pipelines.READERS.values()]
+    common = (data_pipelines.SourceSettings, data_pipelines.SplitSettings)
+    return {
+        f"data.{name}": fields.marks_of(field.hint)
+        for declared in (*common, *data_pipelines.SOURCES.values(), *readers)
+        for name, field in fields.fields_of(declared).items()
+    }
 
 
 def _flat(value: Any, name: str) -> Iterator[tuple[str, Any]]:

@@ -133,6 +133,7 @@ class Meter:
         self._sums: dict[str, float] = {}
         self._count = 0
         self.rate = 0.0  # images per second
+        self.is_steady = False  # whether the rate is more than that of first steps
 
     def push(self, step: int, scalars: dict[str, jax.Array], *, lag: int = 2):
         """Adds the scalars of `step`; yields (step, values) of those now known."""
@@ -172,6 +173,7 @@ class Meter:
         first, then = self._clock
         if step > first and now > then:
             self.rate = (step - first) * self._images / (now - then)
+            self.is_steady |= step - first >= 5 or now - then >= 10
         if now - then > 20:
             self._clock = (step, now)  # the rate follows the last seconds
 

@@ -8,7 +8,6 @@ import contextlib
 import functools
 import itertools
 import json
-import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,20 +15,18 @@ from typing import Any
 import jax
 import numpy as np
 import optax
+from jax.sharding import Mesh
 
 from ppcjax.runs import checkpoint
-from ppcjax.train import ends, feed, guard, log
+from ppcjax.train import ends, feed, guard, log, pace
 from ppcjax.train import mesh as meshes
-from ppcjax.train.beginning import Adapt, begin
+from ppcjax.train.beginning import Adapt
 from ppcjax.train.ends import Account
+from ppcjax.train.jobs import Job
 from ppcjax.train.step import create_state, make_step
 from ppcjax.train.stop import Stopper
-from ppcjax.train.watch import (
-    Watch,
-    Watcher,
-    as_meta,
-    from_meta,
-)
+from ppcjax.train.updates import make_updates
+from ppcjax.train.watch import Watch, Watcher, from_meta
 from ppcjax.types import Method, TrainState, UserError
 
 Batches = Iterator[dict[str, np.ndarray]]
@@ -79,123 +76,113 @@ def fit(
     Raises: UserError where the loss is not finite, the disk is full, or `workdir`
         holds another run. The last good checkpoint stays.
     """
-    workdir = ends.made(workdir)
     config = json.loads(json.dumps(config or {}))
+    job = Job(method, optimizer, steps, config, log_every, checkpoint_every, watch)
+    return fit_job(
+        job,
+        batches_from,
+        workdir=workdir,
+        seed=seed,
+        classes=classes,
+        keep_checkpoints=keep_checkpoints,
+        adapt=adapt,
+        account=account,
+    )
 
+
+def fit_job(
+    job: Job,
+    batches_from: Callable[[int], Batches],
+    *,
+    workdir: str | Path,
+    seed: int,
+    classes: tuple[str, ...],
+    keep_checkpoints: int,
+    adapt: Adapt | None,
+    account: Account | None = None,
+) -> int:
+    """As `fit`, for a job whose steps may be lowered before the first one."""
+    workdir = ends.made(workdir)
     with contextlib.ExitStack() as stack:
         stack.enter_context(guard.full_disk(workdir))
         stopper = stack.enter_context(contextlib.closing(Stopper()))
         logger = stack.enter_context(contextlib.closing(log.Log(workdir)))
         mesh = meshes.make_mesh()
         init_key, root_key = jax.random.split(jax.random.key(seed))
-
+        make = functools.partial(_step_of, mesh, root_key)
         found = checkpoint.newest_step(workdir) or 0
         meta = checkpoint.newest_meta(workdir)
-        guard.check_same_run(meta, config, workdir)
-        if ends.is_finished(workdir, found, meta, steps, watch, logger):
+        compared = job.before or job.config
+        guard.check_same_run(meta, compared, workdir, classes, log=logger.line)
+        if ends.is_finished(workdir, found, meta, job.steps, job.watch, logger):
             return found
         batches = batches_from(found)
-        first = next(batches, None)
-        if first is None:
-            raise UserError("the training data has no batch; is the split empty?")
-        spec = _global_spec(first)
-        loads = adapt and functools.partial(adapt, log=logger.line)
-        state = create_state(method, optimizer, init_key, spec, mesh, adapt=loads)
+        first = feed.first_of(batches)
+        state = create_state(
+            job.method,
+            job.optimizer,
+            init_key,
+            feed.global_spec(first),
+            mesh,
+            adapt=adapt and functools.partial(adapt, log=logger.line),
+        )
         restored = checkpoint.restore_state(workdir, state, log=logger.line)
         if restored is not None:
             state, meta = restored
         start = int(state.step)
-        if start == found:
-            batches = itertools.chain([first], batches)
-        else:
-            batches = batches_from(start)
-        ends.announce(logger, state, mesh, start, steps, workdir, account)
-        ends.write_config(workdir, config)
+        on = start == found
+        batches = itertools.chain([first], batches) if on else batches_from(start)
+        step = make(job)  # compiled when it is first called
+        planned = job.paced is not None and not start
+        ends.announce(
+            logger, state, mesh, start, job.steps, workdir, account, bound=planned
+        )
+        if planned:
+            paced = _paced(job, step, make, state, batches, mesh, logger)
+            job, step, state, batches = paced
+        ends.write_config(workdir, job.config)
 
-        kept = {"config": config, "classes": classes}
-        saver = checkpoint.Checkpoints(workdir, keep=keep_checkpoints, **kept)
-        stack.enter_context(contextlib.closing(saver))
-        best = None
-        if watch is not None and watch.keep_best:
-            kept |= {"keep": 1, "place": checkpoint.BEST}
-            best = checkpoint.Checkpoints(workdir, **kept)
+        kept = {"config": job.config, "classes": classes}
+        saver, best = ends.savers(stack, workdir, job.watch, keep_checkpoints, kept)
         scores = from_meta(meta if restored is not None else None)
-        watcher = Watcher(watch, scores, logger, best)
+        watcher = Watcher(job.watch, scores, logger, best)
         stack.enter_context(contextlib.closing(watcher))
-        logger.start(start, steps)
+        logger.start(start, job.steps)
         device_batches = feed.to_devices(batches, mesh)
         stack.enter_context(contextlib.closing(device_batches))
-        return _run(
-            make_step(method, optimizer, mesh, root_key),
+        return make_updates(
+            job,
+            step,
             state,
             device_batches,
             start=start,
-            steps=steps,
-            log_every=log_every,
-            checkpoint_every=checkpoint_every,
             saver=saver,
             logger=logger,
-            meter=log.Meter(jax.process_count() * _count_images(first)),
+            meter=log.Meter(feed.count_images(first)),
             stopper=stopper,
             watcher=watcher,
         )
 
 
-def _run(
-    step_function,
+def _step_of(mesh: Mesh, root_key: jax.Array, job: Job) -> Any:
+    return make_step(job.method, job.optimizer, mesh, root_key)
+
+
+def _paced(
+    job: Job,
+    step: Any,
+    make: Callable[[Job], Any],
     state: TrainState,
-    batches: Iterator[dict[str, jax.Array]],
-    *,
-    start: int,
-    steps: int,
-    log_every: int,
-    checkpoint_every: int,
-    saver: checkpoint.Checkpoints,
+    batches: Batches,
+    mesh: Mesh,
     logger: log.Log,
-    meter: log.Meter,
-    stopper: Stopper,
-    watcher: Watcher,
-) -> int:
-    def report(known) -> None:
-        for step, values in known:
-            guard.check_finite(step, values, saver)
-            left = meter.seconds_left(steps - step)
-            logger.progress(step, meter.rate, left)
-            if step % log_every == 0 or step == steps:
-                logger.scalars(step, meter.means(), meter.rate, left)
-
-    def save() -> None:
-        if done > start:
-            report(meter.fetch())  # a state after a non-finite step is not saved
-            saver.save(state, done, scores=as_meta(watcher.scores))
-
-    done = start
-    while done < steps and not watcher.stops and not stopper.stop(saver, done):
-        try:
-            batch = next(batches)
-        except Exception:
-            # A photo that cannot be read must not cost the steps before it. Saving
-            # takes all processes, and only this one may have met the error.
-            if jax.process_count() == 1:
-                save()
-                saver.wait()
-            raise
-        state, scalars = step_function(state, batch)
-        done += 1
-        report(meter.push(done, scalars))
-        if watcher.due(done):
-            report(meter.fetch())  # nor is it scored
-            # Where several processes write two checkpoints at a time, Orbax mixes
-            # them up: the last one must lie on disk before the best one is written.
-            saver.wait()
-            watcher.look(state, done)
-            meter.pause()
-        if done % checkpoint_every == 0 and done < steps:
-            save()
-    save()
-    saver.wait()
-    logger.line(ends.last_line(done, steps, watcher, stopper))
-    return done
+) -> tuple[Job, Any, TrainState, Batches]:
+    """The job within its bound on time and its step; state and batches as before."""
+    logger.line("the speed is measured on a few steps, which do not count")
+    seconds, state, batches = pace.measure(step, state, batches, mesh)
+    lowered, line = job.paced(seconds)
+    logger.line(line)
+    return lowered, step if lowered is job else make(lowered), state, batches
 
 
 def train(
@@ -213,14 +200,18 @@ def train(
     Returns and raises as `fit`.
     """
     # TensorFlow comes with it, which the step does not need.
-    from ppcjax import data_pipelines, methods
+    from ppcjax import data_pipelines
     from ppcjax.data_pipelines import survey
-    from ppcjax.train import optim, settings
+    from ppcjax.train import jobs, settings
 
     reads = settings.reads_of(config.method)
-    settings.check(config, reads)
+    run = settings.check(config, reads)
+    workdir = Path(workdir).expanduser()
     source = data_pipelines.make_source(
-        config.data, config.data.train_split, reads=reads
+        config.data,
+        config.data.train_split,
+        reads=reads,
+        lists=ends.lists_of(workdir),
     )
     if not len(source):
         raise UserError(
@@ -229,13 +220,6 @@ def train(
         )
     read = survey.of_config(config.data, source, reads=reads)
     read.raise_first()
-    workdir, whole = Path(workdir).expanduser(), config.to_dict()
-    methods.make(whole["method"], len(source.classes))  # refused before any download
-    whole["method"], adapt = begin(config.init_from, whole["method"], workdir)
-    method = methods.make(whole["method"], len(source.classes))
-    score = None
-    if scorer is not None:
-        score = scorer(whole, workdir, method, source.classes)
 
     def batches_from(step: int) -> Batches:
         return data_pipelines.make_train(
@@ -248,35 +232,23 @@ def train(
             process_count=jax.process_count(),
         )
 
-    return fit(
-        method,
-        optim.make(steps=config.steps, **config.optim),
+    job, adapt = jobs.make(
+        config,
+        run,
+        workdir,
+        photos=len(source),
+        classes=source.classes,
+        reads=reads,
+        scorer=scorer,
+    )
+    ends.keep_lists(workdir, source.reading.drawn)
+    return fit_job(
+        job,
         batches_from,
-        steps=config.steps,
         workdir=workdir,
         seed=config.seed,
         classes=source.classes,
-        config=whole,
-        log_every=config.log_every,
-        checkpoint_every=config.checkpoint_every,
         keep_checkpoints=config.keep_checkpoints,
         adapt=adapt,
-        watch=score
-        and Watch(score, config.eval_every, config.patience, config.keep_best),
         account=ends.Account(read.lines(), read.as_json()),
-    )
-
-
-def _global_spec(rows: dict[str, np.ndarray]) -> dict[str, jax.ShapeDtypeStruct]:
-    processes = jax.process_count()
-    return jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct((len(x) * processes, *x.shape[1:]), x.dtype),
-        rows,
-    )
-
-
-def _count_images(rows: dict[str, np.ndarray]) -> int:
-    """Images in a batch: also where its rows are episodes or pairs of views."""
-    return sum(
-        math.prod(x.shape[:-3]) for name, x in rows.items() if name.endswith("image")
     )

@@ -8,6 +8,7 @@ import jax
 
 from ppcjax import fields
 from ppcjax.fields import Name, Range
+from ppcjax.fields.values import LARGEST_INT
 from ppcjax.train import optim
 from ppcjax.types import UserError
 
@@ -22,7 +23,12 @@ class RunSettings:
     name: name of the run, whose results go to runs/NAME.
     seed: number that decides the initial parameters, the order of the data and all
         that is drawn.
-    steps: updates of the whole run.
+    steps: updates of the whole run; 0: as many as `passes` take, at least 200, and no
+        more than fit into `minutes`. They stay those of the run when it goes on.
+    passes: how often each photo is learnt from, where `steps` is 0; of episodes, the
+        examples and queries count.
+    minutes: bound on the time of training, by the speed of a few steps at the start,
+        where `steps` is 0; 0: none.
     log_every: updates between two log lines.
     checkpoint_every: updates between two checkpoints.
     keep_checkpoints: how many of the newest checkpoints stay.
@@ -35,7 +41,9 @@ class RunSettings:
 
     name: Annotated[str, Name()] = "run"
     seed: Annotated[int, Range(0)] = 0
-    steps: Annotated[int, Range(1), "updates"] = 1000
+    steps: Annotated[int, Range(0), "updates"] = 1000
+    passes: Annotated[float, Range(above=0)] = 30.0
+    minutes: Annotated[float, Range(0), "minutes"] = 60.0
     log_every: Annotated[int, Range(1), "updates"] = 50
     checkpoint_every: Annotated[int, Range(1), "updates"] = 500
     keep_checkpoints: Annotated[int, Range(1)] = 2
@@ -81,7 +89,8 @@ def check(config: Any, reads: str) -> RunSettings:
             + ", ".join((*known, *PARTS))
         )
     run = fields.build(RunSettings, own, where="config", what="a run")
-    optim.make(steps=run.steps, **parts["optim"])
+    # Whether the steps that passes take are enough for a warm-up is seen to later.
+    optim.make(steps=run.steps or LARGEST_INT, **parts["optim"])
     data_pipelines.check(parts["data"], reads)
     check_devices(parts["data"]["batch_size"])
     return run

@@ -4,14 +4,17 @@ import numpy as np
 import pytest
 
 from ppcjax.data_pipelines import make_source
-from tests.data.reading import check_outcome
-from tests.data.reports import REPORTS
+from ppcjax.data_pipelines.episodes.supports import read_supports
+from tests.data.reading import check_outcome, refusal
+from tests.data.reports import REPORTS, supports
 
 MEMBERS = [(kind, name) for kind in sorted(REPORTS) for name in REPORTS[kind]]
+EXAMPLES = [(kind, n) for kind, found in supports.KINDS.items() for n in found]
 
 
 def test_each_kind_has_further_members():
-    few = {kind for kind, members in REPORTS.items() if len(members) < 3}
+    kinds = REPORTS | supports.KINDS
+    few = {kind for kind, members in kinds.items() if len(members) < 3}
     assert not few
 
 
@@ -30,3 +33,18 @@ def test_photos_of_more_than_8_bits_are_as_bright_as_they_were(tmp_path, name):
         photo = source.record(index).photo(0).pixels
         expected = np.repeat(good.scene[key].photo[..., :1], 3, -1)
         assert np.abs(photo.astype(int) - expected).max() <= 24
+
+
+@pytest.mark.parametrize(("kind", "name"), EXAMPLES)
+def test_examples_are_read_or_refused_as_they_must_be(tmp_path, kind, name):
+    expected = supports.KINDS[kind][name](tmp_path)
+    if expected.refused:
+        line = refusal(lambda: read_supports(str(tmp_path)))
+        assert any(part in line for part in expected.refused), line
+        return
+    found = read_supports(str(tmp_path))
+    assert found.ids == tuple(expected.scene)
+    assert found.names == expected.names
+    for key, mask in zip(found.ids, found.masks, strict=True):
+        np.testing.assert_array_equal(mask, expected.scene[key].mask)
+    assert expected.said in "\n".join((*found.text, *found.warnings))

@@ -1,6 +1,7 @@
 """Classes learnt from masked photos, without training."""
 
 import io
+import json
 
 import numpy as np
 import pytest
@@ -54,6 +55,33 @@ def test_prototypes_of_another_step_are_refused(run, tmp_path):
     fewshot.fit([image], [mask], run=run).save(tmp_path / "one.npz")
     with pytest.raises(UserError, match=f"made at step {run.step}, and .* is at 1"):
         fewshot.load(tmp_path / "one.npz", run=run.folder / "checkpoints" / "1")
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_threshold_is_chosen_saved_and_may_be_given(run, tmp_path, count):
+    scenes = [_scene(seed) for seed in range(count)]
+    images, masks = zip(*scenes, strict=True)
+    fitted = fewshot.fit(images, masks, run=run)
+    assert len(fitted.least) == 1 and -1 < fitted.least[0] < 1
+    fitted.save(tmp_path / "one.npz")
+    assert fewshot.load(tmp_path / "one.npz").least == fitted.least
+    off = fewshot.fit(images, masks, run=run, none_of_these="off")
+    assert off.least == ()
+    never = fewshot.fit(images, masks, run=run, none_of_these=1.0)
+    assert never.least == (1.0,) and not never.predict(images[0]).any()
+    always = fewshot.fit(images, masks, run=run, none_of_these=-1.0)
+    np.testing.assert_array_equal(always.logits(images[0]), off.logits(images[0]))
+
+
+def test_file_of_before_thresholds_opens_without(run, tmp_path):
+    image, mask = _scene()
+    fewshot.fit([image], [mask], run=run).save(tmp_path / "new.npz")
+    with np.load(tmp_path / "new.npz") as found:
+        arrays = dict(found)
+    meta = json.loads(str(arrays["meta"]))
+    del meta["none_of_these"]
+    np.savez(tmp_path / "old.npz", **(arrays | {"meta": json.dumps(meta)}))
+    assert fewshot.load(tmp_path / "old.npz").least == ()
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no archive", npy_file()])

@@ -64,7 +64,7 @@ def train(*options):
     ("options", "words"),
     [
         (["--config=configs/nope.py"], ["configs/nope.py"]),
-        (["--config=configs/ppc_shapes.py", "--config.steps=0"], ["config.steps=0"]),
+        (["--config=configs/ppc_shapes.py", "--config.steps=-1"], ["config.steps=-1"]),
         (["--config=configs/ppc_shapes.py", "photo.jpg"], ["photo.jpg"]),
     ],
 )

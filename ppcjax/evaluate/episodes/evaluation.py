@@ -83,7 +83,7 @@ class Episodes(NamedTuple):
         """The episodes of a run's data; `given` as in `episodes`."""
         data = request.data(run)
         source = data_pipelines.make_source(
-            data, request.split_of(data), classes=run.classes
+            data, request.split_of(data), classes=run.classes, lists=run.lists
         )
         source = part(source, request.limit)
         account = announce(source, data, request)

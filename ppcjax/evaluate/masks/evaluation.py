@@ -62,7 +62,7 @@ class Photos(NamedTuple):
             data = {"on_bad_image": data["on_bad_image"]}
         else:
             source = data_pipelines.make_source(
-                data, split, classes=run.classes, evaluation=True
+                data, split, classes=run.classes, evaluation=True, lists=run.lists
             )
         source = part(source, request.limit)
         return cls(data, source, split, announce(source, data, request))
@@ -251,6 +251,9 @@ def masks_plan(
         text=format_summary,
         page=page,
         files={"classes.txt": files.class_list(scored.classes)},
+        finish=files.format_writer(
+            output.export_format, of.source, scored.classes, scored.background
+        ),
         record={
             "threshold": scored.exported["threshold"],
             "background": background.threshold,

@@ -1,13 +1,17 @@
 """Files that predictions become: masks, scores, overlays. Each is written whole."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from ppcjax.data_pipelines.formats import WRITERS, Exported, check_names
 from ppcjax.data_pipelines.large import nearest
+from ppcjax.data_pipelines.masks import read_mask
+from ppcjax.data_pipelines.sources.base import Source
 from ppcjax.ops.affinity import combine_alphas
 from ppcjax.predict.prediction import Prediction, predict_mask
 from ppcjax.report.overlay import as_jpeg, draw_mask
@@ -62,6 +66,47 @@ def write_mask(path: Path, mask: np.ndarray) -> None:
     content = io.BytesIO()
     image.save(content, "PNG")
     write_file(path, content.getvalue())
+
+
+def format_writer(
+    names: Sequence[str], source: Source, classes: Sequence[str], background: bool
+) -> Callable[[Path], None]:
+    """What writes the masks of an export in formats of other tools.
+
+    Args:
+        names: keys of `formats.WRITERS`; each format gets a folder of its name.
+        source: the photos, of which those with a mask in the export are written.
+        classes: names by class id.
+        background: whether class 0 is one.
+
+    Returns:
+        (folder) -> the formats are written into it from the masks/ that it holds.
+
+    Raises:
+        UserError: a class has a name that a format cannot hold.
+    """
+    ids = {i: name for i, name in enumerate(classes) if i or not background}
+    for name in names:
+        check_names(name, ids)
+
+    def write(folder: Path) -> None:
+        photos = []
+        for key in source.ids if names else ():
+            file = folder / "masks" / f"{key}.png"
+            if key not in source.skipped and file.is_file():
+                mask = partial(read_mask, file, str(file), num_classes=len(classes))
+                photos.append(Exported(key, _photo_name(key, source.files), mask))
+        for name in dict.fromkeys(names):
+            for path, content in WRITERS[name](photos, ids):
+                write_file(folder / name / path, content)
+
+    return write
+
+
+def _photo_name(key: str, files: Mapping[str, Path]) -> str:
+    """The path of a photo below its folder; without a file, a JPEG is assumed."""
+    suffix = files[key].suffix if key in files else ".jpg"
+    return key if key.lower().endswith(suffix.lower()) else f"{key}{suffix}"
 
 
 def write_scores(path: Path, scores: np.ndarray, tags: np.ndarray) -> None:

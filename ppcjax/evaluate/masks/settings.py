@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Annotated, Literal
 
+from ppcjax.data_pipelines.formats import WRITERS
 from ppcjax.fields import OneOf, Range
 from ppcjax.predict.none_of_these import NoneOfThese
 from ppcjax.predict.tta import Convention, Scaling
@@ -39,12 +40,15 @@ class Output:
     workers: processes for the CRF; 0: none but this one.
     scores: whether score arrays are written, by far the largest files.
     gallery: photos in the report, evenly spaced over the split.
+    export_format: formats in which the masks are written besides, each into a folder of
+        its name, see docs/formats.md.
     """
 
     crf: Annotated[str, OneOf(("", *PRESETS))] = ""
     workers: Annotated[int, Range(0, 1024), "processes"] = 0
     scores: bool = True
     gallery: Annotated[int, Range(0), "photos"] = 24
+    export_format: tuple[Annotated[str, OneOf(tuple(WRITERS))], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

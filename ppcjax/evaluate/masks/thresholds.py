@@ -49,7 +49,7 @@ def choose_threshold(
         return _none(reason)
     try:
         source = data_pipelines.make_source(
-            data, name, classes=run.classes, evaluation=True
+            data, name, classes=run.classes, evaluation=True, lists=run.lists
         )
     except UserError as error:
         return _none(str(error))

@@ -89,6 +89,7 @@ class Views(NamedTuple):
                 reads=run.method.reads,
                 classes=run.classes,
                 evaluation=True,
+                lists=run.lists,
             )
         source = part(source, request.limit or settings.photos or None)
         shown = frozenset(evenly_spaced(source.ids, settings.gallery))

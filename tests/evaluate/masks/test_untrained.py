@@ -1,0 +1,101 @@
+"""Photos segmented by examples on weights as they are, without a training step."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+from ppcjax.configs import asgnet_folder, panet_folder, ppc_folder
+from ppcjax.evaluate import command
+from ppcjax.predict import supports as fewshot
+from ppcjax.types import UserError
+from tests import few_shot
+
+CONFIG = """
+from ppcjax.configs import panet_shapes
+
+
+def get_config():
+    c = panet_shapes.get_config()
+    c.name = "tiny"
+    c.method.backbone_settings = dict(width=4)
+    c.data.crop = 32
+    c.init_from = {weights!r}
+    return c
+"""
+
+
+@pytest.fixture
+def config(tmp_path, folder_of):
+    """A config that starts from the weights of a tiny network."""
+    file = tmp_path / "tiny.py"
+    file.write_text(CONFIG.format(weights=str(folder_of("panet"))))
+    return file
+
+
+def test_examples_and_photos_are_all_that_is_needed(
+    config, run_of, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    root = few_shot.write_supports(tmp_path / "supports")
+    words = [f"--config={config}", f"--support={root}", f"--images={root / 'images'}"]
+    command.main(words)
+    said = capsys.readouterr().out
+    for part in ("not trained for few-shot: panet", "examples: ", "cat in 1"):
+        assert part in said
+    out = tmp_path / "runs" / "tiny_untrained" / "eval-images"
+    assert [file.name for file in out.parent.iterdir()] == ["eval-images"]
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert "not trained for few-shot" in metrics["stages"]
+    assert "none of these below a similarity of cat" in metrics["stages"]
+    loaded = fewshot.load(out / "prototypes.npz")
+    assert loaded.run.untrained
+    expected = run_of("panet")
+    for ours, theirs in zip(
+        jax.tree.leaves(loaded.run.params),
+        jax.tree.leaves(expected.params),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+    mask = np.asarray(Image.open(out / "masks" / "p2.png"))
+    np.testing.assert_array_equal(loaded.predict(root / "images" / "p2.jpg"), mask)
+
+
+def test_similarity_may_be_given(config, tmp_path):
+    root, out = few_shot.write_supports(tmp_path / "supports"), tmp_path / "out"
+    words = [f"--config={config}", f"--support={root}", f"--images={root / 'images'}"]
+    command.main([*words, f"--export={out}", "--none_of_these=1", "--limit=1"])
+    assert fewshot.load(out / "prototypes.npz").least == (1.0, 1.0)
+    masks = [np.asarray(Image.open(file)) for file in (out / "masks").iterdir()]
+    assert masks and not any(mask.any() for mask in masks)
+
+
+def changed(module, **fields):
+    config = module.get_config().to_dict()
+    return config | fields
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (changed(asgnet_folder), "needs training .its head, reduction"),
+        (changed(ppc_folder), "needs training .it learns from a data set"),
+        (changed(panet_folder, init_from=""), "config.init_from is empty"),
+    ],
+)
+def test_network_that_is_nothing_without_training_is_one_line(config, message):
+    with pytest.raises(UserError, match=message) as caught:
+        fewshot.untrained(config)
+    assert "\n" not in str(caught.value)
+
+
+def test_similarity_is_refused_where_scores_are_none(run_of, tmp_path):
+    root, out = few_shot.write_supports(tmp_path / "supports"), tmp_path / "out"
+    run = run_of("asgnet")
+    words = [f"--ckpt={run.folder}", f"--support={root}", f"--images={root / 'images'}"]
+    (root / "classes.txt").write_text("cat\ndog\n")
+    with pytest.raises(UserError, match="asgnet") as caught:
+        command.main([*words, f"--export={out}", "--none_of_these=0.5"])
+    assert "\n" not in str(caught.value) and not out.exists()

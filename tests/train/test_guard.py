@@ -1,0 +1,73 @@
+"""What a run that goes on may read elsewhere, and what it must not."""
+
+from pathlib import Path
+
+import pytest
+
+from ppcjax import fields
+from ppcjax.data_pipelines import READERS, SOURCES, SourceSettings, SplitSettings
+from ppcjax.fields import Free, Place
+from ppcjax.train import guard
+from ppcjax.types import UserError
+
+DECLARED = (
+    SourceSettings,
+    SplitSettings,
+    *SOURCES.values(),
+    *(reader.settings for reader in READERS.values()),
+)
+FIELDS = [
+    pytest.param(field, id=f"{declared.__name__}-{name}")
+    for declared in DECLARED
+    for name, field in fields.fields_of(declared).items()
+]
+
+
+def goes_on(was, now, name="x", **more):
+    meta = {"config": {"data": {name: was}}, "classes": more.pop("learnt", None)}
+    said = []
+    more["log"] = said.append
+    guard.check_same_run(meta, {"data": {name: now}}, Path("run"), **more)
+    return said
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_every_setting_of_data_is_free_a_place_or_must_stay(field):
+    kinds = {type(mark) for mark in fields.marks_of(field.hint)} & {Free, Place}
+    if Free in kinds:
+        assert goes_on("one", "other", field.name) == []
+    elif Place in kinds:
+        (line,) = goes_on("old/folder", "new/folder", field.name)
+        assert line == f"config.data.{field.name} is new/folder now; it was old/folder"
+        with pytest.raises(UserError, match=field.name):
+            goes_on("", "new/folder", field.name)
+    else:
+        with pytest.raises(UserError, match=rf"data\.{field.name} \(there "):
+            goes_on("one", "other", field.name)
+
+
+def test_a_name_means_the_same_wherever_it_is_declared():
+    found = {}
+    for declared in DECLARED:
+        for name, field in fields.fields_of(declared).items():
+            marks = {type(m) for m in fields.marks_of(field.hint)} & {Free, Place}
+            assert found.setdefault(name, marks) == marks, name
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        *((name, Free) for name in ("workers", "on_bad_image", "eval_masks", "index")),
+        *((name, Place) for name in ("root", "masks", "saliency", "tfds_dir")),
+        *((name, None) for name in ("batch_size", "crop", "train_split", "void")),
+    ],
+)
+def test_what_a_resumed_run_needs(name, kind):
+    marks = {type(mark) for mark in guard.data_marks()[f"data.{name}"]}
+    assert (marks & {Free, Place}) == ({kind} if kind else set())
+
+
+def test_other_classes_are_another_run():
+    with pytest.raises(UserError, match="classes .there background, cat, now backgr"):
+        goes_on(1, 1, learnt=["background", "cat"], classes=("background", "dog"))
+    assert goes_on(1, 1, learnt=["background", "cat"]) == []
