@@ -190,22 +190,6 @@ def test_black_void_of_a_list_of_colours(tmp_path):
         ("class 1\nclass 2", ("class 1", "class 2")),
         ("T-shirt\n3d printer", ("T-shirt", "3d printer")),
         ("other\ncow", ("other", "cow")),
-        ("“cow”\n„tall grass“", ("cow", "tall grass")),
-        ("names: [cow, grass]", ("cow", "grass")),
-        ("nc: 2\nnames: ['cow', 'grass']\n", ("cow", "grass")),
-        ("names:\n  - cow\n  - grass\n", ("cow", "grass")),
-        ("names:\n  0: background\n  1: cow\n", ("cow",)),
-        ("classes = (cow, grass)", ("cow", "grass")),
-        ("Classes: cow, grass", ("cow", "grass")),
-        ("[cow, grass]", ("cow", "grass")),
-        ("[\n  cow,\n  grass,\n]", ("cow", "grass")),
-        ("class\nbackground\ncow", ("cow",)),
-        ("id name\n0 background\n1 cow", ("cow",)),
-        ("name r g b\ncow 64 0 0\ngrass 0 64 0", ("cow", "grass")),
-        ("1: class\n2: cow", ("class", "cow")),
-        ("background\nlabel\ncow", ("label", "cow")),
-        ("label", ("label",)),
-        ("cow\nname tag", ("cow", "name tag")),
     ],
 )
 def test_names_with_separators_and_numbers(tmp_path, content, names):
@@ -239,23 +223,6 @@ def test_names_with_separators_and_numbers(tmp_path, content, names):
 )
 def test_what_is_refused(tmp_path, content, message):
     refuses(tmp_path, message, content)
-
-
-@pytest.mark.parametrize("background", [True, False])
-@pytest.mark.parametrize(
-    "word",
-    [
-        *("class", "Classes", "NAME", "names", "label", "Labels", '"category"', "tags"),
-        *("class name", "class_name", "Klasse", "Étiquettes", "clase", "クラス"),
-    ],
-)
-def test_a_first_line_that_may_be_a_heading(tmp_path, word, background):
-    message = "may be a heading or a class; remove it"
-    refuses(tmp_path, message, f"{word}\ncow\ngrass\n", background=background)
-
-
-def test_one_name_is_no_names(tmp_path):
-    assert listed(tmp_path, "cow").text.startswith("classes.txt, 1 name, ")
 
 
 def test_what_is_refused_of_other_files(tmp_path):
