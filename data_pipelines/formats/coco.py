@@ -89,7 +89,7 @@ def _content(file: Path, data: dict) -> _Content:
     names, above = {}, {}
     for place, row in enumerate(entry(data, "categories", list, str(file))):
         where = f"{file}: category {place}"
-        name = parsing.label(entry(row, "name", (str, int), where), where)
+        name = parsing.label(entry(row, "name", object, where), where)
         key = _key(row.get("id"), where)
         if key in names and names[key] != name:
             raise UserError(f"{where}: id {key} is that of {names[key]!r}, too")
@@ -149,13 +149,13 @@ def _join(
             rows = content.objects.get(key, [])
             said = [[content.names[r["category_id"]], r] for r in rows]
             said = [[n, r.get("segmentation"), r.get("bbox")] for n, r in said]
+            if raw.get(photo, ("",))[0] == content.file:
+                raise UserError(f"{where}: that photo is there twice")
             before, theirs = raw.setdefault(photo, (content.file, said))
             if theirs != said:
                 raise UserError(
                     f"{where}: {before} says something else of that photo; remove one"
                 )
-            if before == content.file and photo in scenes:
-                raise UserError(f"{where}: that photo is there twice")
             if photo not in scenes:
                 crowds += sum(row.get("iscrowd") in (1, True) for row in rows)
                 scenes[photo] = _scene(where, row, rows, content.names)

@@ -95,13 +95,13 @@ def load_xml(file: Path) -> ElementTree.Element:
         ) from e
 
 
-def entry(table: Any, name: str, kind: type | tuple, where: str, default: Any = ...):
+def entry(table: Any, name: str, kind: type, where: str, default: Any = ...):
     """A value of a JSON object, which must have a kind.
 
     Args:
         table: the object.
         name: what the value is called.
-        kind: list, dict or str.
+        kind: list, dict or str; object for any.
         where: what the object is, for errors.
         default: what stands for a value that is missing or null; none: it is an error.
     """

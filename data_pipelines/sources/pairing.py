@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -89,15 +89,10 @@ def core(key: str, words: Sequence[str]) -> str:
     folder, slash, stem = key.lower().rpartition("/")
     any_of = "|".join(words)
     before = re.compile(rf"(?:{any_of}){_SEPARATOR}")
-    behind = re.compile(rf"{_SEPARATOR}(?:{any_of})")
+    behind = re.compile(rf"{_SEPARATOR}(?:{any_of})$")
     while True:
-        shorter = stem
-        if match := before.match(stem):
-            shorter = stem[match.end() :]
-        for match in behind.finditer(shorter):
-            if match.end() == len(shorter):
-                shorter = shorter[: match.start()]
-                break
+        first, last = before.match(stem), behind.search(stem)
+        shorter = stem[first.end() if first else 0 : last.start() if last else None]
         if shorter == stem or not shorter:
             return folder + slash + stem
         stem = shorter
@@ -210,18 +205,36 @@ def _example(found: Mapping[str, str]) -> str:
     return ""
 
 
-def beside(photos: Mapping[str, Path]) -> dict[str, Path]:
+def beside(photos: Mapping[str, Path], masked: Iterable[str] = ()) -> dict[str, Path]:
     """Files among photos that are masks of others, by name: a_mask.png beside a.jpg.
 
-    Where most files of such names have a photo, the others are masks, too.
+    A file that lies beside one of its own kind, as a_mask.jpg beside a.jpg, is one
+    only where half of the photos have such a file. Where most files of such names have
+    a photo, the others are masks, too.
 
     Args:
         photos: files by their path without suffix.
+        masked: ids of photos that have a mask elsewhere, and so are none themselves.
     """
-    cores = {core(key, PHOTO_WORDS) for key in photos}
+    cores: dict[str, Path] = {}
+    for key, file in photos.items():
+        cores.setdefault(core(key, PHOTO_WORDS), file)
     named = {
-        key: plain for key in photos if (plain := core(key, SURE_WORDS)) != key.lower()
+        key: plain
+        for key in photos.keys() - set(masked)
+        if (plain := core(key, SURE_WORDS)) != key.lower()
     }
-    sure = [k for k, n in named.items() if {n, core(n, PHOTO_WORDS)} & cores]
-    chosen = named if 2 * len(sure) > len(named) else sure
-    return {key: photos[key] for key in chosen}
+    of = {
+        key: next(
+            (cores[n] for n in (plain, core(plain, PHOTO_WORDS)) if n in cores), None
+        )
+        for key, plain in sorted(named.items())
+    }
+    sure = [key for key, photo in of.items() if photo is not None]
+    alike = [
+        key for key in sure if of[key].suffix.lower() == photos[key].suffix.lower()
+    ]
+    if alike and 3 * len(sure) < len(photos):
+        sure = [key for key in sure if key not in alike]
+    chosen = list(of) if sure and 2 * len(sure) > len(of) else sure
+    return {key: photos[key] for key in sorted(chosen)}

@@ -98,11 +98,11 @@ def find(
         return Splits(
             splits | everything, tuple(drawn.get(VAL, ())), text, _overlaps(splits)
         )
-    if not draw:
-        return Splits(named | everything)
     kept = _kept(lists, ids)
     if kept is not None:
         return kept._replace(ids=kept.ids | named | everything)
+    if not draw:
+        return Splits(named | everything)
     val = hold_out(ids, share=share, seed=seed, shown=shown, candidates=candidates)
     out = set(val)
     train = tuple(i for i in ids if i not in out)

@@ -3,7 +3,6 @@
 import argparse
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
 from ppcjax import cli, fields
@@ -37,7 +36,7 @@ def main(argv: Sequence[str]) -> None:
         raise UserError(f"--ckpt=RUN is missing; usage: {USAGE}")
     cli.keep_compiled_programs()
     photos = _is_given("support", argv)
-    run = opening.open_any(path or "", opening.read_config(of_config), photos=photos)
+    run = opening.open_any(path or "", opening.read_config(of_config), photos)
     for option, export in EXPORTS.items():
         if _is_given(option, argv):
             declared = fields.fields_of(export, without=("run",))
@@ -59,8 +58,8 @@ def main(argv: Sequence[str]) -> None:
     request = fields.build(Request, shared, where="options", what="evaluation")
     evaluation.check(settings, request.data(run), run.classes)
     plan = evaluation.plan(run, settings, request, frozenset(given))
-    out = request.export or plan.run.folder / f"eval-{plan.split}"
-    evaluate(name, plan, settings, Path(out).expanduser(), command=shlex.join(typed))
+    out = request.out(plan.run, plan.split)
+    evaluate(name, plan, settings, out, command=shlex.join(typed))
 
 
 def choose(run: Run, argv: Sequence[str]) -> str:

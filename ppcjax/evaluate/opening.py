@@ -68,7 +68,7 @@ def read_config(words: Sequence[str]) -> dict[str, Any] | None:
         raise UserError(cli.missing_config(error)) from error
 
 
-def open_any(path: str, config: dict[str, Any] | None, *, photos: bool = False) -> Run:
+def open_any(path: str, config: dict[str, Any] | None, photos: bool = False) -> Run:
     """Opens a run, a file of weights, or a network that needs no training.
 
     Args:

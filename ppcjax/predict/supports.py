@@ -32,6 +32,7 @@ from ppcjax.predict.none_of_these import (
 from ppcjax.predict.queries import query_stride
 from ppcjax.runs import Run, open_run
 from ppcjax.runs.files import read_arrays
+from ppcjax.runs.run import is_config
 from ppcjax.types import UserError
 from ppcjax.weights.untrained import open_untrained
 
@@ -114,18 +115,32 @@ def load(path: str | Path, *, run: str | Path | Run | None = None) -> Prototypes
     try:
         arrays = read_arrays(Path(path).expanduser())
         meta = json.loads(str(arrays.pop("meta")))
-    except (OSError, ValueError, KeyError) as error:
+        names, size = tuple(map(str, meta["names"])), int(meta["size"])
+        least = tuple(
+            map(float, meta.get("none_of_these", ()))
+        )  # new: not in all files
+        step, folder, config = meta["step"], str(meta["run"]), meta.get("config")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: is no file of prototypes ({error})") from error
-    if run is None and "config" in meta:
-        run = open_untrained(meta["config"])
-    run = open_few_shot(run or meta["run"])
-    if run.step != meta["step"]:
+    if run is None and config is not None:
+        run = _as_named(path, config)
+    run = open_few_shot(run or folder)
+    if run.step != step:
         raise UserError(
-            f"{path}: was made at step {meta['step']}, and {run.folder} is at "
+            f"{path}: was made at step {step}, and {run.folder} is at "
             f"{run.step}; make it again, or give that checkpoint as run"
         )
-    least = tuple(meta.get("none_of_these", ()))  # older files have none
-    return Prototypes(run, arrays, tuple(meta["names"]), meta["size"], least)
+    return Prototypes(run, arrays, names, size, least)
+
+
+def _as_named(path: str | Path, config: Any) -> Run:
+    """The untrained network that a file describes; nothing is downloaded for it."""
+    if not is_config(config) or "://" in str(config.get("init_from")):
+        raise UserError(
+            f"{path}: names no weights that are opened from a file of strangers; give "
+            "run=fewshot.untrained(config)"
+        )
+    return open_untrained(config)
 
 
 def untrained(config: Any) -> Run:

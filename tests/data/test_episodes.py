@@ -8,7 +8,11 @@ from ppcjax.data_pipelines.episodes import plans
 from ppcjax.data_pipelines.episodes.arrays import Evidence
 from ppcjax.data_pipelines.episodes.examples import make_eval
 from ppcjax.data_pipelines.episodes.folds import class_ids, fold_ids
-from ppcjax.data_pipelines.episodes.training import leak_report
+from ppcjax.data_pipelines.episodes.training import (
+    EpisodeSettings,
+    leak_report,
+    training_index,
+)
 from ppcjax.data_pipelines.order import Draws
 from ppcjax.types import IGNORE, UserError
 from tests.data import fake_data
@@ -190,6 +194,18 @@ class TestTraining:
             y0, x0, y1, x1 = rect[0]
             assert (y1 - y0, x1 - x0) == (20, 20)
             assert (mask != IGNORE).sum() == 400
+
+    @pytest.mark.parametrize("named", [False, True])
+    def test_classes_of_few_photos_are_left_out(self, source, counts, named):
+        few = counts.copy()
+        few[2:, 1] = 0
+        name = {"train_classes": source.classes[1:3]} if named else {}
+        stream = EpisodeSettings(batch_size=1, crop=32, way=1, shot=2, **name)
+        if named:  # then somebody wants it
+            with pytest.raises(UserError, match="2-shot episode needs 3"):
+                training_index(source, few, stream)
+            return
+        assert training_index(source, few, stream).classes == (2, 3, 4, 5)
 
     def test_leak_report(self, source, counts):
         line = leak_report(source, counts, [4, 5], "drop")

@@ -84,7 +84,20 @@ def test_file_of_before_thresholds_opens_without(run, tmp_path):
     assert fewshot.load(tmp_path / "old.npz").least == ()
 
 
-@pytest.mark.parametrize("content", [None, b"", b"no archive", npy_file()])
+def npz_file(meta):
+    content = io.BytesIO()
+    np.savez(content, meta=json.dumps(meta))
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(None, b"", b"no archive", npy_file(), npz_file([]), npz_file({})),
+        npz_file({"names": 3, "size": 1, "step": 0, "run": "a"}),
+        npz_file({"names": [], "size": {}, "step": 0, "run": "a"}),
+    ],
+)
 def test_file_of_no_prototypes_is_named(tmp_path, content):
     path = tmp_path / "none.npz"
     if content is not None:

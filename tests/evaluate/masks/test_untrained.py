@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ppcjax.configs import asgnet_folder, panet_folder, ppc_folder
+from ppcjax.configs import asgnet_shapes, panet_shapes, ppc_shapes
 from ppcjax.evaluate import command
 from ppcjax.predict import supports as fewshot
 from ppcjax.types import UserError
@@ -63,6 +63,21 @@ def test_examples_and_photos_are_all_that_is_needed(
     np.testing.assert_array_equal(loaded.predict(root / "images" / "p2.jpg"), mask)
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        [],
+        {"name": "a"},
+        {"name": "a", "method": {"name": "panet"}, "data": {}, "init_from": "http://b"},
+    ],
+)
+def test_file_of_a_stranger_downloads_nothing(config, tmp_path):
+    meta = {"run": "runs/a", "step": 0, "names": ["a"], "size": 9, "config": config}
+    np.savez(tmp_path / "p.npz", meta=json.dumps(meta), prototypes=np.zeros((1, 2, 3)))
+    with pytest.raises(UserError, match="p.npz: names no weights"):
+        fewshot.load(tmp_path / "p.npz")
+
+
 def test_similarity_may_be_given(config, tmp_path):
     root, out = few_shot.write_supports(tmp_path / "supports"), tmp_path / "out"
     words = [f"--config={config}", f"--support={root}", f"--images={root / 'images'}"]
@@ -72,22 +87,17 @@ def test_similarity_may_be_given(config, tmp_path):
     assert masks and not any(mask.any() for mask in masks)
 
 
-def changed(module, **fields):
-    config = module.get_config().to_dict()
-    return config | fields
-
-
 @pytest.mark.parametrize(
-    ("config", "message"),
+    ("module", "message"),
     [
-        (changed(asgnet_folder), "needs training .its head, reduction"),
-        (changed(ppc_folder), "needs training .it learns from a data set"),
-        (changed(panet_folder, init_from=""), "config.init_from is empty"),
+        (asgnet_shapes, "needs training .its "),
+        (ppc_shapes, "needs training .it learns from a data set"),
+        (panet_shapes, "config.init_from is empty"),
     ],
 )
-def test_network_that_is_nothing_without_training_is_one_line(config, message):
+def test_network_that_is_nothing_without_training_is_one_line(module, message):
     with pytest.raises(UserError, match=message) as caught:
-        fewshot.untrained(config)
+        fewshot.untrained(module.get_config())
     assert "\n" not in str(caught.value)
 
 
