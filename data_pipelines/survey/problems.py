@@ -110,10 +110,13 @@ def _unmasked(facts: Facts) -> str:
         f"{count:,} {what}" for what, count in facts.source.reading.passed.items()
     ]
     over = f" (passed over: {listing(passed, 6)})" if passed else ""
+    advice = facts.source.reading.mask_advice or (
+        "put masks into a folder masks beside the photos, named like them, or give "
+        "their folder in config.data.masks"
+    )
     return (
         f"none of the {facts.counts.masks_read:,} photos has a mask to learn from{over}"
-        "; put masks into a folder masks beside the photos, named like them, or give "
-        "their folder in config.data.masks"
+        f"; {advice}"
     )
 
 
@@ -123,9 +126,10 @@ def _some_unmasked(facts: Facts) -> str:
     if not facts.counts.masked or missing <= 0:
         return ""
     example = facts.source.ids[facts.counts.unmasked]
+    advice = facts.source.reading.mask_advice or "add masks"
     return (
         f"{missing:,} of {facts.counts.masks_read:,} photos have no mask to learn "
-        f"from, such as {example!r}; add masks, or leave such photos out with "
+        f"from, such as {example!r}; {advice}, or leave such photos out with "
         "config.data.on_bad_image=skip"
     )
 

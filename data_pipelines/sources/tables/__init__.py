@@ -66,6 +66,10 @@ def read_table(
             is.
     """
     found = texts.read(file)
+    if rows.has_curly_quotes(found.text) and all(
+        rows.straighten(key) == key for key in ids
+    ):
+        found = found._replace(text=rows.straighten(found.text))
     finder = Finder(ids)
 
     def is_photo(cell: str) -> bool:
