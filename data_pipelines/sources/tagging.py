@@ -48,7 +48,10 @@ def find(root: Path, there: Contents, known: Sequence[str]) -> Tags:
         tags = {
             k: names or (BACKGROUND,) for k, names in there.annotations.tags.items()
         }
-        return Tags(tags, text, text, there.annotations.warnings)
+        warnings = there.annotations.warnings
+        if not there.masks:  # else nobody looks at those that annotations draw
+            warnings += there.annotations.mask_warnings
+        return Tags(tags, text, text, warnings)
     found = {key: (folders[0],) for key, folders in there.folders.items() if folders}
     if not found:
         return Tags(None, "what the masks show" if there.masks else "", "")

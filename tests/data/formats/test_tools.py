@@ -47,7 +47,7 @@ def test_cvat(tmp_path):
     np.testing.assert_array_equal(found.masks["a"](), expected)
     assert found.classes == ("ox", "cow") and found.splits == {"Train": ("a",)}
     assert found.passed == {"polyline of CVAT, which has no area": 1}
-    assert "1 boxes are filled" in found.warnings[0]
+    assert "1 boxes are filled" in found.mask_warnings[0]
     cvat(tmp_path, POLYGON.format("ox", 0), '<tag label="cow"/>')
     found = formats.find(tmp_path, there)
     assert found.tags == {"a": ("ox", "cow")} and found.masks == {}
