@@ -106,13 +106,17 @@ def _damaged(facts: Facts) -> str:
 def _unmasked(facts: Facts) -> str:
     if facts.counts.masked or not facts.counts.masks_read:
         return ""
+    passed = [
+        f"{count:,} {what}" for what, count in facts.source.reading.passed.items()
+    ]
+    over = f" (passed over: {listing(passed, 6)})" if passed else ""
     advice = facts.source.reading.mask_advice or (
         "put masks into a folder masks beside the photos, named like them, or give "
         f"their folder in config.data.masks{_passed_over(facts)}"
     )
     return (
-        f"none of the {facts.counts.masks_read:,} photos has a mask to learn from; "
-        f"{advice}"
+        f"none of the {facts.counts.masks_read:,} photos has a mask to learn from{over}"
+        f"; {advice}"
     )
 
 
@@ -149,10 +153,11 @@ def _nothing_shown(facts: Facts) -> str:
         )
     named = counts.tagged[1:].any() and facts.source.tags_by != "mask"
     start = "the tags name classes and no mask shows one: " if named else ""
+    void = "; 255 means unknown and is no class" if counts.pixels[-1] else ""
     return (
         f"{start}{facts.masks_text} show no class but the background, so there is "
         "nothing to learn from them; at each pixel of the first class of the list "
-        "their value must be 1, of the second one 2, and so on"
+        f"their value must be 1, of the second one 2, and so on{void}"
     )
 
 

@@ -5,7 +5,8 @@ asked for, files, mean IoU at every threshold, and the report.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -184,15 +185,15 @@ def masks_plan(
             return counts
         return counts | metric.count({"scores": prediction.scores}, prediction.example)
 
-    kept = len(of.finished)
-
-    def results(counts):
-        return summarize(added(counts, {"predicted": kept}), scored)
+    def write(prediction: Prediction, folder: Path):
+        how = {"background": scored.background, "scores": output.scores}
+        threshold = scored.exported["threshold"]
+        written = files.write_prediction(prediction, folder, threshold=threshold, **how)
+        of.note(prediction, written)
 
     def tile(prediction):
-        if prediction.example.id not in shown:
-            return None
-        return gallery.make_tile(prediction, scored.thresholds)
+        there = prediction.example.id in shown
+        return gallery.make_tile(prediction, scored.thresholds) if there else None
 
     def page(metrics, tiles):
         tiles = sorted(tiles, key=lambda tile: order[tile.id])
@@ -205,9 +206,9 @@ def masks_plan(
         total=len(of.source),
         unit="images",
         count=count,
-        summarize=results,
+        summarize=partial(_results, scored, len(of.finished)),
         score=scores,
-        write=_writer(of, scored, output),
+        write=write,
         tile=tile,
         text=format_summary,
         page=page,
@@ -224,26 +225,9 @@ def masks_plan(
         },
         skipped=of.source.skipped,
         account=of.account,
-        kept=kept,
-        complete=of.started.complete if of.started else _nothing,
+        kept=len(of.finished),
+        complete=of.complete,
     )
-
-
-def _writer(of: Photos, scored: Scored, output: Output) -> Callable[..., None]:
-    """What writes the files of a prediction, and notes that they are there."""
-
-    def write(prediction: Prediction, folder: Path) -> None:
-        written = files.write_prediction(
-            prediction,
-            folder,
-            threshold=scored.exported["threshold"],
-            background=scored.background,
-            scores=output.scores,
-        )
-        if of.started is not None:
-            of.started.note(prediction, written)
-
-    return write
 
 
 def trial(settings: Any, data: Mapping[str, Any]) -> tuple[Any, str]:
@@ -273,5 +257,6 @@ def _fixed(run: Run, scoring: Scoring) -> float:
     return scoring.threshold
 
 
-def _nothing() -> None:
-    """What is left to do for an export that noted nothing."""
+def _results(scored: Scored, kept: int, counts: Mapping[str, Any]) -> dict[str, Any]:
+    """The summary, with the photos that an interrupted export had."""
+    return summarize(added(counts, {"predicted": kept}), scored)

@@ -1,7 +1,7 @@
 """The photos of an evaluation that ends in masks."""
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ from ppcjax.data_pipelines.sources.subset import evenly_spaced, part, take
 from ppcjax.evaluate.masks import started
 from ppcjax.evaluate.masks.started import Started
 from ppcjax.evaluate.protocol import Request, announce
-from ppcjax.predict.prediction import Finished
+from ppcjax.predict.prediction import Finished, Prediction
 from ppcjax.runs import Run
 
 
@@ -69,6 +69,16 @@ class Photos(NamedTuple):
     def finished(self) -> Mapping[str, tuple[int, int]]:
         """Rows and columns of the photos that are not made again, by id."""
         return self.started.finished if self.started else {}
+
+    def note(self, prediction: Prediction, written: Sequence[Path]) -> None:
+        """Notes that the files of a photo are written."""
+        if self.started is not None:
+            self.started.note(prediction, written)
+
+    def complete(self) -> None:
+        """Notes that all files are written."""
+        if self.started is not None:
+            self.started.complete()
 
     def examples(self) -> Iterator[Any]:
         """Each photo once; in the place of a finished one `Finished`."""

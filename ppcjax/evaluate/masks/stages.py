@@ -1,13 +1,14 @@
 """Evaluations whose scores come from elsewhere: an earlier export, masked examples."""
 
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.special import softmax
 
-from ppcjax.data_pipelines.episodes.supports import read_supports
+from ppcjax.data_pipelines.episodes.supports import Supports, read_supports
 from ppcjax.evaluate.masks import files
 from ppcjax.evaluate.masks.evaluation import probabilities_plan
 from ppcjax.evaluate.masks.photos import Photos
@@ -16,6 +17,7 @@ from ppcjax.evaluate.protocol import Plan, Request
 from ppcjax.predict import supports as few_shot
 from ppcjax.predict.prediction import Finished, Prediction
 from ppcjax.refine.walk import walk_predictions
+from ppcjax.report import page as pages
 from ppcjax.runs import Run, provenance
 from ppcjax.types import UserError
 
@@ -80,7 +82,24 @@ def supports(
         settings.output,
         stages=_described(fitted, len(examples.ids), settings.support),
     )
-    return plan._replace(files={**plan.files, "prototypes.npz": fitted.as_file()})
+    plan = plan._replace(files={**plan.files, "prototypes.npz": fitted.as_file()})
+    return _with_examples(plan, examples)
+
+
+def _with_examples(plan: Plan, examples: Supports) -> Plan:
+    """The plan whose metrics.json and report say what was read of the examples."""
+    told = {"text": list(examples.text), "warnings": list(examples.warnings)}
+
+    def summarize(counts):
+        return {**plan.summarize(counts), "examples": told}
+
+    def page(metrics, tiles):
+        found = plan.page(metrics, tiles)
+        lines = escape("\n".join((*examples.text, *examples.warnings)))
+        section = pages.section("Examples", f"<pre>{lines}</pre>")
+        return found._replace(sections=[*found.sections, section])
+
+    return plan._replace(summarize=summarize, page=page)
 
 
 def _described(fitted: few_shot.Prototypes, count: int, folder: str) -> str:

@@ -50,6 +50,8 @@ def test_examples_and_photos_are_all_that_is_needed(
     metrics = json.loads((out / "metrics.json").read_text())
     assert "not trained for few-shot" in metrics["stages"]
     assert "none of these below a similarity of cat" in metrics["stages"]
+    assert any("cat in 1" in line for line in metrics["examples"]["text"])
+    assert "cat in 1" in (out / "report.html").read_text()
     loaded = fewshot.load(out / "prototypes.npz")
     assert loaded.run.untrained
     expected = run_of("panet")
