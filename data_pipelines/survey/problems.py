@@ -112,12 +112,19 @@ def _unmasked(facts: Facts) -> str:
     over = f" (passed over: {listing(passed, 6)})" if passed else ""
     advice = facts.source.reading.mask_advice or (
         "put masks into a folder masks beside the photos, named like them, or give "
-        "their folder in config.data.masks"
+        f"their folder in config.data.masks{_passed_over(facts)}"
     )
     return (
         f"none of the {facts.counts.masks_read:,} photos has a mask to learn from{over}"
         f"; {advice}"
     )
+
+
+def _passed_over(facts: Facts) -> str:
+    """Images that were not read and may be the masks, " (...)"."""
+    passed = facts.source.reading.passed
+    found = [f"{n} x {why}" for why, n in passed.items() if why.startswith("image in ")]
+    return f" (passed over: {', '.join(found[:3])})" if found else ""
 
 
 def _some_unmasked(facts: Facts) -> str:

@@ -276,4 +276,5 @@ def _without_header(file, body, photo, others) -> Columns:
 
 def _are_numbers(cells: list[str]) -> bool:
     """Whether there are cells, and all are numbers."""
-    return any(cells) and all(_NUMBER.fullmatch(c) for c in cells if c)
+    found = set(cells) - {""}
+    return bool(found) and all(map(_NUMBER.fullmatch, found))
