@@ -66,6 +66,11 @@ def find(root: Path, there: Contents, known: Sequence[str]) -> Tags:
         for name, new in sorted(renamed.items())
         if name != new
     )
+    warnings += tuple(
+        f"the folder {name}/ is read as a tag and not as a split, as tags lie beside it"
+        for name in sorted(names)
+        if layouts.is_split(name) and not _named(name, spelt)
+    )
     tags = {key: (renamed[name],) for key, (name,) in found.items()}
     return Tags(tags, "one sub-folder per tag", str(root), warnings)
 

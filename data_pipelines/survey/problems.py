@@ -116,11 +116,21 @@ def _unmasked(facts: Facts) -> str:
         f"{count:,} {what}" for what, count in facts.source.reading.passed.items()
     ]
     over = f" (passed over: {listing(passed, 6)})" if passed else ""
+    advice = facts.source.reading.mask_advice or (
+        "put masks into a folder masks beside the photos, named like them, or give "
+        f"their folder in config.data.masks{_passed_over(facts)}"
+    )
     return (
         f"none of the {facts.counts.masks_read:,} photos has a mask to learn from{over}"
-        "; put masks into a folder masks beside the photos, named like them, or give "
-        "their folder in config.data.masks"
+        f"; {advice}"
     )
+
+
+def _passed_over(facts: Facts) -> str:
+    """Images that were not read and may be the masks, " (...)"."""
+    passed = facts.source.reading.passed
+    found = [f"{n} x {why}" for why, n in passed.items() if why.startswith("image in ")]
+    return f" (passed over: {', '.join(found[:3])})" if found else ""
 
 
 def _some_unmasked(facts: Facts) -> str:
@@ -129,9 +139,10 @@ def _some_unmasked(facts: Facts) -> str:
     if not facts.counts.masked or missing <= 0:
         return ""
     example = facts.source.ids[facts.counts.unmasked]
+    advice = facts.source.reading.mask_advice or "add masks"
     return (
         f"{missing:,} of {facts.counts.masks_read:,} photos have no mask to learn "
-        f"from, such as {example!r}; add masks, or leave such photos out with "
+        f"from, such as {example!r}; {advice}, or leave such photos out with "
         "config.data.on_bad_image=skip"
     )
 
