@@ -188,7 +188,8 @@ def class_names(data: Any, *, reads: str) -> tuple[str, ...]:
     if isinstance(names, list | tuple) and names:
         first = ("background",) if given.get("background", True) else ()
         return (*first, *(name for name in names if (name,) != first))
-    return make_source(data, given["eval_split"], reads=reads).classes
+    split = "all" if source == "folder" else given["eval_split"]
+    return make_source(data, split, reads=reads).classes
 
 
 def make_train(

@@ -25,7 +25,7 @@ from ppcjax.data_pipelines.formats import (
 )
 from ppcjax.data_pipelines.formats.base import Annotations, Exported
 from ppcjax.data_pipelines.formats.exports import check_names
-from ppcjax.data_pipelines.formats.names import NoPhotos
+from ppcjax.data_pipelines.formats.names import Unusable
 
 __all__ = ["READERS", "WRITERS", "Annotations", "Exported", "check_names", "find"]
 
@@ -70,7 +70,7 @@ def find(root: Path, photos: Mapping[str, Path]) -> Annotations | None:
     for reader in READERS.values():
         try:
             annotations = reader(root, photos)
-        except NoPhotos as error:
+        except Unusable as error:
             strangers.append(error)
             continue
         if annotations is not None:

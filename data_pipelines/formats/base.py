@@ -30,6 +30,9 @@ class Annotations(NamedTuple):
     not_photos: files that are no photos although they look so, such as masks.
     passed: what was passed over and why -> how often.
     warnings: what was guessed, one line each.
+    mask_warnings: the same of these masks, or why there are none; of no matter where
+        masks are files.
+    lone: ids of a split that counts only where it is asked for by name.
     """
 
     text: str
@@ -40,6 +43,8 @@ class Annotations(NamedTuple):
     not_photos: tuple[Path, ...] = ()
     passed: Mapping[str, int] = {}
     warnings: tuple[str, ...] = ()
+    mask_warnings: tuple[str, ...] = ()
+    lone: Mapping[str, tuple[str, ...]] = {}
 
 
 class Exported(NamedTuple):
@@ -136,14 +141,15 @@ def assemble(
             passed["photos without a mask, as a tag says no place"] += 1
         elif kinds["outline"]:
             masks[key] = partial(draw, scene, ids, photos[key], fill_boxes)
+    about_masks = []
     if kinds["box"] and not kinds["outline"]:
-        warnings.append(
+        about_masks.append(
             f"{text}: has {kinds['box']} boxes and no outline, which give tags and "
             "no masks"
         )
     elif kinds["box"]:
         filled = "are filled" if fill_boxes else "are void inside, beside outlines"
-        warnings.append(f"{text}: {kinds['box']} boxes {filled}")
+        about_masks.append(f"{text}: {kinds['box']} boxes {filled}")
     if not kinds["outline"]:
         passed.pop("photos without a mask, as a tag says no place", None)
     return Annotations(
@@ -154,6 +160,7 @@ def assemble(
         splits={name: tuple(keys) for name, keys in (splits or {}).items()},
         passed={why: count for why, count in passed.items() if count},
         warnings=tuple(warnings),
+        mask_warnings=tuple(about_masks),
     )
 
 

@@ -1,9 +1,9 @@
 """COCO JSON: polygons, runs and boxes.
 
-A file counts by its content: an object with `images`, `annotations` and `categories`.
-Regions lie in the order of the file, later ones on top. Crowds are drawn as their class
-like all others, since tools mark plain masks as crowds. Several polygons of an object
-are joined, as COCO joins them: a hole is only what runs leave out.
+`coco_files` says which files these are. Regions lie in the order of the file, later
+ones on top. Crowds are drawn as their class like all others, since tools mark plain
+masks as crowds. Several polygons of an object are joined, as COCO joins them: a hole is
+only what runs leave out.
 """
 
 from collections import Counter
@@ -14,171 +14,134 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ppcjax.data_pipelines.formats import coco_runs, parsing, raster
+from ppcjax.data_pipelines.formats import coco_files, coco_runs, parsing, raster
 from ppcjax.data_pipelines.formats.base import (
     Annotations,
     Region,
     Scene,
     assemble,
 )
+from ppcjax.data_pipelines.formats.coco_files import Content
 from ppcjax.data_pipelines.formats.names import MISSING, Names, need_photos
 from ppcjax.data_pipelines.formats.parsing import entry
-from ppcjax.data_pipelines.text import read_text
 from ppcjax.types import UserError
 
-# Of the same photos, beside the outlines.
-_OTHER_KINDS = ("captions", "image_info", "person_keypoints")
 _NO_SPLIT = ("default", "annotations", "coco", "result", "labels", "export")
-
-
-class _Content(NamedTuple):
-    """A file: names of its categories by id, and its photos."""
-
-    file: Path
-    names: Mapping[Any, str]
-    photos: Mapping[Any, dict]  # by image id
-    objects: Mapping[Any, list[dict]]
 
 
 def find(root: Path, photos: Mapping[str, Path]) -> Annotations | None:
     """The COCO files below a folder."""
-    found, passed = [], Counter()
-    for file in parsing.files_below(root, ".json"):
-        text = read_text(file) if _may_be(file) else ""
-        if not text.lstrip().startswith("{") or '"images"' not in text:
-            continue
-        if file.name.startswith(_OTHER_KINDS):
-            passed[f"{file.name}, which has no outlines of its own"] += 1
-            continue
-        data = parsing.parse_json(text, file)
-        if not isinstance(data, dict) or "annotations" not in data:
-            continue
-        if _is_panoptic(data):
-            passed[f"{file.name}, a panoptic file"] += 1
-        elif "categories" in data:
-            found.append(_content(file, data))
-    panoptic = [name for name in passed if name.endswith("a panoptic file")]
-    if panoptic and not found:
-        raise UserError(
-            f"{root}: {panoptic[0]} of COCO, is not read; convert it to outlines, or "
-            "its PNG files to masks of class ids"
-        )
+    found, passed = coco_files.read_all(root)
     return _join(root, found, photos, passed) if found else None
-
-
-def _may_be(file: Path) -> bool:
-    """Whether a file of that size and name is opened at all."""
-    return file.is_file() and file.stat().st_size > 2
-
-
-def _is_panoptic(data: dict) -> bool:
-    first = (data["annotations"] or [None])[0] if _listed(data) else None
-    return isinstance(first, dict) and "segments_info" in first
-
-
-def _listed(data: dict) -> bool:
-    return isinstance(data["annotations"], list)
-
-
-def _key(value: Any, where: str) -> Any:
-    """An id: a whole number, or a text."""
-    return value if isinstance(value, str) else parsing.integer(value, where)
-
-
-def _content(file: Path, data: dict) -> _Content:
-    names, above = {}, {}
-    for place, row in enumerate(entry(data, "categories", list, str(file))):
-        where = f"{file}: category {place}"
-        name = parsing.label(entry(row, "name", (str, int), where), where)
-        key = _key(row.get("id"), where)
-        if key in names and names[key] != name:
-            raise UserError(f"{where}: id {key} is that of {names[key]!r}, too")
-        names[key], above[key] = name, row.get("supercategory")
-    listed = {}
-    for place, row in enumerate(entry(data, "images", list, str(file))):
-        where = f"{file}: image {place}"
-        entry(row, "file_name", str, where)
-        key = _key(row.get("id"), where)
-        if key in listed:
-            raise UserError(f"{where}: id {key} is there twice")
-        listed[key] = row
-    objects: dict[Any, list[dict]] = {}
-    for place, row in enumerate(entry(data, "annotations", list, str(file))):
-        where = f"{file}: annotation {place}"
-        if not isinstance(row, dict):
-            raise UserError(f"{where}: is not an object of names and values")
-        image, category = (_key(row.get(n), where) for n in ("image_id", "category_id"))
-        if image not in listed:
-            raise UserError(f"{where}: image_id {image} is no image of that file")
-        if category not in names:
-            raise UserError(f"{where}: category_id {category} is no category there")
-        objects.setdefault(image, []).append(row)
-    used = {row["category_id"] for rows in objects.values() for row in rows}
-    # Roboflow's first category is a group of the others.
-    groups = {key for key in names if names[key] in above.values() and key not in used}
-    groups = {key for key in groups if above[key] in (None, "", "none")}
-    return _Content(
-        file, {k: n for k, n in names.items() if k not in groups}, listed, objects
-    )
 
 
 def _order(key: Any) -> tuple:
     return (isinstance(key, str), key)
 
 
+class _Joined(NamedTuple):
+    """What several files say of the photos, filled file by file.
+
+    scenes: by photo.
+    raw: file and content of each of them, to tell where two files differ.
+    splits: ids of each split.
+    missing: what photos that are not there are called.
+    foreign: what photos are called that were found by their file name alone.
+    absent: files of whose photos none is there.
+    """
+
+    scenes: dict[str, Scene]
+    raw: dict[str, tuple[Path, list]]
+    splits: dict[str, list[str]]
+    missing: list[str]
+    foreign: list[str]
+    absent: list[Path]
+
+
 def _join(
-    root: Path, found: list[_Content], photos: Mapping[str, Path], passed: Counter
+    root: Path, found: list[Content], photos: Mapping[str, Path], passed: Counter
 ) -> Annotations:
-    known = Names.of(photos)
-    scenes: dict[str, Scene] = {}
-    raw: dict[str, tuple[Path, list]] = {}
-    splits: dict[str, list[str]] = {}
-    missing, crowds = [], 0
+    known, joined = Names.of(photos), _Joined({}, {}, {}, [], [], [])
     for content in found:
-        split = _split(content.file, len(found))
-        near = [
-            str(content.file.parent.relative_to(root)),
-            *([split] if split else []),
-        ]
-        for key, row in content.photos.items():
-            where = f"{content.file}: image {row['file_name']!r}"
-            photo = known.find(row["file_name"], where, near)
-            if photo is None:
-                missing.append(row["file_name"])
-                continue
-            rows = content.objects.get(key, [])
-            said = [[content.names[r["category_id"]], r] for r in rows]
-            said = [[n, r.get("segmentation"), r.get("bbox")] for n, r in said]
-            before, theirs = raw.setdefault(photo, (content.file, said))
-            if theirs != said:
-                raise UserError(
-                    f"{where}: {before} says something else of that photo; remove one"
-                )
-            if before == content.file and photo in scenes:
-                raise UserError(f"{where}: that photo is there twice")
-            if photo not in scenes:
-                crowds += sum(row.get("iscrowd") in (1, True) for row in rows)
-                scenes[photo] = _scene(where, row, rows, content.names)
-            if split:
-                splits.setdefault(split, []).append(photo)
-    files = ", ".join(content.file.name for content in found[:4])
-    need_photos(len(scenes), missing, str(found[0].file), root)
-    passed[MISSING] += len(missing)
-    said = [f"{crowds} regions marked as crowds are drawn as their class"] * bool(
-        crowds
-    )
-    return assemble(
-        f"COCO {files}",
-        _classes(found),
-        scenes,
+        _add(joined, content, root, known, _split(content.file, len(found)))
+    need_photos(len(joined.scenes), joined.missing, str(found[0].file), root)
+    passed[MISSING] += len(joined.missing)
+    groups = coco_files.groups(found)
+    for name in sorted(groups):
+        passed[f"category {name!r} of COCO, a group that no object has"] += 1
+    files = [content.file.relative_to(root).as_posix() for content in found]
+    text = f"COCO {', '.join(files[:4])}{', ...' * (len(files) > 4)}"
+    read = assemble(
+        text,
+        [name for name in _classes(found) if name not in groups],
+        joined.scenes,
         photos,
-        splits=splits,
+        splits=joined.splits,
         passed=passed,
-        warnings=said if crowds else (),
+        warnings=_said(joined, found, text),
     )
+    if len(found) > 1 or joined.splits:
+        return read
+    return read._replace(lone={_name(found[0].file): tuple(sorted(joined.scenes))})
 
 
-def _classes(found: list[_Content]) -> list[str]:
+def _add(
+    joined: _Joined, content: Content, root: Path, known: Names, split: str
+) -> None:
+    """Adds a file; UserError where it contradicts itself or another one."""
+    near = [content.file.parent.relative_to(root).as_posix()] + [split] * bool(split)
+    places = [folder for folder in near if known.has_folder(folder)]
+    if not places and not (split and known.folders):
+        places = [""]
+    here = 0
+    for key, row in content.photos.items():
+        name, where = row["file_name"], f"{content.file}: image {row['file_name']!r}"
+        photo = known.find(name, where, near)
+        if photo is None:
+            photo = known.find_foreign(name, places)
+            joined.foreign.extend([name] * (photo is not None))
+        if photo is None:
+            joined.missing.append(name)
+            continue
+        here += 1
+        rows = content.objects.get(key, [])
+        said = [[content.names[r["category_id"]], r] for r in rows]
+        said = [[n, r.get("segmentation"), r.get("bbox")] for n, r in said]
+        if joined.raw.get(photo, ("",))[0] == content.file:
+            raise UserError(f"{where}: that photo is there twice")
+        before, theirs = joined.raw.setdefault(photo, (content.file, said))
+        if theirs != said:
+            raise UserError(
+                f"{where}: {before} says something else of that photo; remove one"
+            )
+        joined.scenes.setdefault(photo, _scene(where, row, rows, content.names))
+        if split:
+            joined.splits.setdefault(split, []).append(photo)
+    if content.photos and not here:
+        joined.absent.append(content.file)
+
+
+def _said(joined: _Joined, found: list[Content], text: str) -> list[str]:
+    """What was guessed."""
+    said = []
+    crowds = sum(
+        row.get("iscrowd") in (1, True)
+        for file in found
+        for rows in file.objects.values()
+        for row in rows
+    )
+    if crowds:
+        said.append(f"{crowds} regions marked as crowds are drawn as their class")
+    if joined.foreign:
+        said.append(
+            f"{text}: {len(joined.foreign)} photos are named with a path that is not "
+            f"there, such as {joined.foreign[0]!r}, and found by their file name alone"
+        )
+    said += [f"{file}: none of its photos is there" for file in joined.absent]
+    return said
+
+
+def _classes(found: list[Content]) -> list[str]:
     """Names by category id, those of the first file first."""
     rows = [content.names for content in found]
     return list(
@@ -186,13 +149,19 @@ def _classes(found: list[_Content]) -> list[str]:
     )
 
 
-def _split(file: Path, count: int) -> str:
-    """The split that a file is named after; empty where its name says none."""
+def _name(file: Path) -> str:
+    """What a file is named after, or the folder of Roboflow's files."""
     name = file.name.removesuffix(".json").removesuffix(".coco")
-    if name in ("_annotations", "annotations"):  # Roboflow: SPLIT/_annotations...
-        name = file.parent.name if name[0] == "_" else name
+    if name == "_annotations":
+        name = file.parent.name
     for prefix in ("instances_", "stuff_"):
         name = name.removeprefix(prefix)
+    return name
+
+
+def _split(file: Path, count: int) -> str:
+    """The split that a file is named after; empty where its name says none."""
+    name = _name(file)
     plain = name.lower()
     starts = plain.startswith(("train", "val", "test", "dev"))
     if plain in _NO_SPLIT or (count == 1 and not starts):

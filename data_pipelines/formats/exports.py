@@ -15,6 +15,7 @@ from PIL import Image
 
 from ppcjax.data_pipelines.formats import coco_runs, contours, studio_runs
 from ppcjax.data_pipelines.formats.base import BACKGROUND_NAMES, VOID_NAMES, Exported
+from ppcjax.data_pipelines.masks.colours import voc_colours
 from ppcjax.types import IGNORE, UserError
 
 VOID = "void"
@@ -180,7 +181,7 @@ def write_cvat(photos: Iterable[Exported], classes: Mapping[int, str]) -> Files:
     Yields:
         Path below the export, and content.
     """
-    colours, void, ids = voc_colours(), False, []
+    colours, void, ids = np.array(voc_colours(), np.uint8), False, []
     for photo in photos:
         mask = photo.mask()
         void |= bool((mask == IGNORE).any())
@@ -251,13 +252,3 @@ def _png(pixels: np.ndarray) -> bytes:
     content = io.BytesIO()
     Image.fromarray(np.asarray(pixels, np.uint8)).save(content, "PNG")
     return content.getvalue()
-
-
-def voc_colours() -> np.ndarray:
-    """[256, 3] uint8: the bits of an id, dealt to red, green and blue from the top."""
-    ids = np.arange(256)[:, None]
-    colours = np.zeros((256, 3), np.int64)
-    for bit in range(8):
-        channel = bit % 3
-        colours[:, channel] |= (((ids >> bit) & 1) << (7 - bit // 3))[:, 0]
-    return colours.astype(np.uint8)

@@ -33,7 +33,13 @@ from ppcjax.data_pipelines.text import read_text
 from ppcjax.types import UserError
 
 _LINES = ("point", "points", "line", "linestrip", "line_strip", "ai_points")
-_CORNERS = {"polygon": 3, "rectangle": 2, "circle": 2, "oriented_rectangle": 4}
+# The fewest and the most points; some tools write all corners of a rectangle.
+_CORNERS = {
+    "polygon": (3, 2**31),
+    "rectangle": (2, 4),
+    "circle": (2, 2),
+    "oriented_rectangle": (4, 4),
+}
 
 
 def find(root: Path, photos: Mapping[str, Path]) -> Annotations | None:
@@ -103,7 +109,7 @@ def _scene(file: Path, data: dict, passed: Counter) -> Scene:
     regions = []
     for place, shape in enumerate(entry(data, "shapes", list, where)):
         here = f"{where}: shape {place}"
-        name = parsing.label(entry(shape, "label", (str, int), here), here)
+        name = parsing.label(entry(shape, "label", object, here), here)
         kind = entry(shape, "shape_type", str, here, "polygon")
         if kind in _LINES:
             passed[f"{kind} of labelme, which has no area"] += 1
@@ -113,7 +119,7 @@ def _scene(file: Path, data: dict, passed: Counter) -> Scene:
             painter = _mask(shape, corners, here)
         elif kind not in _CORNERS:
             raise UserError(f"{here}: shape_type {kind[:20]!r} is not known")
-        elif len(corners) < _CORNERS[kind] or (kind != "polygon" and len(corners) > 4):
+        elif not _CORNERS[kind][0] <= len(corners) <= _CORNERS[kind][1]:
             raise UserError(f"{here}: a {kind} of {len(corners)} points")
         else:
             painter = partial(_paint, kind, corners, here)

@@ -11,14 +11,15 @@ from ppcjax.types import UserError
 # Label Studio puts eight hexadecimal digits before the name of an uploaded file, and
 # underscores in place of blanks.
 _PREFIX = re.compile(r"^[0-9a-f]{8}-")
+_ABSOLUTE = re.compile(r"^(?:[A-Za-z]:)?[/\\]")
 MISSING = "annotated photos that are not there"
 _SUFFIXES = (
     ".jpg .jpeg .png .webp .bmp .tif .tiff .gif .heic .heif .avif .jp2 .jfif".split()
 )
 
 
-class NoPhotos(UserError):
-    """A file of annotations that names no photo that is there."""
+class Unusable(UserError):
+    """A file of annotations that says nothing of the photos that are there."""
 
 
 def clean(name: str) -> str:
@@ -35,10 +36,12 @@ class Names(NamedTuple):
 
     ids: every photo.
     tails: "c", "b/c", "a/b/c" of an id "a/b/c" -> the ids that end so.
+    folders: names of all folders in ids.
     """
 
     ids: frozenset[str]
     tails: Mapping[str, tuple[str, ...]]
+    folders: frozenset[str]
 
     @classmethod
     def of(cls, photos: Mapping[str, Path]) -> "Names":
@@ -47,7 +50,8 @@ class Names(NamedTuple):
         for key in photos:
             for tail in _tails(unicodedata.normalize("NFC", key)):
                 tails[tail] = (*tails.get(tail, ()), key)
-        return cls(frozenset(photos), tails)
+        folders = {part for key in photos for part in key.split("/")[:-1]}
+        return cls(frozenset(photos), tails, frozenset(folders))
 
     def find(self, name: str, where: str, near: Sequence[str] = ()) -> str | None:
         """The photo that a file calls `name`; None where there is none.
@@ -69,6 +73,30 @@ class Names(NamedTuple):
             found = self._find(plain, where, near)
             found = found or self._find(plain.replace("_", " "), where, near)
         return found
+
+    def has_folder(self, folder: str) -> bool:
+        """Whether a photo lies in a folder, at any depth."""
+        return any(key.startswith(f"{clean(folder)}/") for key in self.ids)
+
+    def find_foreign(self, name: str, near: Sequence[str]) -> str | None:
+        """The photo that a path on another computer means; None where that is unclear.
+
+        It is the one photo of that file name in a folder, unless the path leads
+        through another folder that is there, too.
+
+        Args:
+            name: absolute path; for others the answer is None.
+            near: folders below which it may lie; "" for all.
+        """
+        if not _ABSOLUTE.match(name):
+            return None
+        *above, last = clean(name).split("/")
+        below = tuple(f"{clean(folder)}/".lstrip("/") for folder in near)
+        found = [key for key in self.tails.get(last, ()) if key.startswith(below)]
+        if len(found) != 1:
+            return None
+        other = self.folders.intersection(above).difference(found[0].split("/"))
+        return None if other else found[0]
 
     def _find(self, name: str, where: str, near: Sequence[str]) -> str | None:
         if not name:
@@ -98,9 +126,9 @@ def _tails(key: str) -> list[str]:
 
 
 def need_photos(found: int, missing: Sequence[str], where: str, root: Path) -> None:
-    """Raises NoPhotos where a file names photos and none of them is there."""
+    """Raises Unusable where a file names photos and none of them is there."""
     if missing and not found:
-        raise NoPhotos(
+        raise Unusable(
             f"{where}: names {len(missing)} photos, such as {missing[0]!r}, and none "
             f"of them is below {root}; put the photos there, or remove that file"
         )

@@ -56,6 +56,21 @@ def _refuse_constant(name: str):
     raise ValueError(f"{name} is no number of JSON")
 
 
+def parse_yaml(text: str, file: Path) -> Any:
+    """Lists, tables and texts of a YAML text; see `yaml_text`."""
+    # A dependency of the config library, which training does without.
+    import yaml
+
+    from ppcjax.data_pipelines.formats import yaml_text
+
+    try:
+        return yaml_text.parse(text)
+    except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
+        raise UserError(
+            f"{file}: cannot be read as YAML ({first_line(error)}); mend it"
+        ) from error
+
+
 def load_json(file: Path) -> Any:
     """The value that a JSON file holds."""
     return parse_json(read_text(file), file)
@@ -95,13 +110,13 @@ def load_xml(file: Path) -> ElementTree.Element:
         ) from e
 
 
-def entry(table: Any, name: str, kind: type | tuple, where: str, default: Any = ...):
+def entry(table: Any, name: str, kind: type, where: str, default: Any = ...):
     """A value of a JSON object, which must have a kind.
 
     Args:
         table: the object.
         name: what the value is called.
-        kind: list, dict or str.
+        kind: list, dict or str; object for any.
         where: what the object is, for errors.
         default: what stands for a value that is missing or null; none: it is an error.
     """

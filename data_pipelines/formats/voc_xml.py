@@ -16,6 +16,7 @@ from ppcjax.types import UserError
 def find(root: Path, photos: Mapping[str, Path]) -> Annotations | None:
     """The VOC files below a folder."""
     known, scenes, missing, first = Names.of(photos), {}, [], None
+    passed = Counter()
     for file in parsing.files_below(root, ".xml"):
         key = _by_name(root, file, known)
         if key is None and b"<annotation>" not in _bytes(file):
@@ -35,16 +36,18 @@ def find(root: Path, photos: Mapping[str, Path]) -> Annotations | None:
             for row in content.iterfind("object")
         ]
         scenes[key] = Scene(str(file), None, tuple(regions))
+        passed["polygon in VOC XML"] += len(content.findall("object/polygon"))
     if first is None:
         return None
     need_photos(len(scenes), missing, str(first), root)
+    passed[MISSING] += len(missing)
     named = {n for s in scenes.values() for r in s.regions for n in r.names}
     return assemble(
         f"VOC XML of {len(scenes)} photos, such as {first.name}",
         sorted(named),
         scenes,
         photos,
-        passed=Counter({MISSING: len(missing)}),
+        passed=passed,
     )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from ppcjax.data_pipelines.formats import raster
 from ppcjax.data_pipelines.formats.base import Annotations, Region, Scene, assemble
-from ppcjax.data_pipelines.formats.names import NoPhotos
+from ppcjax.data_pipelines.formats.names import Unusable
 from ppcjax.data_pipelines.formats.yolo_names import Listing, find_list, find_yaml
 from ppcjax.data_pipelines.text import read_text
 from ppcjax.types import UserError
@@ -41,7 +41,7 @@ def find(root: Path, photos: Mapping[str, Path]) -> Annotations | None:
     listing = find_yaml(root)
     if not texts:
         if listing is not None and listing.is_yolo:
-            raise NoPhotos(
+            raise Unusable(
                 f"{listing.file}: is of YOLO, but no photo has a text of labels, such "
                 "as labels/train/a.txt of images/train/a.jpg"
             )

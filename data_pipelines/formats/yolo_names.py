@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 from ppcjax.data_pipelines.formats import parsing
 from ppcjax.data_pipelines.formats.base import BACKGROUND_NAMES
 from ppcjax.data_pipelines.formats.names import Names
-from ppcjax.data_pipelines.images import first_line
 from ppcjax.data_pipelines.text import read_text
 from ppcjax.types import UserError
 
 _SPLITS = ("train", "val", "test")
 _NAMES = re.compile(r"^[\"']?names[\"']? *:", re.MULTILINE)
+_NULL = ("", "~", "null", "Null", "NULL")
 _LISTS = ("classes.txt", "obj.names", "_darknet.labels")
 
 
@@ -105,14 +105,7 @@ def find_list(root: Path, folders: Sequence[Path]) -> Listing | None:
 
 
 def _read_yaml(root: Path, file: Path, text: str) -> Listing | None:
-    import yaml  # a dependency of the config library, which training does without
-
-    try:
-        data = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
-        raise UserError(
-            f"{file}: cannot be read as YAML ({first_line(error)}); mend it"
-        ) from error
+    data = parsing.parse_yaml(text, file)
     if not isinstance(data, dict) or "names" not in data:
         return None
     if "kpt_shape" in data:
@@ -124,13 +117,15 @@ def _read_yaml(root: Path, file: Path, text: str) -> Listing | None:
         raise UserError(f"{file}: 'names' is neither a list nor a table of names")
     names = {}
     for key, name in rows.items():
-        names[parsing.integer(key, f"{file}: names")] = parsing.label(
-            name, f"{file}: names"
-        )
+        number = parsing.integer(key, f"{file}: names")
+        if number in names:
+            raise UserError(f"{file}: names has class id {number} twice")
+        names[number] = parsing.label(name, f"{file}: names")
     _check_distinct(names, file)
     count = data.get("nc")
-    if isinstance(count, int) and count != len(names):
+    if count and parsing.integer(count, f"{file}: nc") != len(names):
         raise UserError(f"{file}: nc is {count}, but there are {len(names)} names")
+    data = {key: None if value in _NULL else value for key, value in data.items()}
     path = data.get("path")
     base = [Path(path).expanduser()] if isinstance(path, str) and path else []
     base = [file.parent / p for p in base if "\0" not in str(p)]

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from ppcjax.data_pipelines.masks import class_files, rules
-from ppcjax.data_pipelines.masks.colours import Colour
+from ppcjax.data_pipelines.masks.colours import Colour, is_grey
 from ppcjax.data_pipelines.masks.how import How, Named, check_class_ids
 from ppcjax.data_pipelines.masks.pixels import read_head, read_pixels
-from ppcjax.data_pipelines.masks.scanning import scan
+from ppcjax.data_pipelines.masks.scanning import scan, summary
 from ppcjax.types import IGNORE, UserError
 
 # A file of all classes; one file per class, each with the id of its class; or what
@@ -56,6 +56,7 @@ def open_masks(
     label_ids: Sequence[int] = (),
     void_colours: Sequence[Colour] = (),
     by_colour: bool = False,
+    beside: Sequence[Path] = (),
 ) -> Masks:
     """Decides how the masks of a whole set are read; see `rules.decide`.
 
@@ -71,6 +72,8 @@ def open_masks(
         void_colours: colours that mean IGNORE, besides the border of VOC's masks.
         by_colour: whether the list of classes tells them by colours only, so that its
             order says nothing of ids; masks of ids are then warned of.
+        beside: masks of other images of the same set, which are not read but count
+            where it is decided how all are; pictures among them are passed over.
 
     Raises:
         UserError: they cannot be read as masks of these classes.
@@ -91,7 +94,7 @@ def open_masks(
             f"tell {IGNORE} apart, ids 0 to {IGNORE - 1}; merge or leave out classes"
         )
     whole = {key: file for key, file in files.items() if isinstance(file, Path)}
-    how = rules.decide(whole, named) if whole else How()
+    how = rules.decide(whole | _others(whole, beside), named) if whole else How()
     text = list(how.text)
     parts = {
         f"{key} {i}": file
@@ -107,6 +110,21 @@ def open_masks(
         text.append("drawn from annotations")
     read = partial(_read, dict(files), how, named)
     return Masks(tuple(files), read, "; ".join(dict.fromkeys(text)), how.warnings)
+
+
+def _others(whole: Mapping[str, Path], beside: Sequence[Path]) -> dict[str, Path]:
+    """Files beside a set that may be masks of it, under names of their own.
+
+    One in colours is none where none of the set is in colour.
+    """
+    files = {f"{i} beside": file for i, file in enumerate(beside)}
+    heads = dict(scan(files, read_head))
+    coloured = {key: files[key] for key, head in heads.items() if head.kind == "colour"}
+    if coloured and all(h.kind != "colour" for _, h in scan(whole, read_head)):
+        for key, found in scan(coloured, summary):
+            if not is_grey(found.values).all():
+                del heads[key]
+    return {key: files[key] for key in heads}
 
 
 def _read(files: Mapping[str, MaskFile], how: How, named: Named, key: str):

@@ -48,6 +48,8 @@ class Reading:
         held out, or the data says what is.
     passed: what was passed over and why -> how many.
     warnings: what was guessed or looks wrong, one line each.
+    mask_advice: why masks are missing and where to get them, for errors of runs that
+        need them; empty where any will do.
     """
 
     photos: str = ""
@@ -59,6 +61,7 @@ class Reading:
     held_out: tuple[str, ...] = ()
     passed: Mapping[str, int] = dataclasses.field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    mask_advice: str = ""
 
     @property
     def drawn(self) -> dict[str, tuple[str, ...]]:

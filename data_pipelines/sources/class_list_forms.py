@@ -13,7 +13,12 @@ from ppcjax.data_pipelines.sources.class_list_json import (
     as_colour,
     as_number,
 )
-from ppcjax.data_pipelines.sources.words import clean, is_void
+from ppcjax.data_pipelines.sources.words import (
+    clean,
+    is_background,
+    is_heading,
+    is_void,
+)
 from ppcjax.types import UserError
 
 _RGB = r"(\d{1,3})\s*[,;\s]\s*(\d{1,3})\s*[,;\s]\s*(\d{1,3})"
@@ -40,6 +45,7 @@ _FIRST_SPACED = r"(?P<id>-?\d+)\s+(?P<name>.*\S)"
 _LAST_SPACED = r"(?P<name>\S.*?)\s+(?P<id>-?\d+)"
 _NUMBERED = (_FIRST, _LAST, _POINT, _FIRST_SPACED, _LAST_SPACED)
 _CHANNELS = (("r", "red"), ("g", "green"), ("b", "blue"))
+_QUOTES = ('""', "''", "“”", "„“", "„”", "””", "‘’", "‚‘", "«»", "»«", "‹›")
 _LONGEST = 500  # letters of a line; no name is that long
 
 
@@ -56,6 +62,8 @@ def parse(file: Path, text: str) -> tuple[list[Entry], bool]:
     Raises:
         UserError: it has no form that is known.
     """
+    if file.suffix.lower() != ".json":
+        text = _without_key(text)
     if file.suffix.lower() == ".json" or text.lstrip()[:1] in ("{", "["):
         entries = class_list_json.read(file, text)
     else:
@@ -63,6 +71,12 @@ def parse(file: Path, text: str) -> tuple[list[Entry], bool]:
     entries = [e._replace(name=clean(_unquoted(e.name))) for e in entries]
     if not entries or not all(e.name for e in entries):
         raise UserError(f"{file}: names no class; write one name a line")
+    odd = next((e.name for e in entries if _is_cut(e.name)), None)
+    if odd is not None:
+        raise UserError(
+            f"{file}: {odd!r} looks like a part of a list in brackets; write one name "
+            "a line"
+        )
     given = {e.id is not None for e in entries if not is_void(e.name)}
     if len(given) > 1:
         raise UserError(f"{file}: some classes have an id and some none; give all one")
@@ -70,9 +84,26 @@ def parse(file: Path, text: str) -> tuple[list[Entry], bool]:
     return entries, coloured and given == {False}
 
 
+def _without_key(text: str) -> str:
+    """The text behind a key such as "names:" or "classes =", as YAML writes it."""
+    lines = [x for x in _lines(text) if not re.fullmatch(r"nc\s*[:=]\s*\d+", x)]
+    match = re.match(r"(\w+)\s*[:=](?!\S*:)\s*", lines[0]) if lines else None
+    if match is None or not is_heading(match[1]):
+        return text
+    inside = lines[0][match.end() :]
+    if not inside or inside[0] in "[({" or len(lines) == 1:
+        inside = f"[{inside[1:-1]}]" if inside[:1] == "(" else inside
+        return "\n".join([inside, *lines[1:]] if inside else lines[1:])
+    return text
+
+
+def _is_cut(name: str) -> bool:
+    return any(name.count(a) != name.count(b) for a, b in ("[]", "{}"))
+
+
 def _unquoted(name: str) -> str:
     name = name.strip()
-    quoted = len(name) > 1 and name[0] == name[-1] and name[0] in "\"'"
+    quoted = len(name) > 1 and name[0] + name[-1] in _QUOTES
     return name[1:-1] if quoted else name
 
 
@@ -99,8 +130,27 @@ def _from_lines(file: Path, text: str) -> list[Entry]:
     found = _by_forms(lines) or (_bare_table(file, lines) if table else [])
     if found:
         return found
+    if len(lines) > 1 and is_heading(_unquoted(lines[0])):
+        return _below_heading(file, lines)
     _check_numbers(file, lines)
     return [_perhaps_void(line) for line in lines]
+
+
+def _below_heading(file: Path, lines: list[str]) -> list[Entry]:
+    """The entries below a heading, where they show that it is one.
+
+    Raises:
+        UserError: it may be a class, so that all ids would shift by one.
+    """
+    found = _by_forms(lines[1:])
+    if found:
+        return found
+    if is_background(_unquoted(lines[1])):
+        return [_perhaps_void(line) for line in lines[1:]]
+    raise UserError(
+        f"{file}: its first line {lines[0]!r} may be a heading or a class; remove it, "
+        f"or give every name its id if it is a class (1: {_unquoted(lines[0])})"
+    )
 
 
 def _perhaps_void(line: str) -> Entry:

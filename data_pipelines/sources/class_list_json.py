@@ -86,11 +86,16 @@ def read(file: Path, text: str) -> list[Entry]:
 
 
 def _literal(text: str):
-    """A list as Python writes it; None for anything else."""
+    """A list as Python writes it, or without quotes; None for anything else."""
     try:
         return ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return None
+        pass
+    bare = re.fullmatch(r"\[([^\[\]{}()\"':=]+)\]", text.strip())
+    names = [name.strip() for name in bare[1].split(",")] if bare else []
+    if names and not names[-1]:
+        names = names[:-1]
+    return names if names and all(names) else None
 
 
 def _by_id(key: str, name: str) -> Entry:

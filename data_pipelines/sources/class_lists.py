@@ -279,7 +279,7 @@ def _colours(file: Path, parts: _Parts, background: bool) -> tuple[Colour, ...]:
 
 def _said(file: Path, parts: _Parts, background: bool, label_ids) -> str:
     zero, classes, void = parts
-    said = [f"{file.name}, {len(classes)} names"]
+    said = [f"{file.name}, {len(classes)} name{'s' * (len(classes) > 1)}"]
     if background:
         line = f"{zero.name!r} is the background" if zero else "no background line"
         known = zero and words.same(zero.name) == "background"

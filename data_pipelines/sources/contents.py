@@ -76,7 +76,7 @@ def read(
         file: one for one in placed if (file := root / one.path) in set(photos.values())
     }
     splits = _splits(photos, kept, asked)
-    annotations = formats.find(root, photos)
+    annotations, damaged = _annotations(root, photos, masks)
     for file in annotations.not_photos if annotations else ():
         photos = {key: photo for key, photo in photos.items() if photo != file}
     folders = {
@@ -95,8 +95,20 @@ def read(
         _where(root, photos.values()),
         _where(root, masks.values()),
         passed + Counter(annotations.passed if annotations else ()),
-        warnings,
+        (*warnings, *damaged),
     )
+
+
+def _annotations(
+    root: Path, photos: Mapping[str, Path], masks: Mapping[str, Path]
+) -> tuple[Annotations | None, tuple[str, ...]]:
+    """What an annotation tool says; its error where masks or tags are there anyway."""
+    try:
+        return formats.find(root, photos), ()
+    except UserError as error:
+        if not masks and not (root / "tags.csv").is_file():
+            raise
+        return None, (f"annotations are not read: {error}",)
 
 
 def _pictures(root: Path, tree: files.Tree) -> tuple[list[Path], Counter]:
@@ -132,7 +144,8 @@ def _photos_and_masks(
     for one in placed:
         there = photos if one.role == "photo" else masks
         there[files.id_of(one.key)].append(root / one.path)
-    beside = pairing.beside({key: found[0] for key, found in photos.items()})
+    firsts = {key: found[0] for key, found in photos.items()}
+    beside = pairing.beside(firsts, masked=masks)
     for key in beside:
         masks[key] += photos.pop(key)
     twins = {key: found for key, found in photos.items() if len(found) > 1}

@@ -137,7 +137,11 @@ class _Folder(NamedTuple):
 
     def divide(self, path, asked, share, seed, lists) -> splits.Splits:
         there = self.there
-        given = there.splits or (there.annotations.splits if there.annotations else {})
+        given = there.splits
+        if there.annotations and not given:
+            lone = there.annotations.lone if asked != splits.ALL else {}
+            given = {name: ids for name, ids in lone.items() if name == asked}
+            given = there.annotations.splits or given
         masked = [key for key in there.photos if key in self.masks]
         return splits.find(
             path,

@@ -10,16 +10,19 @@ ROOT/...                      photos with masks beside them or in ROOT/masks
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
+
+from ppcjax.data_pipelines.sources import pairing
 
 # Words of folder names, in lower case. The weak ones are as often names of classes or
 # of other things, so that what lies beside them decides.
 IMAGE_WORDS = ("images", "jpegimages", "img_dir")
 WEAK_IMAGE_WORDS = (
     *("image", "img", "imgs", "photos", "photo", "pictures", "rgb", "input", "inputs"),
-    *("leftimg8bit", "frames"),
+    *("leftimg8bit", "frames", "images_png", "image_png", "images_jpg"),
 )
 MASK_WORDS = (
     *("masks", "segmentationclass", "segmentationclassaug", "segmentationclasspng"),
@@ -46,6 +49,12 @@ _COMPOUND = {
     )
     for role, words in _KINDS.items()
 }
+# Names that end so are weak: cow_masks/, ISIC2018_Task1_Training_GroundTruth/.
+_TAIL = {
+    "photo": re.compile(rf".+[_\- ](?:{_KINDS['photo']}|inputs?)"),
+    "mask": re.compile(rf".+[_\- ](?:{_KINDS['mask']}|ground_?truth)"),
+}
+_SPLIT_WITHIN = re.compile(rf"(?:^|[_\- ])({_SPLIT})(?=[_\- ])")
 # Files that pictures of ids are kept in without loss.
 _LOSSLESS = (".png", ".tif", ".tiff", ".bmp", ".gif", ".npy", ".npz", ".webp")
 
@@ -84,7 +93,13 @@ def place(paths: Sequence[Path]) -> tuple[list[Placed], Counter]:
         The files that are photos or masks; and what was passed over and why -> how
         many.
     """
-    masks = _role_folders(paths, MASK_WORDS, WEAK_MASK_WORDS, _is_mask_folder)
+    stems = cache(lambda: _photo_stems(paths))
+    masks = _role_folders(
+        paths,
+        MASK_WORDS,
+        WEAK_MASK_WORDS,
+        lambda f, _: _is_mask_folder(f, paths, stems),
+    )
     rest = [path for path in paths if _inside(path, masks) is None]
     photos = _role_folders(
         rest,
@@ -117,26 +132,43 @@ def _role_folders(paths, strong, weak, is_one) -> set[tuple[str, ...]]:
         for end in range(1, len(folder) + 1):
             name, top = folder[end - 1].lower(), folder[:end]
             sure = name in strong or (role == "mask" and _compound(name, role))
-            maybe = name in weak or _compound(name, role)
+            maybe = name in weak or _compound(name, role) or _TAIL[role].fullmatch(name)
             if sure or (maybe and (top in found or is_one(top, paths))):
                 found.add(top)
                 break
     return found
 
 
-def _is_mask_folder(folder: tuple[str, ...], paths: Sequence[Path]) -> bool:
+def _is_mask_folder(folder, paths: Sequence[Path], stems: Callable) -> bool:
     """Whether files below a folder of a weak name are masks of others."""
     inside = [p for p in paths if p.parts[: len(folder)] == folder]
     if not all(p.suffix.lower() in _LOSSLESS for p in inside):
         return False
-    stems = {p.stem for p in paths if p.parts[: len(folder)] != folder}
-    near = [p for p in inside if any(s in stems for s in _starts(p.stem))]
+    near = [p for p in inside if any(s in stems() for s in _starts(p.stem))]
     return 2 * len(near) >= len(inside)
 
 
+def _photo_stems(paths: Sequence[Path]) -> set[str]:
+    """Names of files in folders that are not called like those of masks.
+
+    Of mask/ and no_mask/, which may be tags, neither holds the photos of the other.
+    """
+    others = [p for p in paths if not any(map(_may_hold_masks, p.parts[:-1]))]
+    cores = (pairing.core(p.stem, pairing.PHOTO_WORDS) for p in others)
+    return {p.stem for p in others}.union(cores)
+
+
+@cache
+def _may_hold_masks(name: str) -> bool:
+    low = name.lower()
+    known = low in (*MASK_WORDS, *WEAK_MASK_WORDS) or _compound(low, "mask")
+    return bool(known or _TAIL["mask"].fullmatch(low))
+
+
 def _starts(stem: str) -> Iterable[str]:
-    """A stem, and what is before each of its separators."""
+    """A stem, what is before each of its separators, and it without mask words."""
     yield stem
+    yield pairing.core(stem, pairing.MASK_WORDS)
     yield from (stem[: m.start()] for m in re.finditer(r"[_\-. ]", stem))
 
 
@@ -171,7 +203,7 @@ def _folders(path: Path, role_folder, role: str) -> tuple[str, ...]:
     if role_folder is None:
         return parts
     end = len(role_folder)
-    split = _compound(role_folder[-1].lower(), role)
+    split = _split_in(role_folder[-1].lower(), role)
     before = role_folder[:-1] + ((role_folder[-1][slice(*split)],) if split else ())
     return before + parts[end:]
 
@@ -182,21 +214,28 @@ def _compound(name: str, role: str) -> tuple[int, int] | None:
     return next((match.span(1) for match in found if match), None)
 
 
+def _split_in(name: str, role: str) -> tuple[int, int] | None:
+    """Where the split stands in the name of a folder of masks or photos."""
+    tail = _TAIL[role].fullmatch(name) and _SPLIT_WITHIN.search(name)
+    return _compound(name, role) or (tail.span(1) if tail else None)
+
+
 def strip_wrapper(placed: list[Placed]) -> list[Placed]:
     """Files without a folder that holds all of them, such as that of an archive.
 
     A folder of photos alone is a tag; one that holds masks, too, or that is above
     splits, is none.
     """
-    tops = {one.folders[:1] for one in placed}
     roles = {one.role for one in placed}
-    if len(tops) != 1 or () in tops or is_split(next(iter(tops))[0]):
-        return placed
-    seconds = {one.folders[1:2] for one in placed}
-    named = () not in seconds and all(is_split(s[0]) for s in seconds)
-    if not (named or "mask" in roles):
-        return placed
-    return [one._replace(folders=one.folders[1:]) for one in placed]
+    while True:
+        tops = {one.folders[:1] for one in placed}
+        if len(tops) != 1 or () in tops or is_split(next(iter(tops))[0]):
+            return placed
+        seconds = {one.folders[1:2] for one in placed}
+        named = () not in seconds and all(is_split(s[0]) for s in seconds)
+        if not (named or "mask" in roles):
+            return placed
+        placed = [one._replace(folders=one.folders[1:]) for one in placed]
 
 
 def splits_of(placed: Iterable[Placed], asked: str) -> set[str]:
@@ -207,6 +246,9 @@ def splits_of(placed: Iterable[Placed], asked: str) -> set[str]:
         asked: split that is asked for, which may have any name.
     """
     firsts = {one.folders[0] if one.folders else "" for one in placed}
-    if firsts and "" not in firsts and (all(map(is_split, firsts)) or asked in firsts):
-        return firsts
-    return set()
+    if not firsts or "" in firsts:
+        return set()
+    usual = {name for name in firsts if is_split(name)}
+    # One alone beside others may be a class: the trains of VOC beside its buses.
+    sure = len(usual) > 1 or usual == firsts
+    return firsts if sure or (asked in firsts and asked not in usual) else set()

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,27 +61,26 @@ def pair(
         if found:
             rules.append(text)
 
+    def free() -> list[str]:
+        return [p for p in photos if p not in whole and p not in parts]
+
     def of_classes(forms: Mapping[str, Callable]) -> None:
-        free = [p for p in photos if p not in whole and p not in parts]
-        found, text = _per_class(free, left, classes, forms)
+        found, text = _per_class(free(), left, classes, forms)
         parts.update(found)
         rules.extend([text] if found else [])
-        for name in {key for key, file in left.items() if file in _files(found)}:
+        taken = {file for by_class in found.values() for _, file in by_class}
+        for name in [key for key, file in left.items() if file in taken]:
             del left[name]
 
     take({p: p for p in photos if p in left}, "the names of the photos")
-    take(*_decorated([p for p in photos if p not in whole], left))
+    take(*_decorated(free(), photos, left))
     of_classes({"a folder per class": _class_folder, "a folder per photo": _per_photo})
     if not parts:
-        take(*_by_name([p for p in photos if p not in whole], left))
+        take(*_by_name(free(), photos, left, masks))
         of_classes({"a mask per class, as ID_CLASS": _split_names})
     if not parts:
-        take(*_common_suffix([p for p in photos if p not in whole], left))
+        take(*_common_suffix(free(), photos, left))
     return Pairs(whole, parts, " or ".join(rules), tuple(left.values()))
-
-
-def _files(parts: Mapping[str, tuple[tuple[str, Path], ...]]) -> set[Path]:
-    return {file for found in parts.values() for _, file in found}
 
 
 def core(key: str, words: Sequence[str]) -> str:
@@ -89,59 +88,102 @@ def core(key: str, words: Sequence[str]) -> str:
     folder, slash, stem = key.lower().rpartition("/")
     any_of = "|".join(words)
     before = re.compile(rf"(?:{any_of}){_SEPARATOR}")
-    behind = re.compile(rf"{_SEPARATOR}(?:{any_of})")
+    behind = re.compile(rf"{_SEPARATOR}(?:{any_of})$")
     while True:
-        shorter = stem
-        if match := before.match(stem):
-            shorter = stem[match.end() :]
-        for match in behind.finditer(shorter):
-            if match.end() == len(shorter):
-                shorter = shorter[: match.start()]
-                break
+        first, last = before.match(stem), behind.search(stem)
+        shorter = stem[first.end() if first else 0 : last.start() if last else None]
         if shorter == stem or not shorter:
             return folder + slash + stem
         stem = shorter
 
 
-def _decorated(photos: Sequence[str], masks: Mapping[str, Path]):
-    """Pairs whose names differ only by words, and how."""
-    by_core = _unique((core(key, MASK_WORDS), key) for key in masks)
-    cores = Counter(core(p, PHOTO_WORDS) for p in photos)
-    found, used = {}, set()
+def _cores(key: str, words: Sequence[str]) -> list[set[str]]:
+    """A name in lower case, then without one of the words, without two, and so on."""
+    folder, slash, stem = key.lower().rpartition("/")
+    any_of = "|".join(words)
+    ends = (rf"^(?:{any_of}){_SEPARATOR}", rf"{_SEPARATOR}(?:{any_of})$")
+    levels = [{stem}]
+    while levels[-1]:
+        shorter = {re.sub(end, "", name) for name in levels[-1] for end in ends}
+        levels.append(shorter - levels[-1] - {""})
+    return [{folder + slash + name for name in level} for level in levels[:-1]]
+
+
+def _decorated(free: Sequence[str], photos: Sequence[str], masks: Mapping[str, Path]):
+    """Pairs whose names differ only by words, and how.
+
+    A mask is of the photo that needs the fewest words taken from its name. Where it
+    may be of two, it is of neither, unless the other one has a mask of its own and
+    this one bears the whole name; a photo that two masks may be of has none.
+    """
+    owners: dict[str, set[str]] = defaultdict(set)
     for photo in photos:
-        for name in dict.fromkeys((photo.lower(), core(photo, PHOTO_WORDS))):
-            mask = by_core.get(name)
-            unique = name == photo.lower() or cores[name] == 1
-            if mask is not None and unique and mask not in used:
-                found[photo] = mask
-                used.add(mask)
-                break
+        for name in set().union(*_cores(photo, PHOTO_WORDS)):
+            owners[name].add(photo)
+    of_mask, names = {}, {}
+    for mask in masks:
+        levels = _cores(mask, MASK_WORDS)
+        names[mask] = set().union(*levels)
+        near = ({p for n in level for p in owners.get(n, ())} for level in levels)
+        of_mask[mask] = next(filter(None, near), set())
+    claims: dict[str, list[str]] = defaultdict(list)
+    for mask, near in of_mask.items():
+        if len(near) == 1:
+            claims[min(near)].append(mask)
+    served = set(claims)
+    for mask, near in of_mask.items():
+        rest = near - served
+        if len(rest) == 1 < len(near) and min(rest).lower() in names[mask]:
+            claims[min(rest)].append(mask)
+    found = {p: claims[p][0] for p in free if len(claims.get(p, ())) == 1}
     return found, _example(found)
 
 
-def _by_name(photos: Sequence[str], masks: Mapping[str, Path]):
-    """Pairs of the same file name, which must be the only ones of that name."""
-    by_stem = _unique((key.rpartition("/")[2], key) for key in masks)
+def _by_name(free, photos, left: Mapping[str, Path], masks: Mapping[str, Path]):
+    """Pairs of the same file name, which must be the only ones of that name.
+
+    The folders of one must be among those of the other: of photos in dog/ the masks
+    are not in cat/. A folder that is called as a photo is one of masks per photo.
+    """
+    by_stem, there = _unique((k.rpartition("/")[2], k) for k in masks), set(photos)
     stems = Counter(p.rpartition("/")[2] for p in photos)
     found = {
         p: by_stem[stem]
-        for p in photos
-        if stems[stem := p.rpartition("/")[2]] == 1 and stem in by_stem
+        for p in free
+        if stems[stem := p.rpartition("/")[2]] == 1
+        and by_stem.get(stem) in left
+        and not {*by_stem[stem].split("/")[:-1]}.intersection(there)
+        and (_within(p, by_stem[stem]) or _within(by_stem[stem], p))
     }
     return found, "the names of the photos in other folders"
 
 
-def _common_suffix(photos: Sequence[str], masks: Mapping[str, Path]):
-    """Pairs by the suffix that most of the masks have behind the name of a photo."""
+def _within(short: str, long: str) -> bool:
+    """Whether a path is another one without some of its folders."""
+    rest = iter(long.lower().split("/"))
+    return all(part in rest for part in short.lower().split("/"))
+
+
+def _common_suffix(free, photos: Sequence[str], masks: Mapping[str, Path]):
+    """Pairs by the suffix that most of the masks have behind the name of a photo.
+
+    None where two suffixes are as common, as of a_1 and a_2 beside a alone.
+    """
+    there = set(photos)
     suffixes: Counter = Counter()
     for key in masks:
-        suffixes.update({s for p, s in _split_names(key) if p in set(photos)})
+        suffixes.update({s for p, s in _split_names(key) if p in there})
     if not suffixes:
         return {}, ""
-    suffix, count = max(suffixes.items(), key=lambda item: (item[1], item[0]))
-    if 2 * count < min(len(masks), len(photos)):
+    (suffix, count), *others = suffixes.most_common(2)
+    if 2 * count < min(len(masks), len(free)) or (others and others[0][1] == count):
         return {}, ""
-    found = {p: p + suffix for p in photos if p + suffix in masks}
+    alike = Counter(core(p, PHOTO_WORDS) for p in free)
+    found = {
+        p: p + suffix
+        for p in free
+        if p + suffix in masks and alike[core(p, PHOTO_WORDS)] == 1
+    }
     return found, _example(found)
 
 
@@ -154,20 +196,33 @@ def _per_class(photos: Sequence[str], masks: Mapping[str, Path], classes, forms)
         classes: names that are known; without any, those of folders are taken.
         forms: words for each form, and what takes a path apart into (photo, class).
     """
-    known = {c.lower(): c for c in classes}
+    known = {form(c): c for form in (_spaced, str.lower) for c in classes}
     there = set(photos)
+    results = []
     for text, form in forms.items():
-        found: dict[str, dict[str, Path]] = defaultdict(dict)
-        for key, file in sorted(masks.items()):
+        found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+        for key in sorted(masks):
+            fits = set()
             for photo, name in form(key):
                 name = name.strip("_-. ")
                 listed = known.get(name.lower(), known.get(_spaced(name)))
                 guessed = None if classes or form is _split_names else name
                 if photo in there and (listed or guessed):
-                    found[photo][listed or guessed] = file
-        if found:
-            return {p: tuple(found[p].items()) for p in photos if p in found}, text
-    return {}, ""
+                    fits.add((photo, listed or guessed))
+            if len(fits) == 1:
+                ((photo, name),) = fits
+                found[photo][name].add(key)
+        # Two masks of one class of a photo: nobody says which counts.
+        whole = {
+            p: tuple((name, masks[min(keys)]) for name, keys in found[p].items())
+            for p in photos
+            if p in found and all(len(keys) == 1 for keys in found[p].values())
+        }
+        if whole:
+            results.append((whole, text))
+    if not results or (len(results) > 1 and not classes):
+        return {}, ""  # a folder may be a photo's or a class's
+    return results[0]
 
 
 def _spaced(name: str) -> str:
@@ -182,9 +237,8 @@ def _class_folder(key: str):
 
 
 def _per_photo(key: str):
-    folder, slash, stem = key.rpartition("/")
-    if slash:
-        yield folder, stem
+    if "/" in key:
+        yield tuple(key.rsplit("/", 1))
 
 
 def _split_names(key: str):
@@ -210,18 +264,36 @@ def _example(found: Mapping[str, str]) -> str:
     return ""
 
 
-def beside(photos: Mapping[str, Path]) -> dict[str, Path]:
+def beside(photos: Mapping[str, Path], masked: Iterable[str] = ()) -> dict[str, Path]:
     """Files among photos that are masks of others, by name: a_mask.png beside a.jpg.
 
-    Where most files of such names have a photo, the others are masks, too.
+    A file that lies beside one of its own kind, as a_mask.jpg beside a.jpg, is one
+    only where half of the photos have such a file. Where most files of such names have
+    a photo, the others are masks, too.
 
     Args:
         photos: files by their path without suffix.
+        masked: ids of photos that have a mask elsewhere, and so are none themselves.
     """
-    cores = {core(key, PHOTO_WORDS) for key in photos}
+    cores: dict[str, Path] = {}
+    for key, file in photos.items():
+        cores.setdefault(core(key, PHOTO_WORDS), file)
     named = {
-        key: plain for key in photos if (plain := core(key, SURE_WORDS)) != key.lower()
+        key: plain
+        for key in photos.keys() - set(masked)
+        if (plain := core(key, SURE_WORDS)) != key.lower()
     }
-    sure = [k for k, n in named.items() if {n, core(n, PHOTO_WORDS)} & cores]
-    chosen = named if 2 * len(sure) > len(named) else sure
-    return {key: photos[key] for key in chosen}
+    of = {
+        key: next(
+            (cores[n] for n in (plain, core(plain, PHOTO_WORDS)) if n in cores), None
+        )
+        for key, plain in sorted(named.items())
+    }
+    sure = [key for key, photo in of.items() if photo is not None]
+    alike = [
+        key for key in sure if of[key].suffix.lower() == photos[key].suffix.lower()
+    ]
+    if alike and 3 * len(sure) < len(photos):
+        sure = [key for key in sure if key not in alike]
+    chosen = list(of) if sure and 2 * len(sure) > len(of) else sure
+    return {key: photos[key] for key in sorted(chosen)}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ppcjax.data_pipelines import headers, images
-from ppcjax.data_pipelines.sources import files
+from ppcjax.data_pipelines.sources import files, layouts, pairing
 from ppcjax.data_pipelines.sources.base import Reading, Record, Source
 from ppcjax.data_pipelines.sources.folder import folder
 from ppcjax.types import UserError
@@ -33,7 +33,8 @@ def photos(pattern: str, classes: tuple[str, ...]) -> Source:
 
     What is there under exactly that name is meant, whatever letters it has; only what
     is not there is a pattern. A folder that holds tags.csv is read as source folder
-    reads it; no other photo has tags or a mask.
+    reads it; no other photo has tags or a mask. Masks that lie among the photos of a
+    folder are passed over.
 
     Args:
         pattern: a folder, which is searched at any depth, a file, or a pattern of
@@ -77,10 +78,22 @@ def photos(pattern: str, classes: tuple[str, ...]) -> Source:
 def _find(path: str) -> _Found:
     if os.path.isdir(path):
         tree = files.walk(Path(path))
-        return _readable(Path(path), tree.files, tree.passed)
+        return _without_masks(_readable(Path(path), tree.files, tree.passed))
     if os.path.isfile(path):
         return _readable(Path(path).parent, [Path(Path(path).name)], Counter())
     return _matching(path)
+
+
+def _without_masks(found: _Found) -> _Found:
+    """The photos of a folder but for masks of others, which names tell."""
+    placed, _ = layouts.place(found.paths)
+    masks = {one.path for one in placed if one.role == "mask"}
+    left = {files.id_of(path): path for path in found.paths if path not in masks}
+    masks.update(pairing.beside(left).values())
+    passed = found.passed + Counter({"mask of a photo": len(masks)})
+    return found._replace(
+        paths=[path for path in found.paths if path not in masks], passed=passed
+    )
 
 
 def _matching(pattern: str) -> _Found:

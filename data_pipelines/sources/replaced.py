@@ -1,7 +1,8 @@
 """Masks of a folder of their own, in place of those of a source."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -48,7 +49,11 @@ def replace_masks(
     if source.ids and not paired:
         raise UserError(_none_fits(where, root, source, found))
     opened = open_masks(
-        paired, classes=source.classes, void=(*void, *listed.void), **listed.options
+        paired,
+        classes=source.classes,
+        void=(*void, *listed.void),
+        beside=_alike(found, paired.values()),
+        **listed.options,
     )
 
     def record(index):
@@ -60,6 +65,7 @@ def replace_masks(
         masks=f"{len(paired)} of {len(source)} images have one in {root}{text}; "
         f"{opened.text}",
         warnings=(*source.reading.warnings, *listed.warnings, *opened.warnings),
+        mask_advice="",
     )
     # Tags are still those of the masks that are replaced.
     by = "file" if source.tags_by == "mask" else source.tags_by
@@ -126,6 +132,35 @@ def match(ids: Sequence[str], found: Mapping[str, Path]) -> tuple[dict, str]:
     }
     example = next((f", as {file.name} of {key}" for key, file in alike.items()), "")
     return alike, example
+
+
+def _alike(found: Mapping[str, Path], paired: Iterable[Path]) -> tuple[Path, ...]:
+    """Files that seem to be masks of other images, as of another split.
+
+    How the masks are read is decided over them, too, so that all splits of a folder
+    are read alike. Files that are called after a mask ("p0_preview" beside "p0"), or
+    in another way than the masks, are none.
+    """
+    own = set(paired)
+    lossy = any(file.suffix.lower() in LOSSY_SUFFIXES for file in own)
+
+    def is_worded(key: str) -> bool:
+        return pairing.core(key, pairing.MASK_WORDS) != key.lower()
+
+    forms = {is_worded(key) for key, file in found.items() if file in own}
+    return tuple(
+        file
+        for key, file in found.items()
+        if file not in own
+        and is_worded(key) in forms
+        and (lossy or file.suffix.lower() not in LOSSY_SUFFIXES)
+        and not any(key[:end] in found for end in _separators(key))
+    )
+
+
+def _separators(key: str) -> Iterable[int]:
+    """Where a file name may end and words behind it begin."""
+    return (m.start() for m in re.finditer(r"[_\-. ]+", key) if m.start() > 0)
 
 
 def _none_fits(where: str, root: Path, source: Source, found: Mapping) -> str:

@@ -1,7 +1,10 @@
 """Which photos are learnt from, and which are held out."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+import math
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,8 +37,7 @@ class Splits(NamedTuple):
 
     def get(self, name: str, root: Path) -> tuple[str, ...]:
         """The ids of a split, whatever it is called; UserError where there is none."""
-        names = dict.fromkeys((name, *_same(name)))
-        found = next((n for n in names if n in self.ids), None)
+        found = called(self.ids, name)
         if found is None:
             there = ", ".join(self.ids)
             raise UserError(
@@ -52,11 +54,24 @@ class Splits(NamedTuple):
 
 def members(ids: Mapping[str, tuple[str, ...]], name: str) -> tuple[str, ...]:
     """The ids of a split, whatever it is called; () where there is none."""
-    return next((ids[n] for n in (name, *_same(name)) if n in ids), ())
+    return ids.get(called(ids, name) or "", ())
+
+
+def called(there: Collection[str], name: str) -> str | None:
+    """Which of the splits a name means: itself, a synonym, or the only one with a year.
+
+    None where there is none, or several ("train2014" and "train2017").
+    """
+    found = next((n for n in (name, *_same(name)) if n in there), None)
+    alike = [n for n in there if n.lower() == name.lower()]
+    alike = alike or [n for n in there if _same(n) and _same(n) == _same(name)]
+    return found or (alike[0] if len(alike) == 1 else None)
 
 
 def _same(name: str) -> tuple[str, ...]:
-    return next((group for group in _SYNONYMS if name in group), ())
+    """All usual names of a split; () for an unusual one."""
+    plain = re.sub(r"[_-]?\d{2,4}$", "", name.lower())
+    return next((group for group in _SYNONYMS if plain in group), ())
 
 
 def find(
@@ -88,8 +103,7 @@ def find(
     everything = {ALL: tuple(ids)}
     named = _lists(root, ids) or {k: tuple(v) for k, v in given.items()}
     whole = [k for k, v in named.items() if len(named) == 1 and set(v) == set(ids)]
-    known = [n for group in _SYNONYMS for n in group]
-    if named and not (whole and whole[0] not in known):
+    if named and not (whole and not _same(whole[0])):
         listed = {i for v in named.values() for i in v}
         rest = [i for i in ids if i not in listed]
         drawn = _rest(named, rest, share, seed, shown, candidates)
@@ -98,11 +112,11 @@ def find(
         return Splits(
             splits | everything, tuple(drawn.get(VAL, ())), text, _overlaps(splits)
         )
-    if not draw:
-        return Splits(named | everything)
     kept = _kept(lists, ids)
     if kept is not None:
         return kept._replace(ids=kept.ids | named | everything)
+    if not draw:
+        return Splits(named | everything)
     val = hold_out(ids, share=share, seed=seed, shown=shown, candidates=candidates)
     out = set(val)
     train = tuple(i for i in ids if i not in out)
@@ -130,7 +144,8 @@ def _overlaps(named: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
 
 def _rest(named, rest, share, seed, shown, candidates) -> dict[str, tuple[str, ...]]:
     """Splits of the photos that are in no list, where "train" or "val" is missing."""
-    missing = [s for s in (TRAIN, VAL) if not any(n in named for n in (s, *_same(s)))]
+    there = set(map(_same, named))
+    missing = [name for name in (TRAIN, VAL) if _same(name) not in there]
     if not rest or not missing:
         return {}
     if len(missing) == 1:
@@ -151,7 +166,8 @@ def hold_out(
 
     Classes come in the order of their photos, the rarest first. Of each, photos are
     taken in the order of a hash of seed and id until its share is reached; at least one
-    photo of every class stays. Then the whole share is filled up.
+    photo of every class stays. Then the whole share is filled up, at first with photos
+    of classes that are below their share.
 
     Args:
         ids: photos.
@@ -167,30 +183,34 @@ def hold_out(
         return ()
     may = set(candidates)
     order = sorted((i for i in ids if i in may), key=lambda i: _digest(seed, i))
-    left: dict[str, int] = {}
-    for i in ids:
-        for name in shown.get(i, ()):
-            left[name] = left.get(name, 0) + 1
+    left: Counter = Counter(name for i in ids for name in set(shown.get(i, ())))
     quota = {name: round(share * count) for name, count in left.items()}
-    least = len(ids) - max(round(share * len(order)), 1)
+    most = {name: math.ceil(share * count) for name, count in left.items()}
+    total = max(round(share * len(order)), 1)
+    of_class: dict[str, list[str]] = {name: [] for name in left}
+    for photo in order:
+        for name in sorted(set(shown.get(photo, ()))):
+            of_class[name].append(photo)
     taken: dict[str, None] = {}
+    held: Counter = Counter()
 
     def take(photo: str) -> None:
-        names = tuple(shown.get(photo, ()))
+        names = set(shown.get(photo, ()))
         if photo in taken or any(left[n] < 2 for n in names) or len(ids) < 2:
             return
         taken[photo] = None
-        for name in names:
-            left[name] -= 1
-            quota[name] -= 1
+        left.subtract(names)
+        held.update(names)
 
     for name in sorted(quota, key=lambda n: (left[n], n)):
-        for photo in order:
-            if quota[name] > 0 and name in shown.get(photo, ()):
+        for photo in of_class[name]:
+            if held[name] < quota[name]:
                 take(photo)
-    for photo in order:
-        if len(ids) - len(taken) > least:
-            take(photo)
+    for bounded in (True, False):
+        for photo in order:
+            full = any(held[n] >= most[n] for n in shown.get(photo, ()))
+            if len(taken) < total and not (bounded and full):
+                take(photo)
     return tuple(i for i in ids if i in taken)
 
 

@@ -48,7 +48,10 @@ def find(root: Path, there: Contents, known: Sequence[str]) -> Tags:
         tags = {
             k: names or (BACKGROUND,) for k, names in there.annotations.tags.items()
         }
-        return Tags(tags, text, text, there.annotations.warnings)
+        warnings = there.annotations.warnings
+        if not there.masks:  # else nobody looks at those that annotations draw
+            warnings += there.annotations.mask_warnings
+        return Tags(tags, text, text, warnings)
     found = {key: (folders[0],) for key, folders in there.folders.items() if folders}
     if not found:
         return Tags(None, "what the masks show" if there.masks else "", "")
@@ -62,6 +65,11 @@ def find(root: Path, there: Contents, known: Sequence[str]) -> Tags:
         f"the folder {name}/ is read as the class {new}"
         for name, new in sorted(renamed.items())
         if name != new
+    )
+    warnings += tuple(
+        f"the folder {name}/ is read as a tag and not as a split, as tags lie beside it"
+        for name in sorted(names)
+        if layouts.is_split(name) and not _named(name, spelt)
     )
     tags = {key: (renamed[name],) for key, (name,) in found.items()}
     return Tags(tags, "one sub-folder per tag", str(root), warnings)

@@ -23,6 +23,7 @@ CLASSES = (
     *("sheep", "sofa", "train", "tvmonitor"),
 )
 _MASK_FOLDERS = ("SegmentationClass", "SegmentationClassAug")
+_TAG_TEXT = {"xml": "Annotations/", "masks": "what the masks show"}
 ADVICE = (
     "download VOCtrainval_11-May-2012.tar from host.robots.ox.ac.uk/pascal/VOC/voc2012 "
     "and the SegmentationClassAug masks of SBD, and set config.data.root to the folder "
@@ -60,12 +61,14 @@ def voc(
     for name in folders:  # the second wins
         masks |= files.find_images(path / name, suffixes=(".png",))
     kind = _tag_kind(path, tags)
-    rows = tables.read_table(path / "tags.csv", photos).tags if kind == "csv" else None
+    file = path / "tags.csv"
+    table = tables.read_table(file, photos, CLASSES[1:]) if kind == "csv" else None
     vectors, untagged = tag_readers.encode_all(
-        rows, ids, CLASSES, str(path / "tags.csv")
+        table and table.tags, ids, CLASSES, str(file)
     )
-
-    _check_masks(path, split, ids, masks, needed=kind == "masks")
+    unmasked = _without_masks(path, ids, masks)
+    if unmasked and kind == "masks":
+        raise UserError(f"{unmasked}, and no tags say what they show; {ADVICE}")
     opened = open_masks(masks, classes=CLASSES, void=void)
     there = Files(photos, opened, len(CLASSES))
     read = {
@@ -80,12 +83,11 @@ def voc(
     reading = Reading(
         photos="JPEGImages/",
         classes="the 20 classes of VOC",
-        tags={"csv": "tags.csv", "xml": "Annotations/", "masks": "what the masks show"}[
-            kind
-        ],
+        tags=table.text if table else _TAG_TEXT[kind],
         masks=f"{' and '.join(folders)}, {opened.text}" if masks else "",
         splits={split: len(ids)},
-        warnings=opened.warnings,
+        warnings=(*(table.warnings if table else ()), *opened.warnings),
+        mask_advice=unmasked and f"{unmasked}; {ADVICE}",
     )
     name = f"{root} (split {split})"
     return Source(
@@ -99,18 +101,16 @@ def voc(
     )
 
 
-def _check_masks(path: Path, split: str, ids, masks, *, needed: bool) -> None:
-    """UserError where tags must come from masks that SBD has and this folder lacks."""
+def _without_masks(path: Path, ids, masks) -> str:
+    """Which images have no mask, and where it should be; "" where all have one."""
     missing = [key for key in ids if key not in masks]
-    if not (missing and needed):
-        return
-    where = "SegmentationClassAug"
-    if not (path / where).is_dir():
-        where += ", the masks of SBD, which is missing"
-    raise UserError(
-        f"{path}: {len(missing)} of the {len(ids)} images of split {split}, such as "
-        f"{missing[0]}, have neither tags nor a mask; {ADVICE} (no mask in {where})"
-    )
+    if not missing:
+        return ""
+    which = f"{len(missing)} of the {len(ids)} images, such as {missing[0]}"
+    sbd = path / _MASK_FOLDERS[-1]
+    if sbd.is_dir():
+        return f"{sbd} (the masks of SBD) has no mask of {which}"
+    return f"{sbd} (the masks of SBD) is missing: no mask of {which}"
 
 
 def _listed(path: Path, split: str, photos: dict[str, Path]) -> list[str]:

@@ -25,6 +25,26 @@ _UNCLEAR = frozenset(
         *("noobject", "noobjects", "nolabel", "notag", "unknown", "todo", "undefined"),
     )
 )
+# What stands above a list or a column of names.
+_HEADINGS = frozenset(
+    (
+        *("name", "names", "class", "classes", "classname", "classnames", "label"),
+        *("labels", "labelname", "category", "categories", "categoryname", "tag"),
+        *("tags", "title", "species", "klasse", "klassen", "kategorie", "kategorien"),
+        *("bezeichnung", "klassenname", "etikett", "clase", "clases", "categoria"),
+        *("categorias", "etiqueta", "etiquetas", "nombre", "nome", "nomi", "classe"),
+        *("classi", "nom", "noms", "categorie", "etiquette", "etiquettes", "naam"),
+        *("klass", "klasy", "klasa", "nazwa", "класс", "классы", "название", "类别"),
+        *("标签", "名称", "クラス", "ラベル", "名前", "클래스"),
+    )
+)
+# What stands there beside them, above numbers and colours.
+_BESIDE = frozenset(
+    (
+        *("id", "ids", "index", "idx", "nr", "no", "number", "value", "pixel", "r"),
+        *("g", "b", "red", "green", "blue", "rgb", "color", "colour", "hex", "farbe"),
+    )
+)
 
 
 def clean(name: str) -> str:
@@ -57,3 +77,10 @@ def is_void(name: str) -> bool:
 def is_unclear(name: str) -> bool:
     """Whether a word may mean the background, a class, or that nobody looked."""
     return _plain(name) in _UNCLEAR
+
+
+def is_heading(line: str) -> bool:
+    """Whether a line may stand above a list of names and be none of them."""
+    parts = [_plain(part) for part in re.split(r"[\s,;:|_]+", line) if part]
+    known = _HEADINGS | _BESIDE
+    return bool(_HEADINGS.intersection(parts)) and all(p in known for p in parts)

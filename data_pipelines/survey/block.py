@@ -104,8 +104,8 @@ def _masks(of: "Survey") -> str:
     ]
     void = [f"void {share(counts.pixels[-1], whole)}"] if counts.pixels[-1] else []
     part = _known(counts.masked, counts.masks_read, of)
-    text = listing(shares)
-    return _joined(of.reading.masks, f"{part}; {', '.join([text, *void])}")
+    found = ", ".join(filter(None, [listing(shares), *void]))
+    return "; ".join(filter(None, [of.reading.masks, part, found]))
 
 
 def _classes(of: "Survey") -> str:
@@ -113,11 +113,11 @@ def _classes(of: "Survey") -> str:
 
 
 def _splits(of: "Survey") -> str:
-    parts = [f"{name} {count:,}" for name, count in of.reading.splits.items()]
-    held = len(of.reading.held_out)
-    if held:
-        parts.append(f"{held:,} held out by ppcjax")
-    return ", ".join(parts)
+    splits, held = of.reading.splits, len(of.reading.held_out)
+    note = {"val": " (held out by ppcjax)"} if held else {}
+    return ", ".join(
+        f"{name} {count:,}{note.get(name, '')}" for name, count in splits.items()
+    )
 
 
 def _passed(of: "Survey") -> str:

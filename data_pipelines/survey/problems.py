@@ -106,11 +106,25 @@ def _damaged(facts: Facts) -> str:
 def _unmasked(facts: Facts) -> str:
     if facts.counts.masked or not facts.counts.masks_read:
         return ""
-    return (
-        f"none of the {facts.counts.masks_read:,} photos has a mask to learn from; put "
-        "masks into a folder masks beside the photos, named like them, or give their "
-        "folder in config.data.masks"
+    passed = [
+        f"{count:,} {what}" for what, count in facts.source.reading.passed.items()
+    ]
+    over = f" (passed over: {listing(passed, 6)})" if passed else ""
+    advice = facts.source.reading.mask_advice or (
+        "put masks into a folder masks beside the photos, named like them, or give "
+        f"their folder in config.data.masks{_passed_over(facts)}"
     )
+    return (
+        f"none of the {facts.counts.masks_read:,} photos has a mask to learn from{over}"
+        f"; {advice}"
+    )
+
+
+def _passed_over(facts: Facts) -> str:
+    """Images that were not read and may be the masks, " (...)"."""
+    passed = facts.source.reading.passed
+    found = [f"{n} x {why}" for why, n in passed.items() if why.startswith("image in ")]
+    return f" (passed over: {', '.join(found[:3])})" if found else ""
 
 
 def _some_unmasked(facts: Facts) -> str:
@@ -119,9 +133,10 @@ def _some_unmasked(facts: Facts) -> str:
     if not facts.counts.masked or missing <= 0:
         return ""
     example = facts.source.ids[facts.counts.unmasked]
+    advice = facts.source.reading.mask_advice or "add masks"
     return (
         f"{missing:,} of {facts.counts.masks_read:,} photos have no mask to learn "
-        f"from, such as {example!r}; add masks, or leave such photos out with "
+        f"from, such as {example!r}; {advice}, or leave such photos out with "
         "config.data.on_bad_image=skip"
     )
 
@@ -138,10 +153,11 @@ def _nothing_shown(facts: Facts) -> str:
         )
     named = counts.tagged[1:].any() and facts.source.tags_by != "mask"
     start = "the tags name classes and no mask shows one: " if named else ""
+    void = "; 255 means unknown and is no class" if counts.pixels[-1] else ""
     return (
         f"{start}{facts.masks_text} show no class but the background, so there is "
         "nothing to learn from them; at each pixel of the first class of the list "
-        "their value must be 1, of the second one 2, and so on"
+        f"their value must be 1, of the second one 2, and so on{void}"
     )
 
 

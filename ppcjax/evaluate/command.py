@@ -3,7 +3,6 @@
 import argparse
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
 from ppcjax import cli, fields
@@ -59,8 +58,8 @@ def main(argv: Sequence[str]) -> None:
     request = fields.build(Request, shared, where="options", what="evaluation")
     evaluation.check(settings, request.data(run), run.classes)
     plan = evaluation.plan(run, settings, request, frozenset(given))
-    out = request.export or plan.run.folder / f"eval-{plan.split}"
-    evaluate(name, plan, settings, Path(out).expanduser(), command=shlex.join(typed))
+    out = request.out(plan.run, plan.split)
+    evaluate(name, plan, settings, out, command=shlex.join(typed))
 
 
 def choose(run: Run, argv: Sequence[str]) -> str:

@@ -36,7 +36,9 @@ def evaluate(
         if tile is not None:
             tiles.append(tile)
 
-    shown = show_progress(plan.predictions, plan.total, plan.split, unit=plan.unit)
+    shown = show_progress(
+        plan.predictions, plan.total - plan.kept, plan.split, unit=plan.unit
+    )
     counts = count_all(
         plan._replace(predictions=shown),
         uses=[lambda prediction: plan.write(prediction, out), draw],
@@ -50,6 +52,7 @@ def evaluate(
     write_json(out / "metrics.json", metrics)
     provenance.write(out, _record(name, plan, settings, command))
     write_report(out / "report.html", plan, metrics, tiles)
+    plan.complete()
     print(f"{plan.text(metrics)}\n\nreport: {out / 'report.html'}")
     return metrics
 

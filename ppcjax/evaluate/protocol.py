@@ -63,6 +63,10 @@ class Request:
         """Name of what is evaluated."""
         return "images" if self.images else self.split or data["eval_split"]
 
+    def out(self, run: Run, split: str) -> Path:
+        """Folder of the results of a split."""
+        return Path(self.export or run.folder / f"eval-{split}").expanduser()
+
 
 class Plan(NamedTuple):
     """An evaluation that is ready to run.
@@ -83,6 +87,8 @@ class Plan(NamedTuple):
     record: what provenance.json says beside its head.
     skipped: id -> reason of examples that were left out, filled while predicting.
     account: what was read, see `announce`; {} where nothing is said of it.
+    kept: how many of `total` an interrupted export has, which are in no prediction.
+    complete: called when everything is written.
     text: metrics -> lines for a terminal.
     page: (metrics, tiles) -> what the report shows.
     """
@@ -104,6 +110,8 @@ class Plan(NamedTuple):
     record: Mapping[str, Any] = {}
     skipped: Mapping[str, str] = {}
     account: Mapping[str, Any] = {}
+    kept: int = 0
+    complete: Callable[[], None] = lambda: None
 
 
 class Evaluation(NamedTuple):

@@ -37,6 +37,28 @@ class Prediction(NamedTuple):
         return cls(example, against_background(probabilities), tags, probabilities)
 
 
+class Finished(NamedTuple):
+    """A photo whose prediction is there already: it only keeps its place in a batch.
+
+    Photos that share a batch share a program, and results of another program differ in
+    their last digits.
+
+    id: name of the photo.
+    image: [H, W, 3] uint8 of its size, without content.
+    """
+
+    id: str
+    image: np.ndarray
+    tags: None = None
+    mask: None = None
+    full_size: None = None
+
+    @classmethod
+    def of(cls, name: str, size: tuple[int, int]) -> "Finished":
+        """A photo of (rows, columns)."""
+        return cls(name, np.broadcast_to(np.uint8(0), (*size, 3)))
+
+
 def usual_threshold(gives: str) -> float:
     """Score above which a pixel is foreground where nobody has chosen one.
 

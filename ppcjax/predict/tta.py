@@ -32,7 +32,7 @@ from ppcjax.predict.canvases import (
     scaled_images,
     scaled_side,
 )
-from ppcjax.predict.prediction import Prediction
+from ppcjax.predict.prediction import Finished, Prediction
 from ppcjax.predict.windows import Windows, mean_of_windows
 from ppcjax.types import Method
 
@@ -87,14 +87,15 @@ def predict(
         method: gives "maps" or "logits".
         params: parameters of the method.
         model_state: state of the method.
-        examples: photos with `id`, `image` [H, W, 3] uint8 and `tags` [C] or None.
+        examples: photos with `id`, `image` [H, W, 3] uint8 and `tags` [C] or None; a
+            `Finished` one only keeps its place.
         scaling: scales, mirrors and batches; None: `Scaling()`.
         convention: "ppc" or "eps": how activation maps are resized and normalised.
         windows: where given, logits at scales of at least 1 are means over windows,
             see `ppcjax.predict.windows`.
 
     Yields:
-        One prediction per example.
+        One prediction per example that is not finished.
     """
     scaling = scaling or Scaling()
     params, model_state = devices.replicate((params, model_state))
@@ -125,6 +126,8 @@ def predict(
     previous = None
     sizes = {"batch_size": scaling.batch_size, "max_side": scaling.max_side}
     for group in groups(examples, canvas, **sizes):
+        if all(isinstance(example, Finished) for example in group.examples):
+            continue
         current = group, run(group)
         if previous is not None:
             yield from _collect(*previous)
@@ -215,6 +218,8 @@ def _network(predict, params, model_state, images, valid):
 def _collect(group, results) -> Iterator[Prediction]:
     results = [np.asarray(result) for result in results]
     for i, example in enumerate(group.examples):
+        if isinstance(example, Finished):
+            continue
         height, width = example.image.shape[:2]
         # A copy, so that keeping one prediction does not keep its whole batch.
         maps = results[0][i, :height, :width].copy()

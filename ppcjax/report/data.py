@@ -36,7 +36,7 @@ def _facts(account: Mapping[str, Any]) -> list[str]:
         shown = next(iter(sizes.values()))
     rows = {
         "Source": account["source"],
-        "Photos": f"{account['photos']:,} {account['where']}",
+        "Photos": ", ".join(filter(None, [f"{account['photos']:,}", account["where"]])),
         "Size in pixels": shown,
         "Tags": _part(account, account["tags"]),
         "Masks": _part(account, account["masks"]),

@@ -13,7 +13,7 @@ from ppcjax.data_pipelines.sources.subset import evenly_spaced
 from ppcjax.data_pipelines.survey.words import listing, printable
 from ppcjax.report import contact
 from ppcjax.runs.files import write_file
-from ppcjax.train import settings
+from ppcjax.train import ends, settings
 from ppcjax.types import UserError
 
 PHOTOS = 24  # of the sheet
@@ -36,23 +36,28 @@ def inspect(config: Any, workdir: str | Path) -> bool:
     reads = settings.reads_of(config.method)
     settings.check(config, reads)
     data = config.data
-    source = data_pipelines.make_source(data, data.train_split, reads=reads)
+    lists = ends.lists_of(Path(workdir).expanduser())
+    source = data_pipelines.make_source(
+        data, data.train_split, reads=reads, lists=lists
+    )
     found = survey.of_config(data, source, reads=reads, collect=True)
     print("\n".join(found.lines()), flush=True)
     others = (data.get("val_split", ""), data.get("eval_split", ""))
     for split in dict.fromkeys(filter(None, others)):
         if split != data.train_split:
-            print("\n".join(_account(data, split, reads)), flush=True)
+            print("\n".join(_account(data, split, reads, lists)), flush=True)
     file = Path(workdir).expanduser() / "inspect" / "contact.png"
     _write_sheet(file, source, labels=reads != "views")
     print(f"contact sheet: {file}")
     return not found.problems.errors
 
 
-def _account(data: Any, split: str, reads: str) -> list[str]:
+def _account(data: Any, split: str, reads: str, lists: Path | None) -> list[str]:
     """The account of a split that results are compared with."""
     try:
-        source = data_pipelines.make_source(data, split, reads=reads, evaluation=True)
+        source = data_pipelines.make_source(
+            data, split, reads=reads, evaluation=True, lists=lists
+        )
         own = reads if reads == "views" else ""
         return survey.of_config(data, source, reads=own, collect=True).lines()
     except UserError as error:

@@ -55,7 +55,7 @@ def make_updates(
             guard.check_finite(step, values, saver)
             left = meter.seconds_left(steps - step)
             logger.progress(step, meter.rate, left)
-            if meter.is_steady and not told:
+            if meter.is_steady and not told and step < steps:
                 told = True
                 logger.line(f"{steps - step:,} steps left: {duration(left)}")
             if step % job.log_every == 0 or step == steps:

@@ -160,7 +160,7 @@ def yolo(root, named="list"):
 
 
 def labelme(root, kind="polygon", photos=""):
-    """A JSON file beside each photo."""
+    """A JSON file beside each photo; the tool draws the pixels of the corners, too."""
     views = scene(15, void=False)
     write_photos(root / photos, views, ".jpg")
     for name, view in views.items():
@@ -168,17 +168,20 @@ def labelme(root, kind="polygon", photos=""):
         shapes = [
             {
                 "label": SORTED[chosen - 1], "shape_type": kind, "flags": {},
-                "points": corners(box)[:: 2 if kind == "rectangle" else 1],
+                "points": corners((left, top, right - 1, bottom - 1))[
+                    :: 2 if kind == "rectangle" else 1
+                ],
                 "group_id": None,
             }
-            for chosen, box in boxes(view)
+            for chosen, (left, top, right, bottom) in boxes(view)
         ]  # fmt: skip
         text = json.dumps({
             "version": "5.4.1", "flags": {}, "shapes": shapes, "imageData": None,
             "imagePath": f"{name}.jpg", "imageHeight": height, "imageWidth": width,
         })  # fmt: skip
         write_text(root / photos / f"{name}.json", text)
-    return Good(root, ("background", *SORTED), views, {"all": tuple(views)})
+    return Good(root, ("background", *SORTED), views, {"all": tuple(views)},
+                masks=kind != "rectangle")  # fmt: skip
 
 
 def brush(alone: np.ndarray) -> list[int]:
@@ -209,7 +212,7 @@ def label_studio(root, name="project-1-at-2024-05-01.json"):
         result = [
             {
                 "original_width": width, "original_height": height,
-                "image_rotation": 0, "id": f"r{number}", "type": "brushlabels",
+                "image_rotation": 0, "id": f"r{number}_{box[0]}", "type": "brushlabels",
                 "from_name": "tag", "to_name": "image", "origin": "manual",
                 "value": {"format": "rle", "rle": brush(bits(view, box)),
                           "brushlabels": [SORTED[chosen - 1]]},

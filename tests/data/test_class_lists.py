@@ -214,6 +214,8 @@ def test_names_with_separators_and_numbers(tmp_path, content, names):
         ("cow 9 0 0\ngrass 9 0 0", "have the same colour"),
         ("cow 0 0 0\ngrass 9 0 0", "black is a class"),
         ("background:0,0,0::\ncow:::\n", "'cow' has no colour while others do"),
+        ("names: [cow, grass\n", "is no list of classes"),
+        ("cow]\ngrass", "'cow]' looks like a part of a list"),
         ("x" * 600, "too long for a name"),
         ('{"0": "background", ', "is no list of classes"),
         (b"cow\0grass", "is no text"),

@@ -10,6 +10,7 @@ from ppcjax.data_pipelines import images
 from ppcjax.data_pipelines.sources.photos import photos
 from ppcjax.data_pipelines.sources.subset import evenly_spaced, part
 from ppcjax.types import UserError
+from tests.data import fake_data
 from tests.evaluate.masks.toy import CLASSES, write_photos
 
 
@@ -151,3 +152,11 @@ def test_dark_photos_of_16_bits_are_scaled_together(tmp_path):
     assert [source.record(i).photo(0).pixels.max() for i in (0, 1)] == [249, 62]
     (warning,) = source.reading.warnings
     assert "12 bits" in warning
+
+
+def test_masks_among_photos_are_not_predicted(tmp_path):
+    for name in ("a.jpg", "b.jpg", "b_mask.png", "masks/a.png", "more/c.jpg"):
+        fake_data.write_image(tmp_path / name)
+    source = photos(str(tmp_path), CLASSES)
+    assert source.ids == ("a", "b", "more/c")
+    assert source.reading.passed["mask of a photo"] == 2

@@ -169,6 +169,49 @@ def test_the_rules_of_a_set_hold(photos, tmp_path):
     assert set(np.unique(source.record(0).mask())) == {0, IGNORE}
 
 
+def write_splits(photos, out, name, writer, of_train):
+    """Photos of one class in two splits; masks of val hold 0 and 255 only."""
+    (photos / "tags.csv").write_text("".join(f"{key},green\n" for key in IDS))
+    (photos / "splits").mkdir()
+    for split, ids in {"train": IDS[:4], "val": IDS[4:]}.items():
+        (photos / f"splits/{split}.txt").write_text("\n".join(ids))
+        for key in ids:
+            values = of_train if split == "train" else (0, 255)
+            ids_of = mask_files.stripes(*values, **size_of(photos, key))
+            writer(out / name.format(key), ids_of)
+
+
+def first_mask(photos, out, split):
+    data = {"source": "folder", "root": str(photos), "masks": str(out)}
+    source = data_pipelines.make_source(data, split)
+    return set(np.unique(source.record(0).mask())), source.reading
+
+
+@pytest.mark.parametrize("name", ["{}.png", "{}_mask.png", "mask_{}.png", "{}.npy"])
+@pytest.mark.parametrize("of_train", [(0, 1), (0, 1, 255), (0, 255)])
+def test_all_splits_are_read_alike(photos, tmp_path, name, of_train):
+    writer = mask_files.array if name.endswith("npy") else mask_files.grey
+    write_splits(photos, tmp_path / "out", name, writer, of_train)
+    train, reading = first_mask(photos, tmp_path / "out", "train")
+    val, of_val = first_mask(photos, tmp_path / "out", "val")
+    if of_train == (0, 255):
+        assert train == val == {0, 1}
+        assert "255 is read as green" in reading.masks
+    else:
+        assert val == {0, IGNORE} and train == set(of_train)
+        assert "255 is read as" not in of_val.masks
+
+
+def test_pictures_beside_masks_do_not_count(photos, tmp_path):
+    out = tmp_path / "out"
+    write_splits(photos, out, "{}.png", mask_files.grey, (0, 255))
+    picture = np.arange(40 * 30 * 3, dtype=np.uint8).reshape(40, 30, 3)
+    Image.fromarray(picture).save(out / "contact sheet.png")
+    Image.fromarray(picture[..., 0]).save(out / "p0_preview.png")
+    Image.fromarray(picture).save(out / "p9.jpg")
+    assert first_mask(photos, out, "val")[0] == {0, 1}
+
+
 @pytest.mark.parametrize("inside", ["", "val/"])
 def test_images_in_the_folder_of_their_split(tmp_path, inside):
     found = {f"{inside}a_mask": tmp_path / "a", f"{inside}b_mask": tmp_path / "b"}

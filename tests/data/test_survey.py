@@ -98,9 +98,9 @@ def test_the_block_says_how_the_source_was_read():
     assert lines[1:] == [
         "  photos      images/",
         "  tags        tags.csv: background 1, c1 3, c2 3",
-        "  masks       masks/: all 7 photos; background 57.1 %, c1 21.4 %, c2 21.4 %",
+        "  masks       masks/; all 7 photos; background 57.1 %, c1 21.4 %, c2 21.4 %",
         "  classes     classes.txt: background, c1, c2",
-        "  splits      train 5, val 2, 2 held out by ppcjax",
+        "  splits      train 5, val 2 (held out by ppcjax)",
         "  passed over 3 .heic, 1 .txt",
         "  warning     evil ?[31m name ? of all",
     ]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from ppcjax.data_pipelines import make_eval, make_source, voc_builder
+from ppcjax.data_pipelines import make_eval, make_source, survey, voc_builder
 from ppcjax.data_pipelines.sources.voc import CLASSES
 from ppcjax.types import UserError
 from tests.data import fake_data
@@ -88,6 +88,45 @@ def test_missing_parts_say_what_to_do(tmp_path):
     refuses("split val is empty", split="val")
     (root / "ImageSets/Segmentation/val.txt").write_text("2009_000001\n")
     refuses("no image", split="val")
+
+
+@pytest.mark.parametrize("folder", ["SegmentationClassAug", "SegmentationClass", ""])
+@pytest.mark.parametrize("tags", ["", "csv", "xml"])
+@pytest.mark.parametrize("kept", [0, 1])
+def test_masks_of_sbd_that_are_missing_are_named(tmp_path, folder, tags, kept):
+    root = fake_data.write_voc(tmp_path)
+    place = root / (folder or "no")
+    (root / "SegmentationClassAug").rename(place)
+    for key in list(TRUTH)[kept:]:
+        (place / f"{key}.png").unlink()
+    kept = kept if folder else 0
+    message = f"SegmentationClassAug (the masks of SBD) .* {4 - kept} of the 4 images"
+    message = re.compile(message.replace("(", r"\(").replace(")", r"\)"))
+    if tags == "csv":
+        rows = [f"{key},{' '.join(row)}\n" for key, row in TRUTH.items()]
+        (root / "tags.csv").write_text("".join(rows))
+    elif tags == "xml":
+        (root / "Annotations").mkdir()
+    else:
+        with pytest.raises(UserError, match=message):
+            make_source(config(root), "train_aug")
+        return
+    source = make_source(config(root), "train_aug")
+    assert message.search(source.reading.mask_advice)
+    if tags == "csv":
+        found = survey.survey(source, needs="masks").problems.errors
+        assert any(message.search(line) for line in found), found
+
+
+def test_the_table_is_in_the_account(root, tmp_path):
+    root = fake_data.write_voc(tmp_path)
+    rows = [f"{key};{', '.join(row).title()}\n" for key, row in TRUTH.items()]
+    (root / "tags.csv").write_bytes("".join(rows).encode("utf-16"))
+    source = make_source(config(root), "train_aug")
+    assert names(source) == TRUTH and source.reading.mask_advice == ""
+    assert "UTF-16" in source.reading.tags and "semicolons" in source.reading.tags
+    (root / "tags.csv").write_text("".join(rows) + rows[0])
+    assert "there twice" in make_source(config(root), "train_aug").reading.warnings[0]
 
 
 def test_damaged_annotation_is_named(tmp_path):

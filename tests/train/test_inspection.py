@@ -13,7 +13,8 @@ TAGS = ("cat", "dog", "cat dog", "dog", "background", "cat")
 
 def inspect(module, root, workdir, **fields):
     config = module.get_config()
-    config.data.update(root=str(root), **fields)
+    splits = {"train_split": "all", "val_split": "", "eval_split": "all"}
+    config.data.update(splits | {"root": str(root)} | fields)
     return inspection.inspect(config, workdir)
 
 

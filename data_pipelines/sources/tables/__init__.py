@@ -66,6 +66,10 @@ def read_table(
             is.
     """
     found = texts.read(file)
+    if rows.has_curly_quotes(found.text) and all(
+        rows.straighten(key) == key for key in ids
+    ):
+        found = found._replace(text=rows.straighten(found.text))
     finder = Finder(ids)
 
     def is_photo(cell: str) -> bool:
@@ -116,8 +120,8 @@ def _cell(row: Row, index: int) -> str:
 
 
 def _flags(file: Path, roles: columns.Columns, body: list[Row]) -> _Read:
-    tags = flags.read(file, roles.names, roles.tags, body)
-    tags = [tuple(_plain(name) for name in row) for row in tags]
+    names = [_plain(name) for name in roles.names]
+    tags = flags.read(file, names, roles.tags, body)
     shown = {name for row in tags for name in row}
     idle = [n for n in roles.names if _plain(n) not in shown]
     idle = [n for n in idle if not words.is_background(n)]

@@ -21,7 +21,7 @@ _WIDE = str.maketrans("；，｜、،", ";,|,,")
 # These join words too ("black/white"), so that they separate only what stands alone
 # elsewhere.
 _JOINTS = "/+&"
-_HELD = re.compile(r"[,;|\t\n/+&:\[\]{}\"=<>]")
+_HELD = re.compile(r"[,;|\t\n/+&:\[\]{}\"“”„‟«»＂=<>]")
 _BRACKETS = {"[": "]", "(": ")", "{": "}"}
 _WAYS = "separate tags by semicolons, or list the names in classes.txt"
 

@@ -18,7 +18,7 @@ def is_flag(cell: str) -> bool:
 
 def are_flags(cells: Sequence[str]) -> bool:
     """Whether all cells say yes, no, or nothing."""
-    return all(map(is_flag, cells))
+    return all(map(is_flag, set(cells)))
 
 
 def read(
@@ -41,20 +41,18 @@ def read(
     table = [
         [row.cells[i] if i < len(row.cells) else "" for i in places] for row in body
     ]
-    empty = next((n for n, cells in enumerate(table) if "" in cells), None)
-    no = any(cell.casefold() in _NO for cells in table for cell in cells)
-    if no and empty is not None:
-        name = names[table[empty].index("")]
+    there = set().union(*table)
+    yes = {cell for cell in there if cell.casefold() in _YES}
+    no = any(cell.casefold() in _NO for cell in there)
+    if no and "" in there:
+        row = next(n for n, cells in enumerate(table) if "" in cells)
+        name = names[table[row].index("")]
         raise UserError(
-            f"{file} line {body[empty].line}: the cell of {name!r} is empty while "
+            f"{file} line {body[row].line}: the cell of {name!r} is empty while "
             "others say 0; write 0 or 1"
         )
-    found = []
-    for cells in table:
-        yes = [
-            name
-            for name, cell in zip(names, cells, strict=True)
-            if cell.casefold() in _YES
-        ]
-        found.append(tuple(yes) if yes or not no else (BACKGROUND,))
-    return found
+    none = (BACKGROUND,) if no else ()
+    return [
+        tuple([n for n, cell in zip(names, cells, strict=True) if cell in yes]) or none
+        for cells in table
+    ]

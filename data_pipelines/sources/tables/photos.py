@@ -3,6 +3,7 @@
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -19,17 +20,34 @@ class Finder:
     """
 
     def __init__(self, ids: Iterable[str]):
-        self._by_path: dict[str, list[str]] = {}
-        self._by_name: dict[str, list[str]] = {}
-        self._loose: Finder | None = None
         self._ids = tuple(ids)
-        for key in self._ids:
-            self._add(unicodedata.normalize("NFC", key), key)
+        self._by_path = _index((unicodedata.normalize("NFC", i), i) for i in self._ids)
 
-    def _add(self, path: str, key: str) -> None:
-        for form in _forms(path):
-            self._by_path.setdefault(form, []).append(key)
-            self._by_name.setdefault(form.rpartition("/")[2], []).append(key)
+    @cached_property
+    def _by_name(self) -> dict[str, tuple[str, ...]]:
+        paths = ((unicodedata.normalize("NFC", key), key) for key in self._ids)
+        return _index((path.rpartition("/")[2], key) for path, key in paths)
+
+    @cached_property
+    def _loose(self) -> "Finder":
+        """The photos by names without case."""
+        found = Finder(())
+        found._ids = self._ids
+        found._by_path = _index((as_path(i).casefold(), i) for i in self._ids)
+        found._by_name = _index(
+            (as_path(i).casefold().rpartition("/")[2], i) for i in self._ids
+        )
+        return found
+
+    @cached_property
+    def _text(self) -> str:
+        lines = "\n".join(map(as_path, self._ids)).casefold()
+        return f"/{lines}/".replace("\n", "/\n/")
+
+    def _may_be(self, path: str) -> bool:
+        """False where no photo has such a name, which costs less than an index."""
+        ends = [form.rpartition("/")[2] for form in _forms(path)]
+        return any(f"/{end}{sign}" in self._text for end in ends for sign in "/.")
 
     def find(self, name: str) -> tuple[str, ...]:
         """The ids that a name may mean: one, none, or several where it is ambiguous.
@@ -41,14 +59,10 @@ class Finder:
         """
         path = as_path(name)
         found = self._exactly(path)
-        if not found and path:
-            if self._loose is None:
-                self._loose = Finder(())
-                for key in self._ids:
-                    self._loose._add(as_path(key).casefold(), key)
-            found = self._loose._exactly(path.casefold())
-            if not found and "%" in path:
-                found = self._loose._exactly(as_path(unquote(path)).casefold())
+        for other in (path, as_path(unquote(path))) if path and not found else ():
+            loose = other.casefold()
+            if not found and self._may_be(loose):
+                found = self._loose._exactly(loose)
         return found
 
     def _exactly(self, path: str) -> tuple[str, ...]:
@@ -63,10 +77,20 @@ class Finder:
             while not found and "/" in rest:
                 # ... or the name more than the id.
                 rest = rest.partition("/")[2]
-                found = self._by_path.get(rest, [])
+                found = self._by_path.get(rest)
             if found:
-                return tuple(dict.fromkeys(found))
+                return tuple(dict.fromkeys(found)) if len(found) > 1 else tuple(found)
         return ()
+
+
+def _index(pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    """Ids by each form of a path."""
+    found: dict[str, tuple[str, ...]] = {}
+    for path, key in pairs:
+        for form in _forms(path):
+            before = found.get(form)
+            found[form] = (key,) if before is None else (*before, key)
+    return found
 
 
 def _ends(key: str, end: str) -> bool:

@@ -1,5 +1,6 @@
 """The rows of a table: which character stands between its columns."""
 
+import functools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,13 @@ SPACE = " "  # any blanks, where nothing else is between the columns
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 NAMES = {**_SEPARATORS, SPACE: "spaces"}
 _SAMPLE = 500  # rows that say which separator it is
+# Quotes as word processors write them.
+_DOUBLE = "“”„‟«»＂"
+_SINGLE = "‘’‚‛‹›"
+_STRAIGHT = str.maketrans(dict.fromkeys(_DOUBLE, '"'))
+_IN_SINGLE = re.compile(
+    rf"(?<![^\s,;|(\[{{])[{_SINGLE}]([^{_SINGLE}\n]*)[{_SINGLE}](?![^\s,;|)\]}}])"
+)
 
 
 class Row(NamedTuple):
@@ -37,6 +45,19 @@ class Rows(NamedTuple):
     rows: list[Row]
     separator: str
     comment: Row | None
+
+
+def straighten(text: str) -> str:
+    """A text with straight quotes, where there are curly or pointed ones.
+
+    An apostrophe stays, as it may be in the name of a photo.
+    """
+    return _IN_SINGLE.sub(r"'\1'", text.translate(_STRAIGHT))
+
+
+def has_curly_quotes(text: str) -> bool:
+    """Whether there are quotes that `straighten` changes."""
+    return any(sign in text for sign in _DOUBLE + _SINGLE)
 
 
 def split(file: Path, text: str, is_photo: Callable[[str], bool]) -> Rows:
@@ -105,9 +126,7 @@ def _cells(line: str, separator: str, number: int = 0) -> Row:
         return Row(number, (first, rest.strip()) if rest else (first,))
     if '"' not in line:
         return Row(number, tuple([cell.strip() for cell in line.split(separator)]))
-    sep = re.escape(separator)
-    pattern = rf'((?:[ ]*"(?:[^"]|"")*"[^{sep}]*|[^{sep}]*))(?:{sep}|$)'
-    parts = [match[1].strip() for match in re.finditer(pattern, line, re.DOTALL)]
+    parts = [match[1].strip() for match in _quoted_cells(separator).finditer(line)]
     if not line.endswith(separator):
         del parts[-1]  # the empty one behind the end
     return Row(
@@ -115,7 +134,17 @@ def _cells(line: str, separator: str, number: int = 0) -> Row:
     )
 
 
+@functools.cache
+def _quoted_cells(separator: str) -> re.Pattern:
+    sep = re.escape(separator)
+    return re.compile(
+        rf'((?:[ ]*"(?:[^"]|"")*"[^{sep}]*|[^{sep}]*))(?:{sep}|$)', re.DOTALL
+    )
+
+
 def _unquoted(part: str) -> str:
+    if part[:1] != '"':
+        return part
     match = re.fullmatch(r'"((?:[^"]|"")*)"(.*)', part, re.DOTALL)
     return (match[1].replace('""', '"') + match[2]).strip() if match else part
 

@@ -8,14 +8,13 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from ppcjax import data_pipelines
-from ppcjax.data_pipelines.sources.base import BACKGROUND, Source
-from ppcjax.data_pipelines.sources.photos import photos
-from ppcjax.data_pipelines.sources.subset import evenly_spaced, part
+from ppcjax.data_pipelines.sources.base import BACKGROUND
+from ppcjax.data_pipelines.sources.subset import evenly_spaced
 from ppcjax.evaluate.masks import files, gallery
 from ppcjax.evaluate.masks.metric import make_metric
+from ppcjax.evaluate.masks.photos import Photos
 from ppcjax.evaluate.masks.settings import (
     LogitSettings,
     MapSettings,
@@ -29,47 +28,13 @@ from ppcjax.evaluate.masks.summary import (
     summarize,
 )
 from ppcjax.evaluate.masks.thresholds import choose_threshold
-from ppcjax.evaluate.protocol import Plan, Request, announce
+from ppcjax.evaluate.protocol import Plan, Request, added
 from ppcjax.predict.photos import predict_photos, recorded_threshold
 from ppcjax.predict.prediction import Prediction, usual_threshold
 from ppcjax.refine.crf import preset
 from ppcjax.refine.stream import Background, refine_predictions, with_affinity_labels
 from ppcjax.runs import Run
 from ppcjax.types import UserError
-
-
-class Photos(NamedTuple):
-    """The photos of an evaluation.
-
-    data: config.data as requested.
-    source: photos, with masks where they are known.
-    split: name of them.
-    account: what was read, see `announce`.
-    """
-
-    data: dict[str, Any]
-    source: Source
-    split: str
-    account: Mapping[str, Any] = {}
-
-    @classmethod
-    def of(cls, run: Run, request: Request) -> "Photos":
-        """A split of the run's data, or photos from elsewhere."""
-        data = request.data(run)
-        split = request.split_of(data)
-        if request.images:
-            source = photos(request.images, run.classes)
-            data = {"on_bad_image": data["on_bad_image"]}
-        else:
-            source = data_pipelines.make_source(
-                data, split, classes=run.classes, evaluation=True, lists=run.lists
-            )
-        source = part(source, request.limit)
-        return cls(data, source, split, announce(source, data, request))
-
-    def examples(self) -> Iterator[Any]:
-        """Each photo once."""
-        return data_pipelines.make_eval(self.data, self.source)
 
 
 def maps(
@@ -92,6 +57,7 @@ def maps(
     if chosen and "threshold" not in given:
         exported = {"name": "chosen", "threshold": chosen["threshold"]}
     below = exported["threshold"]  # where the background is the likelier
+    of = of.going_on(run, settings, exported=exported)
     found = predict_photos(
         run,
         of.examples(),
@@ -132,7 +98,7 @@ def logits(
 ) -> Plan:
     """Segmenters: masks are the arg-max of class probabilities."""
     del given
-    of = Photos.of(run, request)
+    of = Photos.of(run, request).going_on(run, settings)
     found = predict_photos(
         run,
         of.examples(),
@@ -220,18 +186,14 @@ def masks_plan(
         return counts | metric.count({"scores": prediction.scores}, prediction.example)
 
     def write(prediction: Prediction, folder: Path):
-        files.write_prediction(
-            prediction,
-            folder,
-            threshold=scored.exported["threshold"],
-            background=scored.background,
-            scores=output.scores,
-        )
+        how = {"background": scored.background, "scores": output.scores}
+        threshold = scored.exported["threshold"]
+        written = files.write_prediction(prediction, folder, threshold=threshold, **how)
+        of.note(prediction, written)
 
     def tile(prediction):
-        if prediction.example.id not in shown:
-            return None
-        return gallery.make_tile(prediction, scored.thresholds)
+        there = prediction.example.id in shown
+        return gallery.make_tile(prediction, scored.thresholds) if there else None
 
     def page(metrics, tiles):
         tiles = sorted(tiles, key=lambda tile: order[tile.id])
@@ -244,7 +206,7 @@ def masks_plan(
         total=len(of.source),
         unit="images",
         count=count,
-        summarize=partial(summarize, scored=scored),
+        summarize=partial(_results, scored, len(of.finished)),
         score=scores,
         write=write,
         tile=tile,
@@ -263,6 +225,8 @@ def masks_plan(
         },
         skipped=of.source.skipped,
         account=of.account,
+        kept=len(of.finished),
+        complete=of.complete,
     )
 
 
@@ -291,3 +255,8 @@ def _fixed(run: Run, scoring: Scoring) -> float:
     if scoring.threshold is None:
         return usual_threshold(run.method.gives)
     return scoring.threshold
+
+
+def _results(scored: Scored, kept: int, counts: Mapping[str, Any]) -> dict[str, Any]:
+    """The summary, with the photos that an interrupted export had."""
+    return summarize(added(counts, {"predicted": kept}), scored)

@@ -27,7 +27,7 @@ def write_prediction(
     threshold: float,
     background: bool = True,
     scores: bool = True,
-) -> None:
+) -> list[Path]:
     """Writes what one image yields below `folder`.
 
     masks/ID.png: palette PNG of class ids, as large as the photo.
@@ -42,21 +42,28 @@ def write_prediction(
         threshold: score above which a pixel is foreground.
         background: whether class 0 is one, which overlays leave clear.
         scores: whether score arrays are kept, by far the largest files.
+
+    Returns:
+        The files, the mask last.
     """
     name, image = prediction.example.id, prediction.example.image
     mask = predict_mask(prediction.scores, threshold)
     size = prediction.example.full_size or mask.shape
-    write_mask(folder / "masks" / f"{name}.png", nearest(mask, size))
-    if scores:
-        path = folder / "scores" / f"{name}.npz"
-        write_scores(path, prediction.scores, prediction.tags)
+    written = [folder / "overlays" / f"{name}.jpg"]
     overlay = as_jpeg(draw_mask(image, mask, background=background))
-    write_file(folder / "overlays" / f"{name}.jpg", overlay)
+    write_file(written[0], overlay)
+    if scores:
+        written.append(folder / "scores" / f"{name}.npz")
+        write_scores(written[-1], prediction.scores, prediction.tags)
+    masks = {"masks": nearest(mask, size)}
     if prediction.labels is not None:
         low, high = (nearest(labels, size) for labels in prediction.labels)
-        write_mask(folder / "labels_low" / f"{name}.png", low)
-        write_mask(folder / "labels_high" / f"{name}.png", high)
-        write_mask(folder / "labels" / f"{name}.png", combine_alphas(low, high))
+        both = combine_alphas(low, high)
+        masks = {"labels_low": low, "labels_high": high, "labels": both} | masks
+    for kind, ids in masks.items():
+        written.append(folder / kind / f"{name}.png")
+        write_mask(written[-1], ids)
+    return written
 
 
 def write_mask(path: Path, mask: np.ndarray) -> None:

@@ -4,7 +4,7 @@ import dataclasses
 from typing import Annotated, Literal
 
 from ppcjax.data_pipelines.formats import WRITERS
-from ppcjax.fields import OneOf, Range
+from ppcjax.fields import Free, OneOf, Range
 from ppcjax.predict.none_of_these import NoneOfThese
 from ppcjax.predict.tta import Convention, Scaling
 from ppcjax.predict.windows import WindowSettings
@@ -45,10 +45,12 @@ class Output:
     """
 
     crf: Annotated[str, OneOf(("", *PRESETS))] = ""
-    workers: Annotated[int, Range(0, 1024), "processes"] = 0
+    workers: Annotated[int, Range(0, 1024), "processes", Free()] = 0
     scores: bool = True
-    gallery: Annotated[int, Range(0), "photos"] = 24
-    export_format: tuple[Annotated[str, OneOf(tuple(WRITERS))], ...] = ()
+    gallery: Annotated[int, Range(0), "photos", Free()] = 24
+    export_format: Annotated[
+        tuple[Annotated[str, OneOf(tuple(WRITERS))], ...], Free()
+    ] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

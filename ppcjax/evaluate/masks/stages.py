@@ -10,11 +10,12 @@ from scipy.special import softmax
 
 from ppcjax.data_pipelines.episodes.supports import Supports, read_supports
 from ppcjax.evaluate.masks import files
-from ppcjax.evaluate.masks.evaluation import Photos, probabilities_plan
+from ppcjax.evaluate.masks.evaluation import probabilities_plan
+from ppcjax.evaluate.masks.photos import Photos
 from ppcjax.evaluate.masks.settings import AffinitySettings, SupportSettings
 from ppcjax.evaluate.protocol import Plan, Request
 from ppcjax.predict import supports as few_shot
-from ppcjax.predict.prediction import Prediction
+from ppcjax.predict.prediction import Finished, Prediction
 from ppcjax.refine.walk import walk_predictions
 from ppcjax.report import page as pages
 from ppcjax.runs import Run, provenance
@@ -70,7 +71,9 @@ def supports(
         none_of_these=settings.none_of_these,
     )
     named = run._replace(classes=("background", *fitted.names))
-    of = Photos.of(named, request)
+    of = Photos.of(named, request).going_on(
+        named, settings, prototypes=fitted.as_file()
+    )
     plan = probabilities_plan(
         named,
         of,
@@ -114,6 +117,8 @@ def _by_examples(
     fitted: few_shot.Prototypes, examples: Iterator[Any]
 ) -> Iterator[Prediction]:
     for example in examples:
+        if isinstance(example, Finished):
+            continue
         probabilities = softmax(fitted.logits(example.image), axis=-1)
         yield Prediction.of_probabilities(example, probabilities.astype(np.float32))
 

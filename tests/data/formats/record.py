@@ -169,15 +169,20 @@ def record_datumaro():
     folder = HERE / "datumaro_coco"
     expect(folder, coco_masks(folder / "annotations/instances_train.json", NAMES))
     export_datumaro("datumaro_cvat", "cvat", texts)
+    # A file: of a table datumaro sorts the names, and the first is the background.
+    listed = Path(tempfile.mkdtemp()) / "labelmap.txt"
+    pairs = zip(("background", *NAMES), COLOURS, strict=True)
+    rows = [f"{name}:{','.join(map(str, colour))}::\n" for name, colour in pairs]
+    listed.write_text("".join(rows))
     export_datumaro(
         "datumaro_voc",
         "voc_segmentation",
         lambda file: file.suffix in (".txt", ".png", ".xml"),
-        label_map={
-            name: [colour, [], []]
-            for name, colour in zip(("background", *NAMES), COLOURS, strict=True)
-        },
+        label_map=str(listed),
     )
+    # It writes masks and leaves polygons out.
+    discs = [(key, 3, ring(shape)) for key, shape in SIZES.items()]
+    expect(HERE / "datumaro_voc", pycoco_masks(discs))
 
 
 def record_labelme():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ppcjax.data_pipelines import formats
+from ppcjax.data_pipelines import formats, make_eval, make_source
 
 RECORDED = Path(__file__).parent / "recorded"
 NAMES = ("cow", "bolt", "ash tree")
@@ -76,3 +76,19 @@ def near_border(mask, pixels):
     around = np.pad(mask, pixels, constant_values=254)
     around = np.lib.stride_tricks.sliding_window_view(around, window)
     return (around != mask[..., None, None]).any((2, 3))
+
+
+def test_masks_of_cvat_are_a_folder_with_a_list_of_colours(tmp_path):
+    photos, expected = copied("datumaro_voc", tmp_path, "JPEGImages/{}.jpg")
+    source = make_source({"source": "folder", "root": str(tmp_path)}, "train")
+    assert sorted(source.classes[1:]) == sorted(NAMES)
+    for example in make_eval({}, source):
+        wanted = names_of(expected[f"JPEGImages/{example.id}"], NAMES)
+        got = names_of(example.mask, source.classes[1:])
+        np.testing.assert_array_equal(got, wanted)
+
+
+def test_objects_of_voc_are_tags(tmp_path):
+    photos, _ = copied("supervision_voc", tmp_path, "JPEGImages/{}.jpg")
+    found = formats.find(tmp_path, photos)
+    assert found.tags == dict.fromkeys(photos, ("ash tree", "cow"))

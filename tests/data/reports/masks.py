@@ -38,7 +38,7 @@ def _binary_refused(names, ids=ONE, change=_times_255):
 
     def member(root):
         masked(root, ids, names=names, change=change)
-        return refused("255", "masks/p")
+        return refused("255", "masks/p", "show no class")
 
     return member
 

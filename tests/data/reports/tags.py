@@ -206,7 +206,8 @@ KINDS = {
             (COW, BOTH, GRASS, COW), "case", "Grass",
         ),
         "folders": _folders("cow", "Cow", "grass", "grass",
-                            expected=(COW, COW, GRASS, GRASS), refused=("Cow",)),
+                            expected=(("Cow",), ("Cow",), GRASS, GRASS),
+                            classes=("background", "Cow", "grass")),
         "listed": _listed(
             "p0.jpg,COW\np1.jpg,Cow\np2.jpg,grass\np3.jpg,grass\n", ("Cow", "grass"),
             (("Cow",), ("Cow",), GRASS, GRASS),
