@@ -27,7 +27,7 @@ from ppcjax.types import IGNORE, UserError
 NoneOfThese = Literal["auto", "off"] | Annotated[float, Range(-1, 1)]
 
 # Shares a of the way from background to class; docs/few_shot.md has the numbers.
-HELD_OUT, OWN = 0.7, 0.4
+HELD_OUT, OWN = 0.6, 0.25
 _FOLDS = 5  # so many times prototypes are made of the other examples, at most
 NEVER = -1.0  # no similarity is below
 
