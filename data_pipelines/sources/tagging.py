@@ -78,9 +78,10 @@ def find(root: Path, there: Contents, known: Sequence[str]) -> Tags:
 def _spellings(folders: Sequence[str], spelt: Mapping[str, str]) -> dict[str, str]:
     """The class of each folder: a known one, else the name that most photos have."""
     counts = Counter(folders)
-    usual: dict[str, str] = {}
-    for name in sorted(counts, key=lambda n: (-counts[n], n)):
-        usual.setdefault(words.same(name), name)
+    groups: dict[str, dict[str, int]] = {}
+    for name in sorted(counts):
+        groups.setdefault(words.same(name), {})[name] = counts[name]
+    usual = {key: words.usual(group) for key, group in groups.items()}
     return {
         name: _named(name, spelt) or usual[words.same(name)] for name in sorted(counts)
     }

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping
 
 # Words for what is none of the classes. Such a word is compared without case,
 # spaces, hyphens, accents and underscores, so that __Back-Ground__ is among them.
@@ -84,3 +85,14 @@ def is_heading(line: str) -> bool:
     parts = [_plain(part) for part in re.split(r"[\s,;:|_]+", line) if part]
     known = _HEADINGS | _BESIDE
     return bool(_HEADINGS.intersection(parts)) and all(p in known for p in parts)
+
+
+def usual(counts: Mapping[str, int]) -> str:
+    """The spelling of a name that differs by case only: the most frequent one.
+
+    Where several are as frequent, the one with the fewest capitals, then the first.
+
+    Args:
+        counts: how often each spelling is there.
+    """
+    return min(counts, key=lambda n: (-counts[n], sum(map(str.isupper, n)), n))

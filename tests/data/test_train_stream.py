@@ -249,6 +249,7 @@ def test_missing_setting_is_named():
         batches(1, config)
 
 
+@pytest.mark.slow
 def test_interpreter_ends_while_a_stream_is_open():
     """The threads of tf.data must not keep a finished program alive."""
     program = (

@@ -107,6 +107,7 @@ def _small(config):
     return config
 
 
+@pytest.mark.slow
 def test_a_segmenter_is_scored_and_its_best_checkpoint_is_opened(tmp_path):
     config = _small(segment_shapes.get_config())
     config.method.head_settings.width = 4

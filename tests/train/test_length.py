@@ -159,6 +159,7 @@ def small():
     return c.lock()
 
 
+@pytest.mark.slow
 def test_a_run_keeps_its_steps_and_may_get_more(tmp_path, monkeypatch):
     monkeypatch.setattr(length, "LEAST_STEPS", 4)
     monkeypatch.setattr(pace, "MOST", 2)

@@ -16,8 +16,8 @@ def spellings(
 ) -> tuple[dict[str, str], tuple[str, ...]]:
     """How each tag is to be spelled.
 
-    Tags that differ by case only are one: spelled as in the class list, else as most
-    often, else as the first in sorted order.
+    Tags that differ by case only are one: spelled as in the class list, else as
+    `words.usual` has it.
 
     Args:
         file: the table, for errors.
@@ -39,7 +39,7 @@ def spellings(
     chosen: dict[str, str] = {}
     warnings: list[str] = []
     for key, forms in groups.items():
-        best = min(forms, key=lambda form: (-counts[form], form))
+        best = words.usual({form: counts[form] for form in forms})
         name = known.get(key, best)
         if key not in known and words.is_background(best):
             name = BACKGROUND

@@ -198,16 +198,16 @@ KINDS = {
     "tags_case": {
         "reported": _table(
             "image,tags\np0.jpg,Cow\np1.jpg,cow\np2.jpg,grass\np3.jpg,COW\n",
-            (("COW",), ("COW",), GRASS, ("COW",)), "case", "COW",
-            classes=("background", "COW", "grass"),
+            (COW, COW, GRASS, COW), "case", "COW",
+            classes=("background", "cow", "grass"),
         ),
         "once": _table(
             "p0.jpg,cow\np1.jpg,cow grass\np2.jpg,Grass grass\np3.jpg,Cow\n",
             (COW, BOTH, GRASS, COW), "case", "Grass",
         ),
         "folders": _folders("cow", "Cow", "grass", "grass",
-                            expected=(("Cow",), ("Cow",), GRASS, GRASS),
-                            classes=("background", "Cow", "grass")),
+                            expected=(COW, COW, GRASS, GRASS),
+                            classes=("background", "cow", "grass")),
         "listed": _listed(
             "p0.jpg,COW\np1.jpg,Cow\np2.jpg,grass\np3.jpg,grass\n", ("Cow", "grass"),
             (("Cow",), ("Cow",), GRASS, GRASS),

@@ -162,6 +162,7 @@ def test_numbers_that_are_none_are_named(tmp_path, kind, value, dtype):
     assert "2 of 6" in not_finite(read(path, finite=False))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", WRITERS)
 def test_thousands_of_arrays(tmp_path, kind):
     """A hundred thousand in the format that is quick to write."""
