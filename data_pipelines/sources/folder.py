@@ -180,8 +180,12 @@ class _Folder(NamedTuple):
             where = f"{where} with {example}"
         how = (where, pairs.text, self.masks.text)
         masks = ", ".join(filter(None, how)) if self.masks.ids else ""
-        if not there.masks and there.annotations and self.masks.ids:
-            masks = f"drawn from {there.annotations.text}"
+        if there.annotations and there.annotations.masks and self.masks.ids:
+            drawn = there.annotations.text
+            if there.masks:
+                warnings.append(f"masks are those of files; {drawn} is not drawn")
+            else:
+                masks = f"drawn from {drawn}"
         return Reading(
             photos=there.text,
             classes=names.text,
