@@ -14,6 +14,9 @@ from ppcjax.nn.init import initialize
 from ppcjax.nn.pixpro_net import Maps, PixProNet, Projector, Transform, init_rules
 from ppcjax.types import UserError
 
+# Compiling the pyramid's step takes longer than all that is tested of it.
+pytestmark = pytest.mark.slow
+
 KEY = jax.random.key(0)
 # Without the colours of two views, which take the longest to compile.
 SETTINGS = {

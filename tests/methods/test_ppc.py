@@ -106,7 +106,8 @@ class TestLoss:
 class TestPredict:
     @pytest.mark.parametrize("maps", ["cam", "refined"])
     @pytest.mark.parametrize(
-        "backbone", ["small_resnet", "mobilenet_v2"], ids=["small", "mobile"]
+        "backbone",
+        ["small_resnet", pytest.param("mobilenet_v2", marks=pytest.mark.slow)],
     )
     def test_padding_changes_nothing(self, maps, backbone):
         settings = SMALL | {"maps": maps, "backbone": backbone}
