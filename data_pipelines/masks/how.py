@@ -105,7 +105,8 @@ class How(NamedTuple):
                 f"{name}: has 1 bit a pixel, which cannot tell {len(classes)} classes "
                 "and void apart; save it with 8 bits, a class id for each pixel"
             )
-        if self.white and not (head.kind == "palette" and not is_white(head)):
+        shown = self.in_colour(head) or head.kind != "palette" or is_white(head)
+        if self.white and shown:
             values = np.where(values == 255, 1, values)
         return check_ids(
             values,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ppcjax.data_pipelines import formats, images
 from ppcjax.data_pipelines.formats import Annotations
-from ppcjax.data_pipelines.sources import class_lists, files, layouts, pairing
+from ppcjax.data_pipelines.sources import class_lists, files, layouts, stems
 from ppcjax.data_pipelines.sources.class_lists import ClassList
 from ppcjax.data_pipelines.sources.layouts import Placed
 from ppcjax.types import UserError
@@ -17,7 +17,7 @@ _LOSSY = (".jpg", ".jpeg")
 # What eval.py leaves in a folder of results, which holds pictures and masks.
 _EXPORT = ("provenance.json", "metrics.json")
 # Text that belongs to a data set, of which nothing is said where nobody reads it.
-_TABLES = (".txt", ".csv", ".json", ".xml", ".yaml", ".yml", ".md")
+_TABLES = (".txt", ".csv", ".tsv", ".json", ".xml", ".yaml", ".yml", ".md")
 
 
 class Contents(NamedTuple):
@@ -145,7 +145,7 @@ def _photos_and_masks(
         there = photos if one.role == "photo" else masks
         there[files.id_of(one.key)].append(root / one.path)
     firsts = {key: found[0] for key, found in photos.items()}
-    beside = pairing.beside(firsts, masked=masks)
+    beside = stems.beside(firsts, masked=masks)
     for key in beside:
         masks[key] += photos.pop(key)
     twins = {key: found for key, found in photos.items() if len(found) > 1}

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from ppcjax.data_pipelines.sources import pairing
+from ppcjax.data_pipelines.sources import stems
 
 # Words of folder names, in lower case. The weak ones are as often names of classes or
 # of other things, so that what lies beside them decides.
@@ -154,7 +154,7 @@ def _photo_stems(paths: Sequence[Path]) -> set[str]:
     Of mask/ and no_mask/, which may be tags, neither holds the photos of the other.
     """
     others = [p for p in paths if not any(map(_may_hold_masks, p.parts[:-1]))]
-    cores = (pairing.core(p.stem, pairing.PHOTO_WORDS) for p in others)
+    cores = (stems.core(p.stem, stems.PHOTO_WORDS) for p in others)
     return {p.stem for p in others}.union(cores)
 
 
@@ -168,7 +168,7 @@ def _may_hold_masks(name: str) -> bool:
 def _starts(stem: str) -> Iterable[str]:
     """A stem, what is before each of its separators, and it without mask words."""
     yield stem
-    yield pairing.core(stem, pairing.MASK_WORDS)
+    yield stems.core(stem, stems.MASK_WORDS)
     yield from (stem[: m.start()] for m in re.finditer(r"[_\-. ]", stem))
 
 

@@ -2,21 +2,17 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-_SEPARATOR = r"[_\-. ]+"
-# What tools put before or behind the name of a photo to name its mask, and what people
-# put there to name the photo.
-MASK_WORDS = (
-    *("mask", "masks", "label", "labels", "labelids", "labeltrainids", "gtfine"),
-    *("gt", "groundtruth", "ground_truth", "seg", "segmentation", "segmented", "ann"),
-    *("annotation", "annotated", "target", "matte", "l", "p", "pixels"),
+from ppcjax.data_pipelines.sources.stems import (
+    MASK_WORDS,
+    PHOTO_WORDS,
+    SEPARATOR,
+    core,
+    cores,
 )
-# Those that say it without any doubt, also beside photos.
-SURE_WORDS = ("mask", "masks", "label", "labels", "gt", "seg", "segmentation")
-PHOTO_WORDS = ("image", "img", "photo", "sat", "rgb", "leftimg8bit", "original", "im")
 
 
 class Pairs(NamedTuple):
@@ -83,32 +79,6 @@ def pair(
     return Pairs(whole, parts, " or ".join(rules), tuple(left.values()))
 
 
-def core(key: str, words: Sequence[str]) -> str:
-    """An id without such words before and behind its file name, in lower case."""
-    folder, slash, stem = key.lower().rpartition("/")
-    any_of = "|".join(words)
-    before = re.compile(rf"(?:{any_of}){_SEPARATOR}")
-    behind = re.compile(rf"{_SEPARATOR}(?:{any_of})$")
-    while True:
-        first, last = before.match(stem), behind.search(stem)
-        shorter = stem[first.end() if first else 0 : last.start() if last else None]
-        if shorter == stem or not shorter:
-            return folder + slash + stem
-        stem = shorter
-
-
-def _cores(key: str, words: Sequence[str]) -> list[set[str]]:
-    """A name in lower case, then without one of the words, without two, and so on."""
-    folder, slash, stem = key.lower().rpartition("/")
-    any_of = "|".join(words)
-    ends = (rf"^(?:{any_of}){_SEPARATOR}", rf"{_SEPARATOR}(?:{any_of})$")
-    levels = [{stem}]
-    while levels[-1]:
-        shorter = {re.sub(end, "", name) for name in levels[-1] for end in ends}
-        levels.append(shorter - levels[-1] - {""})
-    return [{folder + slash + name for name in level} for level in levels[:-1]]
-
-
 def _decorated(free: Sequence[str], photos: Sequence[str], masks: Mapping[str, Path]):
     """Pairs whose names differ only by words, and how.
 
@@ -118,11 +88,11 @@ def _decorated(free: Sequence[str], photos: Sequence[str], masks: Mapping[str, P
     """
     owners: dict[str, set[str]] = defaultdict(set)
     for photo in photos:
-        for name in set().union(*_cores(photo, PHOTO_WORDS)):
+        for name in set().union(*cores(photo, PHOTO_WORDS)):
             owners[name].add(photo)
     of_mask, names = {}, {}
     for mask in masks:
-        levels = _cores(mask, MASK_WORDS)
+        levels = cores(mask, MASK_WORDS)
         names[mask] = set().union(*levels)
         near = ({p for n in level for p in owners.get(n, ())} for level in levels)
         of_mask[mask] = next(filter(None, near), set())
@@ -218,7 +188,9 @@ def _per_class(photos: Sequence[str], masks: Mapping[str, Path], classes, forms)
             for p in photos
             if p in found and all(len(keys) == 1 for keys in found[p].values())
         }
-        if whole:
+        names = {name for parts in whole.values() for name, _ in parts}
+        # A single folder may as well be one of all masks, whatever its name.
+        if whole and (classes or len(names) > 1):
             results.append((whole, text))
     if not results or (len(results) > 1 and not classes):
         return {}, ""  # a folder may be a photo's or a class's
@@ -244,7 +216,7 @@ def _per_photo(key: str):
 def _split_names(key: str):
     """Every way to take a name apart at a separator, as (before, rest)."""
     start = key.rfind("/") + 1
-    for match in re.finditer(_SEPARATOR, key[start:]):
+    for match in re.finditer(SEPARATOR, key[start:]):
         if match.start():
             yield key[: start + match.start()], key[start + match.start() :]
 
@@ -262,38 +234,3 @@ def _example(found: Mapping[str, str]) -> str:
         stems = (key.rpartition("/")[2] for key in (mask, photo))
         return "names such as {} of {}".format(*stems)
     return ""
-
-
-def beside(photos: Mapping[str, Path], masked: Iterable[str] = ()) -> dict[str, Path]:
-    """Files among photos that are masks of others, by name: a_mask.png beside a.jpg.
-
-    A file that lies beside one of its own kind, as a_mask.jpg beside a.jpg, is one
-    only where half of the photos have such a file. Where most files of such names have
-    a photo, the others are masks, too.
-
-    Args:
-        photos: files by their path without suffix.
-        masked: ids of photos that have a mask elsewhere, and so are none themselves.
-    """
-    cores: dict[str, Path] = {}
-    for key, file in photos.items():
-        cores.setdefault(core(key, PHOTO_WORDS), file)
-    named = {
-        key: plain
-        for key in photos.keys() - set(masked)
-        if (plain := core(key, SURE_WORDS)) != key.lower()
-    }
-    of = {
-        key: next(
-            (cores[n] for n in (plain, core(plain, PHOTO_WORDS)) if n in cores), None
-        )
-        for key, plain in sorted(named.items())
-    }
-    sure = [key for key, photo in of.items() if photo is not None]
-    alike = [
-        key for key in sure if of[key].suffix.lower() == photos[key].suffix.lower()
-    ]
-    if alike and 3 * len(sure) < len(photos):
-        sure = [key for key in sure if key not in alike]
-    chosen = list(of) if sure and 2 * len(sure) > len(of) else sure
-    return {key: photos[key] for key in sorted(chosen)}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ppcjax.data_pipelines import headers, images
-from ppcjax.data_pipelines.sources import files, layouts, pairing
+from ppcjax.data_pipelines.sources import files, layouts, stems
 from ppcjax.data_pipelines.sources.base import Reading, Record, Source
 from ppcjax.data_pipelines.sources.folder import folder
 from ppcjax.types import UserError
@@ -89,7 +89,7 @@ def _without_masks(found: _Found) -> _Found:
     placed, _ = layouts.place(found.paths)
     masks = {one.path for one in placed if one.role == "mask"}
     left = {files.id_of(path): path for path in found.paths if path not in masks}
-    masks.update(pairing.beside(left).values())
+    masks.update(stems.beside(left).values())
     passed = found.passed + Counter({"mask of a photo": len(masks)})
     return found._replace(
         paths=[path for path in found.paths if path not in masks], passed=passed

@@ -12,7 +12,7 @@ from ppcjax.data_pipelines.masks import (
     MASK_SUFFIXES,
     open_masks,
 )
-from ppcjax.data_pipelines.sources import class_lists, files, layouts, pairing, words
+from ppcjax.data_pipelines.sources import class_lists, files, layouts, stems, words
 from ppcjax.data_pipelines.sources.base import BACKGROUND, Source
 from ppcjax.data_pipelines.sources.class_lists import ClassList
 from ppcjax.types import UserError
@@ -120,10 +120,10 @@ def match(ids: Sequence[str], found: Mapping[str, Path]) -> tuple[dict, str]:
             return {below[key]: file for key, file in inside.items()}, text
     cores: dict[str, list[Path]] = {}
     for key, file in found.items():
-        cores.setdefault(pairing.core(key, pairing.MASK_WORDS), []).append(file)
+        cores.setdefault(stems.core(key, stems.MASK_WORDS), []).append(file)
     wanted: dict[str, list[str]] = {}
     for key in ids:
-        core = pairing.core(files.normal(key), pairing.PHOTO_WORDS)
+        core = stems.core(files.normal(key), stems.PHOTO_WORDS)
         wanted.setdefault(core, []).append(key)
     alike = {
         keys[0]: cores[core][0]
@@ -145,7 +145,7 @@ def _alike(found: Mapping[str, Path], paired: Iterable[Path]) -> tuple[Path, ...
     lossy = any(file.suffix.lower() in LOSSY_SUFFIXES for file in own)
 
     def is_worded(key: str) -> bool:
-        return pairing.core(key, pairing.MASK_WORDS) != key.lower()
+        return stems.core(key, stems.MASK_WORDS) != key.lower()
 
     forms = {is_worded(key) for key, file in found.items() if file in own}
     return tuple(

@@ -5,10 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ppcjax.data_pipelines.sources import files, layouts, tables, words
+from ppcjax.data_pipelines.sources import class_lists, files, layouts, tables, words
 from ppcjax.data_pipelines.sources.base import BACKGROUND
 from ppcjax.data_pipelines.sources.contents import Contents
 from ppcjax.types import UserError
+
+_TABLES = (".csv", ".tsv", "tags.txt")
+_NO_TABLES = (*class_lists.FILES, "boxes.csv")
 
 
 class Tags(NamedTuple):
@@ -41,8 +44,7 @@ def find(root: Path, there: Contents, known: Sequence[str]) -> Tags:
         (f for f in sorted(root.glob("*")) if f.name.lower() == "tags.csv"), None
     )
     if file is not None and file.is_file():
-        table = tables.read_table(file, there.photos, known)
-        return Tags(table.tags, table.text, str(file), table.warnings)
+        return _of_table(file, there, known)
     if there.annotations is not None and there.annotations.tags:
         text = there.annotations.text
         tags = {
@@ -53,8 +55,10 @@ def find(root: Path, there: Contents, known: Sequence[str]) -> Tags:
             warnings += there.annotations.mask_warnings
         return Tags(tags, text, text, warnings)
     found = {key: (folders[0],) for key, folders in there.folders.items() if folders}
+    if not found and there.masks:
+        return Tags(None, "what the masks show", "")
     if not found:
-        return Tags(None, "what the masks show" if there.masks else "", "")
+        return _of_other_table(root, there, known)
     names = {name for (name,) in found.values()}
     spelt = {words.same(name): name for name in known}
     if known and not any(_named(name, spelt) for name in names) and there.masks:
@@ -73,6 +77,34 @@ def find(root: Path, there: Contents, known: Sequence[str]) -> Tags:
     )
     tags = {key: (renamed[name],) for key, (name,) in found.items()}
     return Tags(tags, "one sub-folder per tag", str(root), warnings)
+
+
+def _of_table(file: Path, there: Contents, known: Sequence[str], *said: str) -> Tags:
+    table = tables.read_table(file, there.photos, known)
+    return Tags(table.tags, table.text, str(file), (*said, *table.warnings))
+
+
+def _of_other_table(root: Path, there: Contents, known: Sequence[str]) -> Tags:
+    """Tags of the one table of another name than tags.csv that names the photos.
+
+    Raises:
+        UserError: there are several such tables, or a damaged one and no other.
+    """
+    found, why = [], []
+    for file in sorted(root.iterdir()):
+        name = file.name.lower()
+        if name.endswith(_TABLES) and name not in _NO_TABLES and file.is_file():
+            said = f"there is no tags.csv; {file.name} is read as the table of tags"
+            try:
+                found.append(_of_table(file, there, known, said))
+            except UserError as error:
+                why.append(str(error))
+    if len(found) > 1:
+        names = " and ".join(Path(tags.where).name for tags in found)
+        raise UserError(f"{root}: {names} may be the table of tags; call it tags.csv")
+    if why and not found:
+        raise UserError(f"{why[0]}; or write tags.csv, if that is no table of tags")
+    return found[0] if found else Tags(None, "", "")
 
 
 def _spellings(folders: Sequence[str], spelt: Mapping[str, str]) -> dict[str, str]:

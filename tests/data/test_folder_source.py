@@ -63,6 +63,24 @@ def test_sub_folders_are_tags(tmp_path):
     assert source.record(0).mask() is not None and source.record(1).mask() is None
 
 
+@pytest.mark.parametrize("name", ["labels.csv", "train.csv", "tags.tsv", "tags.txt"])
+def test_a_table_of_another_name(tmp_path, name):
+    root = fake_data.write_folder(tmp_path, masks=False)
+    (root / "tags.csv").rename(root / name)
+    source = make_source(config(root), "all")
+    assert source.classes == ("background", "cat", "dog") and not source.untagged
+    assert any(name in warning for warning in source.reading.warnings)
+    (root / "sizes.csv").write_text("image,width\nphoto_0.jpg,30\n")
+    assert make_source(config(root), "all").classes == source.classes
+    (root / "other.csv").write_text((root / name).read_text())
+    refuses("may be the table of tags; call it tags.csv", root)
+
+
+def test_hashtags_are_tags(tmp_path):
+    root = fake_data.write_folder(tmp_path, tags=("#cat", "cat", "#dog #cat", "dog"))
+    assert make_source(config(root), "all").classes == ("background", "cat", "dog")
+
+
 def test_tag_without_images(tmp_path):
     fake_data.write_image(tmp_path / "cat/1.jpg")
     (tmp_path / "dog").mkdir()

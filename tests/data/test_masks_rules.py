@@ -38,9 +38,9 @@ def refusal(files, named=None, classes=THREE, **options):
     "values",
     [[(0, 255)], [(0,), (255,)], [(255, 0), (0, 255)], [(0,)] * 40 + [(0, 255)]],
 )
-@pytest.mark.parametrize("writer", [grey, array])
-def test_0_and_255_of_one_class(tmp_path, values, writer):
-    suffix = ".png" if writer is grey else ".npy"
+@pytest.mark.parametrize("suffix", [".png", ".gif", ".tif", ".bmp", ".npy"])
+def test_0_and_255_of_one_class(tmp_path, values, suffix):
+    writer = array if suffix == ".npy" else grey
     files = {
         str(i): writer(tmp_path / f"{i}{suffix}", stripes(*v))
         for i, v in enumerate(values)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ppcjax.data_pipelines.sources import pairing
+from ppcjax.data_pipelines.sources import pairing, stems
 
 STEMS = {
     "numbers": ("1", "2", "10", "11", "21"),
@@ -67,8 +67,8 @@ def test_every_mask_goes_to_its_photo(stems, form):
 @pytest.mark.parametrize("form", FORMS)
 def test_masks_of_photos_that_are_gone_are_of_nobody(form):
     of_photo, of_mask = FORMS[form]
-    for stems in STEMS.values():
-        right = {named(of_photo, k): named(of_mask, k) for k in stems}
+    for names in STEMS.values():
+        right = {named(of_photo, k): named(of_mask, k) for k in names}
         for gone in right:
             photos = [photo for photo in right if photo != gone]
             found = whole(photos, right.values())
@@ -162,11 +162,25 @@ def test_masks_of_classes_that_may_be_of_two():
     assert (found.whole, found.parts) == ({}, {})
 
 
-@pytest.mark.parametrize("word", pairing.SURE_WORDS)
+@pytest.mark.parametrize("word", stems.SURE_WORDS)
 def test_masks_beside_photos(word):
     photos = {f"{key}": Path(f"{key}.jpg") for key in ("a", "b", "c")}
     masks = {f"{key}_{word}": Path(f"{key}_{word}.png") for key in photos}
-    assert pairing.beside(photos | masks) == masks
-    assert pairing.beside(photos) == {}
+    assert stems.beside(photos | masks) == masks
+    assert stems.beside(photos) == {}
     # A photo of a label is none of a mask.
-    assert pairing.beside({f"{word}_1": Path("1.jpg"), "x": Path("x.jpg")}) == {}
+    assert stems.beside({f"{word}_1": Path("1.jpg"), "x": Path("x.jpg")}) == {}
+
+
+def test_a_word_before_a_number_needs_no_separator():
+    photos = {f"image{i}": Path(f"image{i}.jpg") for i in range(4)}
+    masks = {f"mask{i}": Path(f"mask{i}.png") for i in range(4)}
+    assert set(stems.beside(photos | masks)) == set(masks)
+    found = pairing.pair(tuple(photos), masks)
+    assert found.whole == {f"image{i}": Path(f"mask{i}.png") for i in range(4)}
+
+
+def test_one_sub_folder_of_masks_is_no_class():
+    masks = {f"trimaps/p{i}": Path(f"trimaps/p{i}.png") for i in range(4)}
+    found = pairing.pair(tuple(f"p{i}" for i in range(4)), masks)
+    assert not found.parts and len(found.whole) == 4

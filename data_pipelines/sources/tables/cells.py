@@ -85,11 +85,18 @@ def split(
     else:
         tags |= {c: _by_spaces(file, c, known) for c in bare}
         between = "tags separated by spaces"
-    tags = {c: tuple(clean(t) for t in found if clean(t)) for c, found in tags.items()}
+    tags = {
+        c: tuple(_plain(t) for t in found if _plain(t)) for c, found in tags.items()
+    }
     _check(file, tags, known)
     spaced = between == "tags separated by spaces"
     warnings = _pairs(file, tags, known) if spaced else ()
     return Split(tags, between, (*warnings, *_whole_names(file, tags, known)))
+
+
+def _plain(tag: str) -> str:
+    """A tag without the spaces around it and without the # of a hashtag."""
+    return clean(clean(tag).removeprefix("#"))
 
 
 def _wide(text: str) -> str:

@@ -104,8 +104,7 @@ KINDS = {
         "unquoted": _table(_rows(between=","), FOUR),
         "hashes": _table(
             "p0.jpg,#cow #grass\np1.jpg,#cow\np2.jpg,#grass\np3.jpg,#cow #grass\n",
-            (("#cow", "#grass"), ("#cow",), ("#grass",), ("#cow", "#grass")),
-            classes=("background", "#cow", "#grass"), refused=("tags.csv",),
+            FOUR,
         ),
     },
     "tags_comma_space": {
