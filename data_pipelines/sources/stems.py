@@ -34,7 +34,7 @@ def _ends(words: Sequence[str]) -> tuple[str, str]:
 
     Before a number a word of some length needs no separator, as in mask0 of image0.
     """
-    any_of, long = "|".join(words), "|".join(w for w in words if len(w) > 3)
+    any_of, long = "|".join(words), "|".join(w for w in words if len(w) > 2)
     return (
         rf"^(?:(?:{any_of}){SEPARATOR}|(?:{long})(?=\d))",
         rf"{SEPARATOR}(?:{any_of})$",
