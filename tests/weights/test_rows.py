@@ -129,7 +129,7 @@ def test_whole_checkpoint(row, published, monkeypatch):
     config = json.loads(json.dumps(config))
     classes = tuple(map(str, range(19 if "cityscapes" in name else 21)))
     method = released.methods.make(config["method"], len(classes))
-    trees = method.keep(*method.init(jax.random.key(0), released._SHAPES))
+    trees = method.keep(*method.init(jax.random.key(0), released.SHAPES))
     _fill(published, arrays.network_leaves(*trees), _map(row))
     run = released.open_file("weights", config, classes, log=lambda line: None)
     filled = arrays.network_leaves(run.params, run.model_state)
