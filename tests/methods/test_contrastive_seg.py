@@ -140,6 +140,7 @@ def test_crops_of_no_class_and_of_one(built, mode):
         np.testing.assert_array_equal(filled, [0, 0, 8, 0])
 
 
+@pytest.mark.slow
 def test_warm_up_leaves_the_projection_alone(built, monkeypatch):
     method, params, carried, _ = built("mem_fixed", warmup_steps=2)
     monkeypatch.setattr(

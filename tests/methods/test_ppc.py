@@ -153,6 +153,7 @@ def _dense(maps, features):
     return jnp.einsum("bic,bij->bjc", q, a).reshape(maps.shape)
 
 
+@pytest.mark.slow
 def test_correlation_in_blocks_equals_dense_with_memory_linear_in_pixels():
     keys = jax.random.split(KEY)
     maps = jax.random.uniform(keys[0], (1, 12, 10, 3))

@@ -78,6 +78,7 @@ def test_many_sizes_need_few_programs():
         )
 
 
+@pytest.mark.slow
 def test_batching_changes_nothing():
     examples = [photo(40, 60 + i, seed=i) for i in range(3)]
     batched = predict(make_toy(), examples, batch_size=2)
