@@ -68,7 +68,7 @@ def photos(pattern: str, classes: tuple[str, ...]) -> Source:
         return Record(ids[index], photo, lambda: None, lambda: None, size)
 
     reading = Reading(
-        photos=f"{len(ids)} photos: {pattern}",
+        photos=pattern,
         passed=dict(sorted(place.passed.items())),
         warnings=guesses,
     )

@@ -108,7 +108,7 @@ def _described(fitted: few_shot.Prototypes, count: int, folder: str) -> str:
         parts[0] += ", on a network that was not trained for few-shot"
     if fitted.least:
         least = zip(fitted.names, fitted.least, strict=True)
-        shown = ", ".join(f"{name} {value:.2f}" for name, value in least)
+        shown = ", ".join(f"{value:.2f} to {name}" for name, value in least)
         parts.append(f"none of these below a similarity of {shown}")
     return "; ".join(parts)
 

@@ -1,6 +1,7 @@
 """Photos segmented by examples on weights as they are, without a training step."""
 
 import json
+import re
 
 import jax
 import numpy as np
@@ -49,7 +50,7 @@ def test_examples_and_photos_are_all_that_is_needed(
     assert [file.name for file in out.parent.iterdir()] == ["eval-images"]
     metrics = json.loads((out / "metrics.json").read_text())
     assert "not trained for few-shot" in metrics["stages"]
-    assert "none of these below a similarity of cat" in metrics["stages"]
+    assert re.search(r"below a similarity of 0\.\d\d to cat", metrics["stages"])
     assert any("cat in 1" in line for line in metrics["examples"]["text"])
     assert "cat in 1" in (out / "report.html").read_text()
     loaded = fewshot.load(out / "prototypes.npz")
