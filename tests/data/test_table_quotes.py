@@ -2,6 +2,7 @@
 
 import pytest
 
+from ppcjax.data_pipelines.sources import tables
 from tests.data.test_tables import FILES, TAGS, refuses, rows_of, tags
 
 
@@ -31,3 +32,10 @@ def test_apostrophes_and_quotes_in_names_of_photos(tmp_path):
     assert found == {"l’été": ("cow",), "“x”": ("grass",)}
     assert tags(tmp_path, "l’été.jpg,“cow”\n", ids=ids[:1]) == {"l’été": ("cow",)}
     refuses(tmp_path, "holds '“'", "l’été.jpg,“cow”\n“x”.jpg,grass\n", ids=ids)
+
+
+def test_words_behind_a_name_in_quotes_are_other_tags(tmp_path):
+    file = tmp_path / "tags.csv"
+    file.write_text('image,tags\na.jpg,"traffic light" cow\nb.jpg,cow\n')
+    table = tables.read_table(file, {"a": 0, "b": 0})
+    assert table.tags == {"a": ("traffic light", "cow"), "b": ("cow",)}

@@ -60,6 +60,10 @@ def has_curly_quotes(text: str) -> bool:
     return any(sign in text for sign in _DOUBLE + _SINGLE)
 
 
+# A cell in quotes as a whole; with words behind them they are quotes of its content.
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
+
+
 def split(file: Path, text: str, is_photo: Callable[[str], bool]) -> Rows:
     """Splits a table into rows and columns.
 
@@ -74,8 +78,7 @@ def split(file: Path, text: str, is_photo: Callable[[str], bool]) -> Rows:
         UserError: a quote has no end.
     """
     lines, comment, given = _lines(file, text, is_photo)
-    whole = re.compile(r'"(?:[^"]|"")*"')
-    if lines and all(whole.fullmatch(line) for _, line in lines):
+    if lines and all(_QUOTED.fullmatch(line) for _, line in lines):
         # Each line as a single quoted cell, as some spreadsheets save a table twice.
         lines = [(n, line[1:-1].replace('""', '"')) for n, line in lines]
     separator = given or _separator(lines, is_photo)
@@ -129,9 +132,9 @@ def _cells(line: str, separator: str, number: int = 0) -> Row:
     parts = [match[1].strip() for match in _quoted_cells(separator).finditer(line)]
     if not line.endswith(separator):
         del parts[-1]  # the empty one behind the end
-    return Row(
-        number, tuple(map(_unquoted, parts)), tuple([p[:1] == '"' for p in parts])
-    )
+    whole = tuple([_QUOTED.fullmatch(part) is not None for part in parts])
+    cells = (_unquoted(p) if w else p for p, w in zip(parts, whole, strict=True))
+    return Row(number, tuple(cells), whole)
 
 
 @functools.cache
@@ -143,10 +146,7 @@ def _quoted_cells(separator: str) -> re.Pattern:
 
 
 def _unquoted(part: str) -> str:
-    if part[:1] != '"':
-        return part
-    match = re.fullmatch(r'"((?:[^"]|"")*)"(.*)', part, re.DOTALL)
-    return (match[1].replace('""', '"') + match[2]).strip() if match else part
+    return part[1:-1].replace('""', '"').strip()
 
 
 def _separator(lines, is_photo: Callable[[str], bool]) -> str:
