@@ -61,8 +61,14 @@ def find(root: Path, there: Contents, known: Sequence[str]) -> Tags:
         return _of_other_table(root, there, known)
     names = {name for (name,) in found.values()}
     spelt = {words.same(name): name for name in known}
-    if known and not any(_named(name, spelt) for name in names) and there.masks:
-        return Tags(None, "what the masks show", "")
+    if known and not any(_named(name, spelt) for name in names):
+        shown = ", ".join(f"{name}/" for name in sorted(names)[:3])
+        warning = (
+            f"sub-folders such as {shown} are no tags, as none is called as a class"
+        )
+        if there.masks:
+            return Tags(None, "what the masks show", "")
+        return Tags(None, "", "", (warning,))
     _no_empty_tag(root, there, names)
     renamed = _spellings([name for (name,) in found.values()], spelt)
     warnings = tuple(

@@ -38,7 +38,8 @@ def encode(names: tuple[str, ...], classes: tuple[str, ...], where: str) -> np.n
     for name in names:
         if name not in classes:
             meant = next((c for c in classes if same(c) == same(name)), None)
-            known = f"the classes are {', '.join(classes[1:])}"
+            more = f" and {len(classes) - 21} more" if len(classes) > 21 else ""
+            known = f"the classes are {', '.join(classes[1:21])}{more}"
             advice = f"{known} (or {BACKGROUND} for none of them)"
             if meant is not None:
                 advice = f"the class is spelled {meant!r}; write it so"

@@ -65,3 +65,10 @@ def test_pixels_that_a_photo_must_show_are_said():
         "cow has 0 that show 50 pixels"
         in describe_left_out(found((0, 7), named=False, min_pixels=50))[0]
     )
+
+
+@pytest.mark.parametrize("count", range(2, 12))
+@pytest.mark.parametrize("shots", [(1, 5), (1, 2, 3, 10), (3, 1)])
+def test_shots_are_those_for_which_every_class_has_photos(count, shots):
+    fitting = tuple(shot for shot in shots if count > shot)
+    assert found((count, 12), shots).shots == fitting

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ppcjax.data_pipelines import make_source
 from ppcjax.evaluate.masks import files
 from ppcjax.predict.prediction import Prediction, predict_mask
 from ppcjax.report.palette import voc_palette
 from ppcjax.types import IGNORE, UserError
+from tests.data import fake_data
 from tests.evaluate.masks.toy import make_example
 
 
@@ -122,3 +124,21 @@ def test_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot write .*file/masks/a.png"):
         files.write_mask(tmp_path / "file/masks/a.png", np.zeros((2, 2), np.uint8))
+
+
+@pytest.mark.parametrize("name", ["a", "sub/a", "train/a", "größe", "a [1]"])
+@pytest.mark.parametrize("count", [1, 2, 254])
+def test_an_export_goes_back_in_unchanged(tmp_path, name, count):
+    """Masks and class list of an export, learnt from by `config.data.masks`."""
+    classes = ("background", *(f"class {i}" for i in range(1, count + 1)))
+    mask = np.arange(20 * 30).reshape(20, 30) % len(classes)
+    fake_data.write_image(tmp_path / f"photos/{name}.jpg")
+    (tmp_path / "photos/classes.txt").write_bytes(files.class_list(classes))
+    split = "train" if name.startswith("train") else "all"
+    data = {"source": "folder", "root": str(tmp_path / "photos")}
+    data["masks"] = str(tmp_path / "out")
+    files.write_mask(tmp_path / f"out/masks/{name}.png", mask)
+    (tmp_path / "out/classes.txt").write_bytes(files.class_list(classes))
+    source = make_source(data, split)
+    assert source.ids == (name,) and source.classes == classes
+    np.testing.assert_array_equal(source.record(0).mask(), mask)
