@@ -27,7 +27,6 @@ class Annotations(NamedTuple):
     masks: id -> function that draws the mask, [H, W] int32: 0 background, i the i-th
         class, IGNORE unknown; empty where there are only boxes or tags.
     splits: ids of each split that the files name; empty where they name none.
-    not_photos: files that are no photos although they look so, such as masks.
     passed: what was passed over and why -> how often.
     warnings: what was guessed, one line each.
     mask_warnings: the same of these masks, or why there are none; of no matter where
@@ -40,7 +39,6 @@ class Annotations(NamedTuple):
     tags: dict[str, tuple[str, ...]]
     masks: dict[str, Callable[[], np.ndarray]]
     splits: dict[str, tuple[str, ...]] = {}
-    not_photos: tuple[Path, ...] = ()
     passed: Mapping[str, int] = {}
     warnings: tuple[str, ...] = ()
     mask_warnings: tuple[str, ...] = ()

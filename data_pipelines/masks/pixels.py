@@ -14,7 +14,9 @@ from ppcjax.types import UserError
 
 # Suffixes of files that may hold ids, and of those that are refused by name.
 MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".npy", ".npz")
-LOSSY_SUFFIXES = (".jpg", ".jpeg", ".jp2", ".heic", ".avif")
+LOSSY_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".jp2", ".heic", ".heif", ".avif"),
+)
 
 _FORMS = ("PNG", "TIFF", "BMP", "GIF", "WEBP")
 # What a file begins with, from which byte on, and what it then is.

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 from ppcjax.data_pipelines import formats, images
 from ppcjax.data_pipelines.formats import Annotations
+from ppcjax.data_pipelines.masks import LOSSY_SUFFIXES
 from ppcjax.data_pipelines.sources import class_lists, files, layouts, stems
 from ppcjax.data_pipelines.sources.class_lists import ClassList
 from ppcjax.data_pipelines.sources.layouts import Placed
 from ppcjax.types import UserError
 
 _ARRAYS = (".npy", ".npz")
-_LOSSY = (".jpg", ".jpeg")
 # What eval.py leaves in a folder of results, which holds pictures and masks.
 _EXPORT = ("provenance.json", "metrics.json")
 # Text that belongs to a data set, of which nothing is said where nobody reads it.
@@ -48,7 +48,12 @@ class Contents(NamedTuple):
 
 
 def read(
-    root: Path, asked: str, *, background: bool = True, keep_suffix: bool = False
+    root: Path,
+    asked: str,
+    *,
+    background: bool = True,
+    labels: bool = True,
+    keep_suffix: bool = False,
 ) -> Contents:
     """Everything that a folder holds, found by names.
 
@@ -56,6 +61,7 @@ def read(
         root: the folder.
         asked: split that is asked for, which may be the name of a folder.
         background: whether id 0 is a background; see `class_lists.read`.
+        labels: whether class lists and annotations are read, too.
         keep_suffix: whether ids of photos keep their suffix, so that photos may differ
             by it only.
 
@@ -72,19 +78,16 @@ def read(
     for key in arrays:
         del photos[key]
         passed["array that is no mask"] += 1
-    kept = {
-        file: one for one in placed if (file := root / one.path) in set(photos.values())
-    }
+    kept = {root / one.path: one for one in placed}
     splits = _splits(photos, kept, asked)
-    annotations, damaged = _annotations(root, photos, masks)
-    for file in annotations.not_photos if annotations else ():
-        photos = {key: photo for key, photo in photos.items() if photo != file}
+    annotations, damaged, class_list = None, (), None
+    if labels:
+        annotations, damaged = _annotations(root, photos, masks)
+        class_list = _class_list([root, *_tops(root, placed)], background)
     folders = {
         key: kept[file].folders[1:] if splits else kept[file].folders
         for key, file in photos.items()
     }
-    places = [root, *_tops(root, placed)]
-    class_list, warnings = _class_list(places, background)
     return Contents(
         photos,
         folders,
@@ -95,7 +98,7 @@ def read(
         _where(root, photos.values()),
         _where(root, masks.values()),
         passed + Counter(annotations.passed if annotations else ()),
-        (*warnings, *damaged),
+        damaged,
     )
 
 
@@ -106,7 +109,7 @@ def _annotations(
     try:
         return formats.find(root, photos), ()
     except UserError as error:
-        if not masks and not (root / "tags.csv").is_file():
+        if not masks and files.table_of_tags(root) is None:
             raise
         return None, (f"annotations are not read: {error}",)
 
@@ -169,7 +172,7 @@ def _photos_and_masks(
 
 def _photo_and_mask(found: Sequence[Path]) -> tuple[Path, Path] | None:
     """Which of two files of one name is the photo; None where both look like one."""
-    lossy = [file for file in found if file.suffix.lower() in _LOSSY]
+    lossy = [file for file in found if file.suffix.lower() in LOSSY_SUFFIXES]
     others = [file for file in found if file not in lossy]
     if len(lossy) != 1 or len(others) != 1 or not _looks_like_mask(others[0]):
         return None
@@ -191,7 +194,9 @@ def _looks_like_mask(file: Path) -> bool:
 
 def _one_mask(found: Sequence[Path]) -> Path:
     """The one without loss; UserError where there are several."""
-    lossless = [f for f in found if f.suffix.lower() not in _LOSSY] or list(found)
+    lossless = [f for f in found if f.suffix.lower() not in LOSSY_SUFFIXES] or list(
+        found
+    )
     if len(lossless) > 1:
         raise UserError(
             f"{lossless[0]} and {lossless[1]} are masks of the same photo; keep one"
@@ -214,9 +219,7 @@ def _tops(root: Path, placed: Sequence[Placed]) -> list[Path]:
     return [root / folder for folder in sorted(found) if folder != Path()]
 
 
-def _class_list(
-    places: Sequence[Path], background: bool
-) -> tuple[ClassList | None, tuple[str, ...]]:
+def _class_list(places: Sequence[Path], background: bool) -> ClassList | None:
     """The class list of a folder, else that beside photos or masks.
 
     Raises:
@@ -225,7 +228,7 @@ def _class_list(
     lists = [class_lists.find(place, background=background) for place in places]
     there = [found for found in lists if found is not None]
     if not there:
-        return None, ()
+        return None
     first = there[0]
     for other in there[1:]:
         if other.names != first.names:
@@ -233,7 +236,7 @@ def _class_list(
                 f"{first.file} lists {', '.join(first.names)}, but {other.file} "
                 f"{', '.join(other.names)}; keep the one that is right"
             )
-    return max(there, key=lambda one: (bool(one.colours), bool(one.label_ids))), ()
+    return max(there, key=lambda one: (bool(one.colours), bool(one.label_ids)))
 
 
 def _where(root: Path, paths) -> str:
@@ -243,3 +246,10 @@ def _where(root: Path, paths) -> str:
     if len(names) > 3:
         names = [*names[:3], f"and {len(names) - 3} more folders"]
     return ", ".join(names)
+
+
+def instead(there: Contents) -> str:
+    """What a folder without photos holds instead, in words for a message."""
+    parts = [f"{count} {what}" for what, count in sorted(there.passed.items())]
+    parts += [f"{len(there.masks)} masks"] if there.masks else []
+    return f" that can be read here ({', '.join(parts)})" if parts else ""

@@ -44,13 +44,19 @@ def directory(root: str, advice: str) -> Path:
     return path
 
 
+def table_of_tags(root: Path) -> Path | None:
+    """The file tags.csv of a folder, in any case of letters, if it is there."""
+    there = (f for f in sorted(root.iterdir()) if f.name.lower() == "tags.csv")
+    return next((file for file in there if file.is_file()), None)
+
+
 def is_junk(name: str) -> bool:
     """Whether a file or folder of this name is none of a person's."""
     low = name.lower()
     return name[0] == "." or low in _JUNK_FOLDERS or low in _JUNK_FILES
 
 
-def walk(root: Path, *, leave_out: tuple[str, ...] = ()) -> Tree:
+def walk(root: Path) -> Tree:
     """All files below `root`, links followed, each folder once.
 
     Hidden files and what `is_junk` knows are passed over, and so are links that lead
@@ -58,7 +64,6 @@ def walk(root: Path, *, leave_out: tuple[str, ...] = ()) -> Tree:
 
     Args:
         root: where to look.
-        leave_out: names of directories directly below `root` that are passed over.
     """
     passed: Counter = Counter()
     found: list[Path] = []
@@ -72,9 +77,7 @@ def walk(root: Path, *, leave_out: tuple[str, ...] = ()) -> Tree:
         folders[:] = sorted(
             f
             for f in folders
-            if not is_junk(f)
-            and not (here == root and f in leave_out)
-            and not _was_seen(here / f, seen, passed)
+            if not is_junk(f) and not _was_seen(here / f, seen, passed)
         )
         for name in sorted(names):
             if is_junk(name):
@@ -136,35 +139,26 @@ def as_id(name: str) -> str:
 
 
 def find_images(
-    root: Path,
-    *,
-    suffixes: tuple[str, ...] = IMAGE_SUFFIXES,
-    leave_out=(),
-    keep_suffix: bool = False,
+    root: Path, *, suffixes: tuple[str, ...] = IMAGE_SUFFIXES
 ) -> dict[str, Path]:
     """All image files below `root`, by relative path without suffix, sorted.
 
     Args:
         root: where to look; see `walk`.
         suffixes: lower-case suffixes that count; files may have them in any case.
-        leave_out: names of directories directly below `root` that are passed over.
-        keep_suffix: whether suffixes stay, so that files may differ by them only.
 
     Raises:
         UserError: two files differ only by suffix.
     """
-    paths = walk(root, leave_out=tuple(leave_out)).files
-    chosen = [path for path in paths if path.name.lower().endswith(suffixes)]
-    return by_id(root, chosen, keep_suffix=keep_suffix)
+    paths = walk(root).files
+    return by_id(root, [p for p in paths if p.name.lower().endswith(suffixes)])
 
 
-def by_id(
-    root: Path, paths: list[Path], *, keep_suffix: bool = False
-) -> dict[str, Path]:
+def by_id(root: Path, paths: list[Path]) -> dict[str, Path]:
     """Files at relative paths by id, sorted; UserError where two have the same."""
     found: dict[str, Path] = {}
     for path in paths:
-        key = normal(path.as_posix()) if keep_suffix else id_of(path)
+        key = id_of(path)
         if key in found:
             raise UserError(
                 f"{root / path} and {found[key].name} differ only by suffix or by how "

@@ -86,7 +86,7 @@ def folder(
     path = files.directory(root, _ADVICE)
     there = contents.read(path, split, background=background)
     if not there.photos:
-        raise UserError(f"{path}: holds no image{_why(there)}; {_ADVICE}")
+        raise UserError(f"{path}: holds no image{contents.instead(there)}; {_ADVICE}")
     names = naming.find(
         path,
         there,
@@ -245,10 +245,3 @@ def _open_masks(there: Contents, pairs: Pairs, names: Names, void, label_ids) ->
         void_colours=names.void_colours,
         by_colour=names.by_colour,
     )
-
-
-def _why(there: Contents) -> str:
-    """What a folder without photos holds instead."""
-    parts = [f"{count} {what}" for what, count in sorted(there.passed.items())]
-    parts += [f"{len(there.masks)} masks"] if there.masks else []
-    return f" that can be read here ({', '.join(parts)})" if parts else ""

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from ppcjax.data_pipelines.masks import MASK_SUFFIXES
 from ppcjax.data_pipelines.sources import stems
 
 # Words of folder names, in lower case. The weak ones are as often names of classes or
@@ -55,8 +56,6 @@ _TAIL = {
     "mask": re.compile(rf".+[_\- ](?:{_KINDS['mask']}|ground_?truth)"),
 }
 _SPLIT_WITHIN = re.compile(rf"(?:^|[_\- ])({_SPLIT})(?=[_\- ])")
-# Files that pictures of ids are kept in without loss.
-_LOSSLESS = (".png", ".tif", ".tiff", ".bmp", ".gif", ".npy", ".npz", ".webp")
 
 
 class Placed(NamedTuple):
@@ -142,7 +141,7 @@ def _role_folders(paths, strong, weak, is_one) -> set[tuple[str, ...]]:
 def _is_mask_folder(folder, paths: Sequence[Path], stems: Callable) -> bool:
     """Whether files below a folder of a weak name are masks of others."""
     inside = [p for p in paths if p.parts[: len(folder)] == folder]
-    if not all(p.suffix.lower() in _LOSSLESS for p in inside):
+    if not all(p.suffix.lower() in MASK_SUFFIXES for p in inside):
         return False
     near = [p for p in inside if any(s in stems() for s in _starts(p.stem))]
     return 2 * len(near) >= len(inside)

@@ -21,7 +21,6 @@ from ppcjax.data_pipelines.sources.voc import CLASSES as VOC_CLASSES
 from ppcjax.types import IGNORE, UserError
 
 _VOC_MASKS = ("segmentationclass", "segmentationclassaug")
-_MOST = IGNORE - 1
 _ADVICE = (
     "write tags.csv (image,tags), or put the photos into one sub-folder per tag; where "
     "there are masks, write classes.txt with the names of ids 1, 2, ... one a line"
@@ -96,11 +95,11 @@ def find(
             f"{root}: class names must be distinct and none may be {BACKGROUND!r}; "
             f"they are {', '.join(names)}"
         )
-    if len(names) > _MOST:
+    if len(names) > class_lists.MOST:
         raise UserError(
-            f"{root}: has {len(names)} classes; at most {_MOST} beside the background "
-            "can be told apart in masks of 8 bits, where 255 means unknown; merge or "
-            "leave out some in classes.txt"
+            f"{root}: has {len(names)} classes; at most {class_lists.MOST} beside the "
+            "background can be told apart in masks of 8 bits, where 255 means unknown; "
+            "merge or leave out some in classes.txt"
         )
     if not names and needed and not there.masks:
         unread = formats.unread(root)

@@ -45,7 +45,7 @@ def photos(pattern: str, classes: tuple[str, ...]) -> Source:
         UserError: there is no image, or two have the same name but for the suffix.
     """
     path = os.path.expanduser(pattern)
-    if os.path.isfile(os.path.join(path, "tags.csv")):
+    if os.path.isdir(path) and files.table_of_tags(Path(path)):
         return folder("all", root=path, classes=classes[1:])
     place = _find(path)
     if not place.paths:

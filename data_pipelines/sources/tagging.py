@@ -40,10 +40,8 @@ def find(root: Path, there: Contents, known: Sequence[str]) -> Tags:
     Raises:
         UserError: a table is malformed, or a folder of a tag holds no photo.
     """
-    file = next(
-        (f for f in sorted(root.glob("*")) if f.name.lower() == "tags.csv"), None
-    )
-    if file is not None and file.is_file():
+    file = files.table_of_tags(root)
+    if file is not None:
         return _of_table(file, there, known)
     if there.annotations is not None and there.annotations.tags:
         text = there.annotations.text

@@ -40,11 +40,12 @@ def photos(split: str, *, root: Folder, val_share: Share = 0.0) -> Source:
     """
     path = files.directory(root, _ADVICE)
     listed = bool(files.all_lists(path))  # which name photographs without suffix
-    there = contents.read(path, split, keep_suffix=not listed)
+    there = contents.read(path, split, labels=False, keep_suffix=not listed)
     found = there.photos
     if not found:
         kinds = " ".join(images.IMAGE_SUFFIXES)
-        raise UserError(f"{path}: holds no image ({kinds}); {_ADVICE}")
+        why = contents.instead(there) or f" ({kinds})"
+        raise UserError(f"{path}: holds no image{why}; {_ADVICE}")
     chosen = splits.find(
         path,
         tuple(found),
@@ -68,7 +69,7 @@ def photos(split: str, *, root: Folder, val_share: Share = 0.0) -> Source:
         members=chosen.ids,
         held_out=chosen.held_out,
         passed=there.passed + Counter({"mask": len(there.masks)}),
-        warnings=notes,
+        warnings=(*chosen.warnings, *notes),
     )
     return Source(f"{root} (split {split})", CLASSES, ids, record, reading=reading)
 

@@ -87,7 +87,7 @@ def make(
         whole = config_at(steps)
         made = methods.make(whole["method"], len(classes))
         score = scorer and scorer(whole, workdir, made, classes)
-        times = (whole.get("eval_every", 0), run.patience, run.keep_best)
+        times = (whole.get("eval_every", run.eval_every), run.patience, run.keep_best)
         return Job(
             made,
             optim.make(steps=steps, **whole["optim"]),

@@ -270,3 +270,16 @@ def test_wrong_settings(fields, message):
         return
     with pytest.raises(UserError, match=message):
         make_train(config, source, reads="views", seed=0)
+
+
+def test_folder_of_photos_that_cannot_be_read_says_which(tmp_path):
+    (tmp_path / "a.cr2").write_bytes(b"raw")
+    with pytest.raises(UserError, match=r"holds no image that .*1 \.cr2"):
+        make_source(of_photos(tmp_path), "all")
+
+
+def test_labels_that_nobody_reads_stop_no_photos(tmp_path):
+    fake_data.write_image(tmp_path / "images/a.jpg")
+    (tmp_path / "classes.txt").write_text("cat\ncat\n")
+    (tmp_path / "instances_train.json").write_text("{")
+    assert len(make_source(of_photos(tmp_path), "all")) == 1
