@@ -14,15 +14,9 @@ Writes to --export (default RUN/eval-SPLIT): metrics.json, provenance.json, repo
 and of photos masks/ID.png, scores/ID.npz, overlays/ID.jpg and classes.txt.
 """
 
-from ppcjax import cli
+import sys
 
-
-def main(argv: list[str]) -> None:
-    """Evaluates what the arguments name."""
-    from ppcjax.evaluate import command  # after the libraries were told to be quiet
-
-    command.main(argv)
-
+from ppcjax.program import main
 
 if __name__ == "__main__":
-    cli.run_options(main)
+    main("eval", *sys.argv[1:])

@@ -1,51 +1,11 @@
-"""Trains what a config describes.
+"""Trains what a config describes: `ppcjax train`.
 
-    python train.py --config configs/ppc_shapes.py [--config.optim.lr=0.02]
-
-Results go to runs/NAME; the same command resumes there. --config CONFIG --help lists
-the settings of a config with their values. --inspect shows what is read, and a contact
-sheet of it, without training.
+python train.py --config configs/ppc_shapes.py [--config.optim.lr=0.02]
 """
 
 import sys
-from pathlib import Path
 
-from absl import flags
-from ml_collections import config_flags
-
-from ppcjax import cli
-from ppcjax.evaluate import declared, training
-from ppcjax.train import inspection, loop, mesh
-
-CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "Config file, as configs/NAME.py[:VARIANT].", lock_config=True
-)
-WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Folder of the run; runs/NAME of the config where it is not given."
-)
-INSPECT = flags.DEFINE_bool(
-    "inspect", False, "Only show what is read; writes WORKDIR/inspect/contact.png."
-)
-flags.mark_flag_as_required("config")
-
-
-def main(_) -> None:
-    """Runs the training loop on all devices of all processes."""
-    config = CONFIG.value
-    workdir = WORKDIR.value or Path("runs") / config.name
-    if INSPECT.value:
-        sys.exit(not inspection.inspect(config, workdir))
-    cli.keep_compiled_programs()
-    mesh.maybe_distributed()
-    loop.train(config, workdir, scorer=training.scorer)
-
-
-def help_text() -> str:
-    """What --help says: of a config, all its settings."""
-    if CONFIG.value is None:
-        return __doc__
-    return f"{__doc__}\n{declared.help_text(CONFIG.value.to_dict())}"
-
+from ppcjax.program import main
 
 if __name__ == "__main__":
-    cli.run(main, help_text)
+    main("train", *sys.argv[1:])

@@ -8,8 +8,9 @@ import importlib
 from typing import Any
 
 from ppcjax.checkout import find_packages
+from ppcjax.version import __version__
 
-__all__ = ["fewshot", "load"]
+__all__ = ["__version__", "fewshot", "load"]
 
 find_packages()
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 
 from absl import app, flags
 
-from ppcjax.types import UserError
+from ppcjax import checkout
+from ppcjax.errors import UserError
 
 HELP = frozenset(("--help", "-h"))
 
@@ -84,7 +85,7 @@ def parse(argv: list[str], values: flags.FlagValues | None = None) -> list[str]:
         argv: name of the program and its arguments.
         values: the flags; None for those of the process.
     """
-    argv = underscored(argv)
+    argv = with_files(underscored(argv))
     try:
         return (flags.FLAGS if values is None else values)(argv)
     except (flags.Error, UserError) as error:
@@ -105,6 +106,21 @@ def underscored(argv: Sequence[str]) -> list[str]:
         re.sub(r"^--[\w.-]+", lambda m: "--" + m[0][2:].replace("-", "_"), word)
         for word in argv
     ]
+
+
+def with_files(argv: Sequence[str]) -> list[str]:
+    """Arguments in which --config names a file, also where a shipped config is named.
+
+    Raises:
+        UserError: no config is shipped under the name that is given.
+    """
+    words = list(argv)
+    for place, word in enumerate(words):
+        if word.startswith("--config="):
+            words[place] = "--config=" + checkout.config_file(word[len("--config=") :])
+        elif word == "--config" and place + 1 < len(words):
+            words[place + 1] = checkout.config_file(words[place + 1])
+    return words
 
 
 def _origin(error: BaseException) -> str:

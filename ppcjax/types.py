@@ -11,18 +11,13 @@ import jax
 import numpy as np
 from flax import struct
 
+from ppcjax.errors import UserError as UserError
+
 # Mask value of pixels that count nowhere: void pixels, padding around an image,
 # padding examples at the end of an evaluation.
 IGNORE = 255
 
 Array = jax.Array | np.ndarray
-
-
-class UserError(Exception):
-    """A mistake that the user can mend; the command line prints it as one line.
-
-    The text says what was wrong, where, and what to do.
-    """
 
 
 class DenseBatch(TypedDict):

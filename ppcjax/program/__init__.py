@@ -1,0 +1,66 @@
+"""The command `ppcjax`: a word for each thing that it does.
+
+Each word is a module here with `main(argv)`, whose docstring is what --help says; they
+are thin over the functions that train.py and eval.py call, too.
+"""
+
+import importlib
+import sys
+from collections.abc import Callable
+
+from ppcjax import cli
+from ppcjax.errors import UserError
+from ppcjax.version import __version__
+
+# Word -> what it does, in the order of --help.
+COMMANDS = {
+    "train": "trains what a config describes",
+    "eval": "evaluates a run: scores, masks and a report",
+    "predict": "segments photos of your own: masks, overlays and a table",
+    "score": "compares two folders of masks",
+    "inspect": "shows what is read of a folder, without training",
+    "weights": "lists and fetches published weights",
+}
+
+
+def main(*argv: str) -> None:
+    """Does what the arguments ask for; without any, those of the process."""
+    cli.one_line(_run, list(argv) or sys.argv[1:])
+
+
+def _run(argv: list[str]) -> None:
+    word, *rest = argv or ["--help"]
+    if word in ("--help", "-h"):
+        print(help_text())
+    elif word == "--version":
+        print(f"ppcjax {__version__}")
+    else:
+        command(word)(rest)
+
+
+def command(word: str) -> Callable[[list[str]], None]:
+    """What a word does: a function of the arguments behind it.
+
+    Raises:
+        UserError: there is no such word.
+    """
+    if word not in COMMANDS:
+        raise UserError(
+            f"{word!r} is no command of ppcjax; there are {', '.join(COMMANDS)}"
+        )
+    return importlib.import_module(f"ppcjax.program.{word}").main
+
+
+def help_text() -> str:
+    """What --help says."""
+    width = max(map(len, COMMANDS)) + 2
+    lines = [f"  {word:<{width}}{text}" for word, text in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: ppcjax COMMAND [ARGUMENTS]",
+            "",
+            *lines,
+            "",
+            "ppcjax COMMAND --help says more; ppcjax --version.",
+        ]
+    )

@@ -1,0 +1,39 @@
+"""HTML from the templates of this folder; all that is filled in is escaped.
+
+A template is a file of templates/ with {{ values }} in it. What `render` gives is
+`Markup`: filled into another template it stays as it is.
+"""
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def render(template: str, **values: Any) -> Markup:
+    """A template with values filled in.
+
+    Args:
+        template: name of a file in templates/, such as "page.html".
+        **values: what its names stand for; text is escaped, `Markup` is not.
+
+    Raises:
+        jinja2.UndefinedError: the template reads a name that is not given.
+    """
+    return Markup(_environment().get_template(template).render(values))
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=False,
+    )
