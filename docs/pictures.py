@@ -6,6 +6,7 @@ that are screenshots, and `pip install scikit-image`; runs go to runs/pictures, 
 second call goes on with what is there.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -18,18 +19,25 @@ from PIL import Image
 from ppcjax.data_pipelines import shapes
 from ppcjax.report.overlay import draw_mask
 
-DOCS = Path(__file__).parent
-WORK = Path("runs/pictures")
+DOCS = Path(__file__).resolve().parent
+WORK = DOCS.parent / "runs/pictures"
 WIDTH = 800  # of a picture, pixels
 GAP = 8  # between two, pixels
 # As few updates as show what there is to see; the pages say what whole runs reach.
-STEPS = {"ppc_shapes": 450, "segment_shapes": 300, "pixpro_shapes": 200}
+STEPS = {"ppc_shapes": 450, "segment_shapes": 600, "pixpro_shapes": 200}
 
 
 def program(*words: str) -> None:
-    """Runs ppcjax; its words stand on the terminal."""
+    """Runs ppcjax in WORK, so that reports show the names that pages use."""
     print("$ ppcjax", *words, flush=True)
-    subprocess.run([sys.executable, "-m", "ppcjax", *words], check=True)
+    WORK.mkdir(parents=True, exist_ok=True)
+    paths = os.pathsep.join(filter(None, [str(DOCS.parent), os.getenv("PYTHONPATH")]))
+    subprocess.run(
+        [sys.executable, "-m", "ppcjax", *words],
+        check=True,
+        cwd=WORK,
+        env={**os.environ, "PYTHONPATH": paths},
+    )
 
 
 def shapes_folder(root: Path, count: int) -> Path:
@@ -54,14 +62,11 @@ def shapes_folder(root: Path, count: int) -> Path:
     return root
 
 
-def trained(config: str, *settings: str) -> Path:
-    """A run of a config on the embedded data; goes on with one that is there."""
-    run = WORK / config
-    program(
-        *("train", "--config", config, f"--config.steps={STEPS[config]}", *settings),
-        *("--workdir", str(run)),
-    )
-    return run
+def trained(config: str) -> Path:
+    """A run of a config on the embedded data, below WORK; it may be there already."""
+    steps = f"--config.steps={STEPS[config]}"
+    program("train", "--config", config, steps)
+    return WORK / "runs" / config
 
 
 def save(picture: Image.Image, name: str, *, width: int = WIDTH) -> None:
@@ -107,22 +112,18 @@ def screenshot(page: Path, name: str, size: tuple[int, int]) -> None:
 
 
 def inspected() -> None:
-    """What --inspect draws of a folder: the first photos of the embedded data."""
-    photos = shapes_folder(WORK / "photos", 12)
-    run = WORK / "inspected"
-    program(
-        *("train", "--config", "segment_folder", f"--config.data.root={photos}"),
-        *("--workdir", str(run), "--inspect"),
-    )
-    save(Image.open(run / "inspect/contact.png"), "inspect.png", width=1000)
+    """What `ppcjax inspect` draws of a folder: scenes of the embedded data."""
+    shapes_folder(WORK / "photos", 12)
+    program("inspect", "--config", "segment_folder", "--config.data.root=photos")
+    drawn = WORK / "runs/segment_folder/inspect/contact.png"
+    save(Image.open(drawn), "inspect.png", width=1000)
 
 
 def report() -> None:
     """The report of PPC on the embedded data, at 1280 pixels."""
-    run = trained("ppc_shapes")
-    out = WORK / "ppc_shapes_report"
-    program("eval", "--ckpt", str(run), "--limit", "40", "--export", str(out))
-    screenshot(out / "report.html", "report.png", (1280, 1000))
+    trained("ppc_shapes")
+    program("eval", "--ckpt", "runs/ppc_shapes", "--limit", "40", "--export", "maps")
+    screenshot(WORK / "maps/report.html", "report.png", (1280, 1000))
 
 
 def masks() -> None:
@@ -144,11 +145,12 @@ def masks() -> None:
 
 
 def photos_only() -> None:
-    """The report of PixPro on the embedded data: which cell it finds in another crop."""
-    run = trained("pixpro_shapes")
-    out = WORK / "pixpro_shapes_report"
-    program("eval", "--ckpt", str(run), "--limit", "64", "--export", str(out))
-    screenshot(out / "report.html", "photos_only.png", (1000, 760))
+    """The report of PixPro on the embedded data: cells found again in another crop."""
+    trained("pixpro_shapes")
+    program(
+        "eval", "--ckpt", "runs/pixpro_shapes", "--limit", "64", "--export", "views"
+    )
+    screenshot(WORK / "views/report.html", "photos_only.png", (1000, 760))
 
 
 def coins() -> tuple[np.ndarray, np.ndarray]:
