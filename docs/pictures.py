@@ -152,7 +152,7 @@ def photos_only() -> None:
     program(
         "eval", "--ckpt", "runs/pixpro_shapes", "--limit", "64", "--export", "views"
     )
-    screenshot(WORK / "views/report.html", "photos_only.png", (1000, 760))
+    screenshot(WORK / "views/report.html", "photos_only.png", (1000, 980))
 
 
 def coins() -> tuple[np.ndarray, np.ndarray]:
