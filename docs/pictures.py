@@ -24,7 +24,7 @@ WORK = DOCS.parent / "runs/pictures"
 WIDTH = 800  # of a picture, pixels
 GAP = 8  # between two, pixels
 # As few updates as show what there is to see; the pages say what whole runs reach.
-STEPS = {"ppc_shapes": 450, "segment_shapes": 600, "pixpro_shapes": 200}
+STEPS = {"ppc_shapes": 450, "segment_shapes": 300, "pixpro_shapes": 200}
 
 
 def program(*words: str) -> None:
