@@ -151,6 +151,6 @@ def photo_iou(counts: Counts) -> float:
 
 
 def _ratio(part: Any, whole: Any, empty: float = np.nan) -> np.ndarray:
-    """part / whole, `empty` where the whole is 0."""
+    """Ratio of two numbers or arrays; `empty` where the whole is 0."""
     part, whole = np.asarray(part, np.float64), np.asarray(whole, np.float64)
     return np.where(whole > 0, part / np.where(whole > 0, whole, 1.0), empty)

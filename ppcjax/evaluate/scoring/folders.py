@@ -16,7 +16,7 @@ from typing import NamedTuple
 from ppcjax.data_pipelines import formats
 from ppcjax.data_pipelines.formats import Annotations
 from ppcjax.data_pipelines.masks import LOSSY_SUFFIXES, MASK_SUFFIXES, MaskFile
-from ppcjax.data_pipelines.sources import class_lists, contents, files, layouts, stems
+from ppcjax.data_pipelines.sources import contents, files, layouts, stems
 from ppcjax.data_pipelines.sources.class_lists import ClassList
 from ppcjax.data_pipelines.sources.layouts import Placed
 from ppcjax.runs.files import read_json

@@ -62,7 +62,8 @@ def find(
     that only one folder has is of both; two lists are matched by name.
 
     Args:
-        pred, truth: the folders.
+        pred: folder of predicted masks.
+        truth: folder of true masks.
         given: names without background, or a file with one a line.
         void: ids in the files that mean unknown, besides 255.
 

@@ -30,7 +30,8 @@ def pair(pred: Found, truth: Found, classes: Sequence[str]) -> Pairs:
     it; whichever gives most pairs.
 
     Args:
-        pred, truth: the folders.
+        pred: folder of predicted masks.
+        truth: folder of true masks.
         classes: names of the classes, without the background.
 
     Raises:

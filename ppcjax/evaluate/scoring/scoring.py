@@ -109,8 +109,8 @@ def _write(folder: Path, masks: Any) -> int:
         raise UserError(f"{folder.name} is one mask; give a list: [mask]")
     if not isinstance(masks, Iterable) or isinstance(masks, Mapping):
         raise UserError(
-            f"{folder.name} is of type {type(masks).__name__}; give a folder, or a list "
-            "of arrays"
+            f"{folder.name} is of type {type(masks).__name__}; give a folder, or a "
+            "list of arrays"
         )
     number = -1
     for number, mask in enumerate(masks):
