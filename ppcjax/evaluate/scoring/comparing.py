@@ -1,5 +1,6 @@
 """Two folders of masks, ready to be compared photo by photo."""
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,6 +18,13 @@ from ppcjax.evaluate.scoring.folders import Found
 from ppcjax.evaluate.scoring.names import Names, Own
 from ppcjax.fields import OneOf
 from ppcjax.types import UserError
+
+# What is said of data sets -> what is said here.
+_WORDS = {
+    "config.data.void": "--void",
+    "config.data.background=False": "--background=False",
+    "would be learnt": "would be compared",
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,6 +46,18 @@ class Comparing:
     void: MaskIds = ()
     absent: Literal["skip", "zero"] = "skip"
     resize: Annotated[str, OneOf(("", "nearest"))] = ""
+
+
+@contextlib.contextmanager
+def _own_words() -> Iterator[None]:
+    """Errors of the data side with the names that settings have here."""
+    try:
+        yield
+    except UserError as error:
+        text = str(error)
+        for theirs, ours in _WORDS.items():
+            text = text.replace(theirs, ours)
+        raise UserError(text) from error
 
 
 class Pair(NamedTuple):
@@ -81,7 +101,8 @@ class Comparison(NamedTuple):
             UserError: one is damaged, holds what is no class, or has another size.
         """
         for key in self.ids:
-            truth, pred = self.truth.read(key), self.pred.read(key)
+            with _own_words():
+                truth, pred = self.truth.read(key), self.pred.read(key)
             resized = truth.shape != pred.shape
             if resized and not self.resize:
                 raise UserError(
@@ -95,6 +116,7 @@ class Comparison(NamedTuple):
             yield Pair(key, truth, pred, resized)
 
 
+@_own_words()
 def open_pair(pred: str | Path, truth: str | Path, how: Comparing) -> Comparison:
     """Opens two folders; see `Comparing`.
 
@@ -127,7 +149,9 @@ def open_pair(pred: str | Path, truth: str | Path, how: Comparing) -> Comparison
             strict=True,
         )
     ]
-    said = [line for side in sides for line in side.warnings]
+    said = [f"{s.role}: {line}" for s in sides for line in s.warnings]
+    if sides[0].root.resolve() == sides[1].root.resolve():
+        said.append("PRED and TRUTH are the same folder")
     said += [
         f"{s.role}: {w}" for s, m in zip(sides, masks, strict=True) for w in m.warnings
     ]

@@ -8,6 +8,7 @@ files of an annotation tool        where there are no masks
 DIR/classes.txt                    optional class list, in every form
 """
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,7 +23,7 @@ from ppcjax.data_pipelines.sources.layouts import Placed
 from ppcjax.runs.files import read_json
 from ppcjax.types import UserError
 
-_NO_ID = (".npy", ".npz")  # no photo that an annotation may be of
+_ARRAYS = (".npy", ".npz")
 
 
 class Found(NamedTuple):
@@ -118,8 +119,13 @@ def with_annotations(found: Found, photos: Mapping[str, Path]) -> Found:
     """
     if found.masks:
         return found
-    own = {k: f for k, f in found.photos.items() if f.suffix.lower() not in _NO_ID}
-    told = formats.find(found.root, own or photos)
+    own = {k: f for k, f in found.photos.items() if f.suffix.lower() not in _ARRAYS}
+    # Readers of formats look for photos below the folder.
+    of = {
+        key: found.root / os.path.relpath(file, found.root)
+        for key, file in (own or photos).items()
+    }
+    told = formats.find(found.root, of)
     if told is None or not told.masks:
         if own:  # whoever opens them says why they are no masks
             return found._replace(masks=own, photos={})
@@ -165,7 +171,7 @@ def _divide(
     """Masks and photos by id: by the folders' names, else by the kinds of files."""
     by_role: dict[str, dict[str, list[Path]]] = {"mask": {}, "photo": {}}
     for one in placed:
-        there = by_role[one.role].setdefault(files.id_of(one.key), [])
+        there = by_role[one.role].setdefault(_id(one.key), [])
         there.append(root / one.path)
     masks, photos = by_role["mask"], by_role["photo"]
     if not masks:
@@ -178,6 +184,12 @@ def _divide(
         {key: _only(found) for key, found in sorted(masks.items())},
         {key: found[0] for key, found in sorted(photos.items())},
     )
+
+
+def _id(path: Path) -> str:
+    """The id of a mask, without the suffix of arrays, too."""
+    array = path.suffix.lower() in _ARRAYS
+    return files.id_of(path.with_suffix("") if array else path)
 
 
 def _by_kind(found: Mapping[str, Sequence[Path]]):

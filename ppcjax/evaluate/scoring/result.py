@@ -87,10 +87,10 @@ class Scores:
         lines = [*aligned(rows), ""]
         lines.append(f"pixel accuracy {percent(self.pixel_accuracy)}")
         lines[-1] += f", IoU weighted by pixels {percent(self.weighted_iou)}"
-        if self.photos > 1:
-            count = min(_WORST, self.photos)
-            lines += ["", f"the {count} photos that agree least, by mean IoU"]
-            lines += aligned([[f"  {key}", percent(iou)] for key, iou in self.worst()])
+        worst = [(key, iou) for key, iou in self.worst() if iou < 1]
+        if worst and self.photos > 1:
+            lines += ["", "photos that agree least, by mean IoU"]
+            lines += aligned([[f"  {key}", percent(iou)] for key, iou in worst])
         return "\n".join(lines)
 
     def __str__(self) -> str:
