@@ -12,7 +12,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ppcjax.data_pipelines import formats
 from ppcjax.data_pipelines.formats import Annotations
@@ -24,6 +24,12 @@ from ppcjax.runs.files import read_json
 from ppcjax.types import UserError
 
 _ARRAYS = (".npy", ".npz")
+# Folders that say of what is in them that it is masks, where nothing lies beside them.
+_MASKS = {
+    *(*layouts.MASK_WORDS, *layouts.WEAK_MASK_WORDS, *layouts.IMAGE_WORDS),
+    *("pred", "preds", "prediction", "predictions", "predicted", "result", "results"),
+    *("output", "outputs"),
+}
 
 
 class Found(NamedTuple):
@@ -181,9 +187,17 @@ def _divide(
     if not masks:
         masks, photos = _by_kind(photos)
     return (
-        {key: _only(found) for key, found in sorted(masks.items())},
+        {key: _only(found) for key, found in sorted(_without_top(masks).items())},
         {key: found[0] for key, found in sorted(photos.items())},
     )
+
+
+def _without_top(masks: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Masks without a folder around all of them that only says that they are such."""
+    tops = {key.partition("/")[0].lower() for key in masks if "/" in key}
+    if len(tops) != 1 or not tops <= _MASKS or not all("/" in key for key in masks):
+        return masks
+    return {key.partition("/")[2]: found for key, found in masks.items()}
 
 
 def _id(path: Path) -> str:

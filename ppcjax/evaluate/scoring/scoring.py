@@ -23,6 +23,7 @@ from ppcjax.types import UserError
 
 Folder = str | os.PathLike[str]
 Arrays = Iterable[npt.NDArray[Any]]
+_PATH = (str, os.PathLike)
 Progress = Callable[[Iterator[Any], int], Iterator[Any]]
 
 
@@ -78,9 +79,9 @@ def score(
         where="ppcjax.score",
         what="scoring",
     )
-    if isinstance(pred, Folder) and isinstance(truth, Folder):
+    if isinstance(pred, _PATH) and isinstance(truth, _PATH):
         return compare(open_pair(Path(pred), Path(truth), how), how)
-    if isinstance(pred, Folder) or isinstance(truth, Folder):
+    if isinstance(pred, _PATH) or isinstance(truth, _PATH):
         raise UserError(
             "one of PRED and TRUTH is a folder and the other is none; give two folders "
             "or two lists of arrays"
