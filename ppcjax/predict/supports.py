@@ -87,7 +87,7 @@ class FewShot:
         names = _checked_names(names)
         read = [as_image(image, f"support {i}") for i, image in enumerate(images)]
         ids = as_masks(masks, names)
-        run = open_few_shot(_usual_network() if run is None else run)
+        run = open_few_shot(usual_network() if run is None else run)
         size = size or run.config["data"]["crop"]
         examples = by_examples.Examples.of(read, ids, names, size, max_shot)
         arrays = by_examples.learn(run, examples.batch)
@@ -149,7 +149,7 @@ class FewShot:
 
 
 @functools.lru_cache(maxsize=1)
-def _usual_network() -> Run:
+def usual_network() -> Run:
     """The network of the shipped config that needs no training, opened once."""
     # No part of the program depends on a config; this one is data.
     module = importlib.import_module(f"ppcjax.configs.{_UNTRAINED}")
