@@ -1,5 +1,8 @@
 """The figures: by hand, and what must hold of all masks."""
 
+import os
+import tempfile
+
 import numpy as np
 import pytest
 
