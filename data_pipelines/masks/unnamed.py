@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ppcjax.data_pipelines.masks.colours import GREYS, VOC, is_grey
-from ppcjax.data_pipelines.masks.scanning import colours_of, scan, summary
-from ppcjax.types import IGNORE
+from ppcjax.data_pipelines.masks.pixels import Unreadable
+from ppcjax.data_pipelines.masks.scanning import Summary, colours_of, scan, summary
+from ppcjax.types import IGNORE, UserError
 
 _MOST = IGNORE - 1  # the largest id that is none of unknown pixels
 _VOC = {red << 16 | green << 8 | blue: i for i, (red, green, blue) in enumerate(VOC)}
@@ -25,7 +26,7 @@ def largest_id(files: Mapping[str, Path], void: Sequence[int] = ()) -> int:
         0 where there is nothing but background and void; at most 254.
     """
     union: set[int] = set()
-    for _, found in scan(files, summary):
+    for _, found in scan(files, _summary):
         if found.head.kind == "colour":
             colours = colours_of(found)
             grey = is_grey(colours).all()
@@ -44,3 +45,14 @@ def largest_id(files: Mapping[str, Path], void: Sequence[int] = ()) -> int:
     if union <= {0, 255}:
         return min(max(union, default=0), 1)
     return min(max(union - {*void, IGNORE}, default=0), _MOST)
+
+
+def _summary(file: Path) -> Summary:
+    """What a mask holds; one of a kind that holds no ids is passed over, too.
+
+    Whoever reads it is told, and perhaps nobody does.
+    """
+    try:
+        return summary(file)
+    except UserError as error:
+        raise Unreadable(str(error)) from error

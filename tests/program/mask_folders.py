@@ -64,6 +64,14 @@ def export(root):
     (root / "provenance.json").write_text("{}")
 
 
+def cityscapes(root):
+    for key, mask in masks().items():
+        city = root / "gtFine" / "val" / "bonn"
+        write(city / f"{key}_gtFine_labelIds.png", mask + 7)
+        write(city / f"{key}_gtFine_labelTrainIds.png", mask)
+        write(city / f"{key}_gtFine_color.png", np.zeros((30, 40, 4), np.uint8))
+
+
 LAYOUTS = {
     "plain": folder,
     "tiff": lambda root: folder(root, suffix=".tiff"),
@@ -80,4 +88,8 @@ LAYOUTS = {
     "colour": in_colour,
     "per_class": of_classes,
     "export": export,
+    "cityscapes": cityscapes,
+    "as_photos": lambda root: folder(
+        root, {f"{key}_leftImg8bit": mask for key, mask in masks().items()}
+    ),
 }

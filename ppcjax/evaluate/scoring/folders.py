@@ -91,6 +91,8 @@ def look(folder: str | Path, role: str, *, background: bool = True) -> Found:
     placed, more = layouts.place(paths)
     placed = layouts.strip_wrapper(placed)
     masks, photos = _divide(below, placed)
+    masks, beside = _of_cityscapes(masks)
+    passed.update(beside)
     places = [root, *contents.tops(below, placed)]
     if _is_of_masks(root):
         places.append(root.parent)
@@ -190,6 +192,18 @@ def _divide(
         {key: _only(found) for key, found in sorted(_without_top(masks).items())},
         {key: found[0] for key, found in sorted(photos.items())},
     )
+
+
+def _of_cityscapes(masks: dict[str, Path]) -> tuple[dict[str, Path], Counter]:
+    """Of several files a photo, as Cityscapes has them, those of class ids."""
+    for ending in ("_labelTrainIds", "_labelIds"):
+        kept = {key: file for key, file in masks.items() if key.endswith(ending)}
+        if kept:
+            rest = len(masks) - len(kept)
+            return kept, Counter(
+                {f"image that is no {ending[1:]}": rest} if rest else ()
+            )
+    return masks, Counter()
 
 
 def _without_top(masks: Mapping[str, Any]) -> Mapping[str, Any]:

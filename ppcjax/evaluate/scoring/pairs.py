@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ppcjax.data_pipelines.sources import pairing, words
+from ppcjax.data_pipelines.sources import pairing, stems, words
 from ppcjax.evaluate.scoring.folders import Found
 from ppcjax.types import UserError
 
@@ -61,6 +61,35 @@ def _attempts(pred: Found, truth: Found, classes: Sequence[str]) -> Iterator[Pai
         for side in (truth, pred):
             if side.photos:
                 yield _attempt(list(side.photos), pred, truth, classes)
+        yield _by_plain_names(pred, truth)
+
+
+def _by_plain_names(pred: Found, truth: Found) -> Pairs:
+    """Pairs of names that differ by words such as _mask on either side, in any folder.
+
+    A name that is there twice belongs to no one.
+    """
+    plain = [_unique(side.masks) for side in (pred, truth)]
+    both = [name for name in plain[1] if name in plain[0]]
+    pairs = [
+        {name: side.masks[there[name]] for name in both}
+        for side, there in zip((pred, truth), plain, strict=True)
+    ]
+    alone = [
+        _alone(side, there) for side, there in zip((pred, truth), pairs, strict=True)
+    ]
+    text = "their names without words such as _mask"
+    return Pairs(*pairs, text, tuple(filter(None, alone)))
+
+
+def _unique(masks: Mapping[str, Any]) -> dict[str, str]:
+    """File name without such words -> id, of those that are there once."""
+    found: dict[str, list[str]] = {}
+    for key in masks:
+        name = key.rpartition("/")[2]
+        name = stems.core(stems.core(name, stems.MASK_WORDS), stems.PHOTO_WORDS)
+        found.setdefault(name, []).append(key)
+    return {name: keys[0] for name, keys in found.items() if len(keys) == 1}
 
 
 def _without_class(masks: Mapping[str, Any], known: set[str]) -> list[str]:
