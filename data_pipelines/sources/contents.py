@@ -17,7 +17,7 @@ _ARRAYS = (".npy", ".npz")
 # What eval.py leaves in a folder of results, which holds pictures and masks.
 _EXPORT = ("provenance.json", "metrics.json")
 # Text that belongs to a data set, of which nothing is said where nobody reads it.
-_TABLES = (".txt", ".csv", ".tsv", ".json", ".xml", ".yaml", ".yml", ".md")
+TABLES = (".txt", ".csv", ".tsv", ".json", ".xml", ".yaml", ".yml", ".md")
 
 
 class Contents(NamedTuple):
@@ -83,7 +83,7 @@ def read(
     annotations, damaged, class_list = None, (), None
     if labels:
         annotations, damaged = _annotations(root, photos, masks)
-        class_list = _class_list([root, *_tops(root, placed)], background)
+        class_list = class_list_of([root, *tops(root, placed)], background)
     folders = {
         key: kept[file].folders[1:] if splits else kept[file].folders
         for key, file in photos.items()
@@ -95,8 +95,8 @@ def read(
         splits,
         class_list,
         annotations,
-        _where(root, photos.values()),
-        _where(root, masks.values()),
+        where(root, photos.values()),
+        where(root, masks.values()),
         passed + Counter(annotations.passed if annotations else ()),
         damaged,
     )
@@ -128,7 +128,7 @@ def _pictures(root: Path, tree: files.Tree) -> tuple[list[Path], Counter]:
             passed["file of an export of eval.py"] += 1
         elif suffix in (*images.IMAGE_SUFFIXES, *_ARRAYS):
             found.append(path)
-        elif suffix not in _TABLES:
+        elif suffix not in TABLES:
             why = images.why_passed_over(path.name)
             passed[why or suffix or "file without ending"] += 1
     return found, passed
@@ -213,13 +213,13 @@ def _splits(photos, kept: Mapping[Path, Placed], asked: str) -> dict[str, tuple]
     return {name: tuple(ids) for name, ids in found.items()}
 
 
-def _tops(root: Path, placed: Sequence[Placed]) -> list[Path]:
+def tops(root: Path, placed: Sequence[Placed]) -> list[Path]:
     """Folders that a class list may lie in: those above and around the files."""
     found = {folder for one in placed for folder in one.path.parents}
     return [root / folder for folder in sorted(found) if folder != Path()]
 
 
-def _class_list(places: Sequence[Path], background: bool) -> ClassList | None:
+def class_list_of(places: Sequence[Path], background: bool) -> ClassList | None:
     """The class list of a folder, else that beside photos or masks.
 
     Raises:
@@ -239,7 +239,7 @@ def _class_list(places: Sequence[Path], background: bool) -> ClassList | None:
     return max(there, key=lambda one: (bool(one.colours), bool(one.label_ids)))
 
 
-def _where(root: Path, paths) -> str:
+def where(root: Path, paths) -> str:
     """The folders of files, in a few words."""
     tops = {path.relative_to(root).parts[:-1][:2] for path in paths}
     names = sorted("/".join(top) + "/" if top else root.name + "/" for top in tops)

@@ -4,15 +4,16 @@ import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeVar, overload
 
 import numpy as np
+import numpy.typing as npt
 
 from ppcjax import fields
 from ppcjax.data_pipelines import large
 from ppcjax.fields import Range
 from ppcjax.predict import devices, tta
-from ppcjax.predict.images import as_photo
+from ppcjax.predict.images import PhotoLike, as_photo, is_one
 from ppcjax.predict.prediction import Prediction, predict_mask, usual_threshold
 from ppcjax.predict.windows import WindowSettings
 from ppcjax.runs import Run
@@ -25,12 +26,13 @@ _LOG = logging.getLogger(__name__)
 # What to use instead of `load`, by what a run gives.
 _INSTEAD = {
     "affinity": "it needs the scores of another run: eval.py --ckpt RUN --cams EXPORT",
-    "episodes": "it needs examples: ppcjax.fewshot.fit(images, masks, run=RUN)",
+    "episodes": "it needs examples: ppcjax.fewshot(images, masks, run=RUN)",
     "features": "it has no classes: start another run from it with config.init_from, "
     "or see eval.py --ckpt RUN",
 }
 
 _Threshold = Annotated[float, Range(0, below=1)]
+_P = TypeVar("_P", bound=PhotoLike)
 
 
 class Segmentation(NamedTuple):
@@ -42,12 +44,14 @@ class Segmentation(NamedTuple):
     tags: names of the classes shown: given, else predicted.
     """
 
-    mask: np.ndarray
-    scores: np.ndarray
+    mask: npt.NDArray[np.uint8]
+    scores: npt.NDArray[np.float32]
     tags: tuple[str, ...]
 
 
-class _Photo(NamedTuple):
+class Example(NamedTuple):
+    """A photo to be predicted, and its full size (rows, columns)."""
+
     id: int
     image: np.ndarray
     tags: np.ndarray | None
@@ -55,13 +59,23 @@ class _Photo(NamedTuple):
     mask: None = None
 
 
-def _example(index: int, value: Any, tags: np.ndarray | None) -> _Photo:
-    name = value if isinstance(value, str | os.PathLike) else f"photo {index}"
-    photo = as_photo(value)
+def example(
+    index: int, value: Any, name: str, tags: np.ndarray | None = None
+) -> Example:
+    """A photo to be predicted, at the size at which that is done.
+
+    Args:
+        index: its place among the photos, and its id.
+        value: array, PIL image or path, see `as_photo`.
+        name: what it is called in messages where it is no file.
+        tags: [C] float32, where they are known.
+    """
+    photo = as_photo(value, name)
+    name = str(value) if isinstance(value, str | os.PathLike) else name
     image, full_size = large.reduced(photo), (photo.height, photo.width)
     if image.shape[:2] != full_size:
-        _LOG.warning("%s", large.said(str(name), photo))
-    return _Photo(index, image, tags, full_size)
+        _LOG.warning("%s", large.said(name, photo))
+    return Example(index, image, tags, full_size)
 
 
 class Predictor:
@@ -81,12 +95,24 @@ class Predictor:
         self.classes = run.classes
         self.threshold = threshold
 
+    @overload
+    def predict(
+        self, photos: PhotoLike, tags: Iterable[str] | None = None
+    ) -> Segmentation: ...
+
+    @overload
+    def predict(
+        self,
+        photos: list[_P] | tuple[_P, ...] | Iterator[_P],
+        tags: Iterable[str] | None = None,
+    ) -> list[Segmentation]: ...
+
     def predict(self, photos: Any, tags: Iterable[str] | None = None) -> Any:
         """Segments a photo, or several.
 
         Args:
             photos: [H, W, 3] uint8 RGB array of any size, PIL image or path; or a list
-                of these.
+                or an iterator of these.
             tags: names of the classes that the photos show, where they are known; the
                 others then score 0 on activation maps.
 
@@ -95,21 +121,34 @@ class Predictor:
 
         Raises:
             UserError: a photo has another type or shape, or a tag is unknown.
+
+        >>> predictor = load(RUN)
+        >>> photo = np.full((40, 60, 3), 128, np.uint8)
+        >>> found = predictor.predict(photo)
+        >>> found.mask.shape, found.scores.shape == (40, 60, len(predictor.classes))
+        ((40, 60), True)
+        >>> [one.mask.shape for one in predictor.predict([photo, photo[:, :30]])]
+        [(40, 60), (40, 30)]
         """
-        several = isinstance(photos, list | tuple)
+        several = not is_one(photos)
         known = None if tags is None else self._encode(tags)
         given = photos if several else [photos]
-        examples = [_example(i, photo, known) for i, photo in enumerate(given)]
-        found: list[Any] = [None] * len(examples)
+        # One after the other: those that are done need not stay in memory.
+        examples = (
+            example(i, photo, f"photo {i}" if several else "the photo", known)
+            for i, photo in enumerate(given)
+        )
+        by_place: dict[int, Segmentation] = {}
         for one in predict_photos(self._run, examples, self._settings):
             shown = np.flatnonzero(one.tags[1:]) + 1
-            found[one.example.id] = Segmentation(
+            by_place[one.example.id] = Segmentation(
                 mask=large.nearest(
                     predict_mask(one.scores, self.threshold), one.example.full_size
                 ),
                 scores=one.scores,
                 tags=tuple(self.classes[c] for c in shown),
             )
+        found = [by_place[place] for place in sorted(by_place)]
         return found if several else found[0]
 
     def _encode(self, tags: Iterable[str]) -> np.ndarray:
@@ -145,6 +184,10 @@ def load(run: str | Path, *, threshold: float | None = None) -> Predictor:
     Raises:
         UserError: there is no checkpoint, or the run does not segment photos by itself;
             the message says what to use instead.
+
+    >>> predictor = load(RUN)
+    >>> predictor.classes[0]
+    'background'
     """
     opened = open_model(run)
     return Predictor(

@@ -1,8 +1,140 @@
-"""Compares two folders of masks."""
+"""Compares two folders of masks: mean IoU, per class, and along boundaries.
 
-from ppcjax.types import UserError
+    ppcjax score PRED TRUTH [--OPTION=VALUE ...]
+
+PRED and TRUTH are folders of masks: an export, the layout of PASCAL VOC, plain PNG,
+TIFF, BMP, GIF or NPY files at any depth, or the files of an annotation tool. Masks of
+one photo are told by their names. 255 is void. docs/python.md has the formulas.
+"""
+
+import argparse
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ppcjax import cli, fields
+from ppcjax.errors import UserError
+from ppcjax.evaluate.scoring.comparing import Comparing, open_pair
+from ppcjax.evaluate.scoring.result import Scores
+from ppcjax.evaluate.scoring.scoring import compare
+from ppcjax.report.progress import show_progress
+from ppcjax.runs.files import write_file, write_json
+
+_USAGE = "ppcjax score PRED TRUTH [--OPTION=VALUE ...]"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options:
+    """What is compared how, and where the figures go.
+
+    json: file that gets all figures; empty: none.
+    out: folder that gets metrics.json, and photos.csv with the IoU of each photo;
+        empty: none.
+    """
+
+    comparing: Comparing = Comparing()
+    json: str = ""
+    out: str = ""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; usage: {_USAGE}")
 
 
 def main(argv: list[str]) -> None:
-    """Compares the folders that the arguments name."""
-    raise UserError("score is being written")
+    """Compares the folders that the arguments name.
+
+    Raises:
+        UserError: an option is foreign, or masks cannot be read or do not fit.
+    """
+    if cli.HELP & set(argv):
+        print(help_text())
+        return
+    folders, given = parse(cli.underscored(argv))
+    how = fields.build(
+        Comparing,
+        {name: given[name] for name in fields.fields_of(Comparing) if name in given},
+        where="options",
+        what="score",
+    )
+    opened = open_pair(*folders, how)
+    print("\n".join(opened.lines))
+    for line in opened.warnings:
+        _warn(line)
+    found = compare(
+        opened, how, lambda pairs, n: show_progress(pairs, n, "compared", unit="photos")
+    )
+    for line in found.warnings[len(opened.warnings) :]:
+        _warn(line)
+    print(f"\n{found.as_text()}")
+    _write(found, given)
+
+
+def parse(argv: list[str]) -> tuple[list[str], dict[str, Any]]:
+    """The two folders, and the values of the options that were given.
+
+    Raises:
+        UserError: an option is foreign, or its value is not allowed.
+    """
+    known = fields.fields_of(Options)
+    parser = _Parser(add_help=False, allow_abbrev=False, usage=_USAGE)
+    parser.add_argument("folders", nargs="*")
+    for name in known:
+        parser.add_argument(f"--{name}")
+    found, foreign = parser.parse_known_args(argv)
+    if foreign:
+        there = ", ".join(f"--{name}" for name in known)
+        raise UserError(
+            f"{foreign[0].partition('=')[0]} is no option of score; its options are "
+            f"{there}"
+        )
+    if len(found.folders) != 2:
+        raise UserError(
+            f"score compares two folders, and {len(found.folders)} are given; usage: "
+            f"{_USAGE}"
+        )
+    texts = {name: getattr(found, name) for name in known}
+    given = {
+        name: fields.parse(known[name].hint, text, f"--{name}")
+        for name, text in texts.items()
+        if text is not None and name != "classes"
+    }
+    if texts["classes"] is not None:
+        given["classes"] = _classes(texts["classes"])
+    return found.folders, given
+
+
+def _classes(text: str) -> tuple[str, ...] | str:
+    """A file of class names, or names separated by commas."""
+    file = Path(text).expanduser()
+    if "," not in text and (file.suffix or file.exists()):
+        return text
+    return tuple(name.strip() for name in text.split(","))
+
+
+def _warn(line: str) -> None:
+    print(f"warning: {line}", file=sys.stderr)
+
+
+def _write(found: Scores, given: dict[str, Any]) -> None:
+    files = [Path(given["json"])] if given.get("json") else []
+    if given.get("out"):
+        out = Path(given["out"]).expanduser()
+        files.append(out / "metrics.json")
+        write_file(out / "photos.csv", found.as_csv().encode())
+    for file in files:
+        write_json(file.expanduser(), found.as_json())
+        print(f"written: {file}")
+
+
+def help_text() -> str:
+    """What --help says: the options with their values."""
+    lines = [__doc__.strip(), ""]
+    for name, field in fields.fields_of(Options).items():
+        shown = field.default
+        shown = ",".join(map(str, shown)) if isinstance(shown, tuple) else shown
+        lines.append(f"  --{name}={shown}")
+        lines.append(f"      {field.text} Give {fields.describe(field.hint)}.")
+    return "\n".join(lines)

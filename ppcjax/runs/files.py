@@ -32,7 +32,7 @@ def write_file(path: Path, content: bytes) -> None:
             temporary.unlink()
         raise UserError(
             f"cannot write {path} ({error.strerror}); free space there or choose "
-            "another folder with --export"
+            "another folder"
         ) from error
 
 

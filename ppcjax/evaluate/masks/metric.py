@@ -81,10 +81,8 @@ def mean_iou_sweep(
         union = matrices.sum(1) + matrices.sum(2) - hit
         empty = 0.0 if absent == "zero" else np.nan
         class_iou = np.where(union > 0, hit / (union + 1e-10), empty)  # [K, C]
-        mean = _mean_defined(class_iou[:, chosen])
-        scored = [c for c in chosen if c or not background]
-        if not counts["pixels"].sum((0, 2))[scored].any():
-            mean = np.full_like(mean, np.nan)
+        shown = counts["pixels"].sum((0, 2)) > 0
+        mean = mean_of_classes(class_iou, shown, chosen, background=background)
         defined = bool(np.isfinite(mean).any())
         return {
             "thresholds": levels,
@@ -153,6 +151,29 @@ def confusion_matrices(pixels: np.ndarray) -> np.ndarray:
     matrices = pixels.sum(0) - below
     matrices[:, :, 0] += below.sum(-1)
     return matrices
+
+
+def mean_of_classes(
+    values: np.ndarray,
+    shown: np.ndarray,
+    chosen: Sequence[int],
+    *,
+    background: bool,
+) -> np.ndarray:
+    """Mean of a figure over classes; NaN where the masks show none but the background.
+
+    Args:
+        values: [..., C], NaN where undefined.
+        shown: [C] bool, whether the true masks show the class.
+        chosen: classes that the mean is taken over.
+        background: whether class 0 is what the others leave.
+
+    Returns:
+        [...] float64.
+    """
+    mean = _mean_defined(values[..., chosen])
+    scored = [c for c in chosen if c or not background]
+    return mean if shown[scored].any() else np.full_like(mean, np.nan)
 
 
 def _mean_defined(values: np.ndarray) -> np.ndarray:
