@@ -143,11 +143,8 @@ def gallery(
     swept = sections.is_swept(summary)
     count = f"{len(tiles)} of {summary['images']} images, evenly spaced over the split"
     notes = ["All images" if len(tiles) == summary["images"] else count]
-    if swept:
-        notes.append("The slider redraws every predicted mask as --threshold would")
-    elif summary["unswept"]:
+    if summary["unswept"]:
         notes.append(f"No slider: {summary['unswept']}")
-    notes.append("A click or Enter shows a picture large, the key M hides its mask")
     told = {row["id"]: row for row in rows}
     return render(
         "masks/gallery.html",

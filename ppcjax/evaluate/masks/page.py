@@ -133,10 +133,10 @@ def class_table(summary: Mapping[str, Any]) -> str:
     if not summary["images_with_masks"]:
         return ""
     rows = {k: row for k, row in summary["thresholds"].items() if row is not None}
-    columns = [{"title": "IoU", "marker": ""}]
+    columns = [{"title": "IoU", "at": "", "marker": ""}]
     if is_swept(summary):
         columns = [
-            {"title": f"{TITLES[k]} {_at(row)}", "marker": Markup(marker(k))}
+            {"title": TITLES[k], "at": _at(row), "marker": Markup(marker(k))}
             for k, row in rows.items()
         ]
     reported = summary["report_classes"] or summary["classes"]
