@@ -5,14 +5,14 @@ asked for, files, mean IoU at every threshold, and the report.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ppcjax.data_pipelines.sources.base import BACKGROUND
 from ppcjax.data_pipelines.sources.subset import evenly_spaced
-from ppcjax.evaluate.masks import files, gallery
+from ppcjax.evaluate.masks import files, gallery, table
 from ppcjax.evaluate.masks.metric import make_metric
 from ppcjax.evaluate.masks.photos import Photos
 from ppcjax.evaluate.masks.settings import (
@@ -177,6 +177,8 @@ def masks_plan(
             found, preset(output.crf), background, workers=output.workers
         )
     shown = frozenset(evenly_spaced(of.source.ids, output.gallery))
+    rows = dict(of.rows)  # of the photos that are not predicted again
+    finish = _finisher(output, of, scored, rows)  # says what cannot be written
     order = {name: place for place, name in enumerate(of.source.ids)}
 
     def count(prediction):
@@ -189,7 +191,8 @@ def masks_plan(
         how = {"background": scored.background, "scores": output.scores}
         threshold = scored.exported["threshold"]
         written = files.write_prediction(prediction, folder, threshold=threshold, **how)
-        of.note(prediction, written)
+        rows[prediction.example.id] = written.row
+        of.note(prediction, written.files, written.row)
 
     def tile(prediction):
         there = prediction.example.id in shown
@@ -213,9 +216,7 @@ def masks_plan(
         text=format_summary,
         page=page,
         files={"classes.txt": files.class_list(scored.classes)},
-        finish=files.format_writer(
-            output.export_format, of.source, scored.classes, scored.background
-        ),
+        finish=finish,
         record={
             "threshold": scored.exported["threshold"],
             "background": background.threshold,
@@ -228,6 +229,21 @@ def masks_plan(
         kept=len(of.finished),
         complete=of.complete,
     )
+
+
+def _finisher(
+    output: Output, of: Photos, scored: Scored, rows: Mapping[str, Any]
+) -> Callable[[Path], None]:
+    """What writes the formats of other tools and the table, once `rows` holds all."""
+    formats = files.format_writer(
+        output.export_format, of.source, scored.classes, scored.background
+    )
+
+    def finish(folder: Path) -> None:
+        formats(folder)
+        table.write(folder, rows, of.source, scored.classes)
+
+    return finish
 
 
 def trial(settings: Any, data: Mapping[str, Any]) -> tuple[Any, str]:

@@ -25,6 +25,7 @@ class Photos(NamedTuple):
     account: what was read, see `announce`.
     out: folder that the results are written to; None where none are.
     started: the export that they are written to, once it has begun.
+    stays: whether that export goes on where there are more photos later.
     """
 
     data: dict[str, Any]
@@ -33,14 +34,16 @@ class Photos(NamedTuple):
     account: Mapping[str, Any] = {}
     out: Path | None = None
     started: Started | None = None
+    stays: bool = False
 
     @classmethod
     def of(cls, run: Run, request: Request) -> "Photos":
         """A split of the run's data, or photos from elsewhere."""
         data = request.data(run)
         split = request.split_of(data)
-        if request.images:
-            source = photos(request.images, run.classes)
+        if request.photos or request.images:
+            places = request.photos or (request.images,)
+            source = photos(places, run.classes, labels=not request.photos)
             data = {"on_bad_image": data["on_bad_image"]}
         else:
             source = data_pipelines.make_source(
@@ -48,7 +51,8 @@ class Photos(NamedTuple):
             )
         source = part(source, request.limit)
         out = None if request.trial else request.out(run, split)
-        return cls(data, source, split, announce(source, data, request), out)
+        account = announce(source, data, request)
+        return cls(data, source, split, account, out, stays=bool(request.photos))
 
     def going_on(self, run: Run, settings: Any, **more: Any) -> "Photos":
         """The same, of which those that an interrupted export has are not made again.
@@ -62,7 +66,8 @@ class Photos(NamedTuple):
             return self
         shown = evenly_spaced(self.source.ids, settings.output.gallery)
         made_by = started.made_by(run, settings, **more)
-        begun = started.begin(self.out, made_by, self.source, shown)
+        stays = self.stays
+        begun = started.begin(self.out, made_by, self.source, shown, stays=stays)
         return self._replace(started=begun)
 
     @property
@@ -70,10 +75,17 @@ class Photos(NamedTuple):
         """Rows and columns of the photos that are not made again, by id."""
         return self.started.finished if self.started else {}
 
-    def note(self, prediction: Prediction, written: Sequence[Path]) -> None:
-        """Notes that the files of a photo are written."""
+    @property
+    def rows(self) -> Mapping[str, Mapping[str, Any]]:
+        """What is told of the photos that are not made again, by id."""
+        return self.started.rows if self.started else {}
+
+    def note(
+        self, prediction: Prediction, written: Sequence[Path], row: Mapping[str, Any]
+    ) -> None:
+        """Notes that the files of a photo are written, and what is told of it."""
         if self.started is not None:
-            self.started.note(prediction, written)
+            self.started.note(prediction, written, row)
 
     def complete(self) -> None:
         """Notes that all files are written."""
