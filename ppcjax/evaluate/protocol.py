@@ -53,6 +53,11 @@ class Request:
                     f"--{name}={getattr(self, name)} would do nothing; leave one out"
                 )
 
+    @property
+    def elsewhere(self) -> tuple[str, ...]:
+        """Where photos are that take the place of the data set; () for a split."""
+        return self.photos or tuple(filter(None, (self.images,)))
+
     def data(self, run: Run) -> dict[str, Any]:
         """The config.data of a run with what this request replaces."""
         data = dict(run.config["data"])
@@ -63,7 +68,7 @@ class Request:
 
     def split_of(self, data: Mapping[str, Any]) -> str:
         """Name of what is evaluated."""
-        if self.photos or self.images:
+        if self.elsewhere:
             return "photos" if self.photos else "images"
         return self.split or data["eval_split"]
 

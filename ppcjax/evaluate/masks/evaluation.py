@@ -43,7 +43,7 @@ def maps(
     """Activation maps: a threshold, which a validation split chooses, makes masks."""
     fixed = _fixed(run, settings.scoring)
     of = Photos.of(run, request)
-    if request.images:
+    if request.elsewhere:
         chosen = recorded_threshold(run)
     elif request.trial:
         chosen = None

@@ -1,8 +1,8 @@
 """Files that predictions become: masks, scores, overlays. Each is written whole."""
 
+import functools
 import io
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +20,9 @@ from ppcjax.report.overlay import as_jpeg, draw_mask
 from ppcjax.report.palette import voc_palette
 from ppcjax.runs.files import read_arrays, write_file
 from ppcjax.types import UserError
+
+# Folders that predictions are written to.
+FOLDERS = ("masks", "overlays", "scores", "labels", "labels_low", "labels_high")
 
 
 class Written(NamedTuple):
@@ -80,10 +83,16 @@ def write_prediction(
 def write_mask(path: Path, mask: np.ndarray) -> None:
     """Writes class ids [H, W] uint8 as a PNG in the VOC palette."""
     image = Image.fromarray(np.asarray(mask, np.uint8))
-    image.putpalette(voc_palette().tobytes())
+    image.putpalette(_palette())
     content = io.BytesIO()
     image.save(content, "PNG")
     write_file(path, content.getvalue())
+
+
+@functools.cache
+def _palette() -> bytes:
+    """The palette of all masks; making it takes longer than writing a small one."""
+    return voc_palette().tobytes()
 
 
 def format_writer(
@@ -112,7 +121,9 @@ def format_writer(
         for key in source.ids if names else ():
             file = folder / "masks" / f"{key}.png"
             if key not in source.skipped and file.is_file():
-                mask = partial(read_mask, file, str(file), num_classes=len(classes))
+                mask = functools.partial(
+                    read_mask, file, str(file), num_classes=len(classes)
+                )
                 photos.append(Exported(key, _photo_name(key, source.files), mask))
         for name in dict.fromkeys(names):
             for path, content in WRITERS[name](photos, ids):
