@@ -57,7 +57,7 @@ def test_three_thresholds_stand_side_by_side(tmp_path):
     text = (tmp_path / "report.html").read_text()
     rows = make_summary(predictions)["thresholds"]
     for name in ("fixed", "chosen", "oracle"):
-        assert f"<div class='value'>{percent(rows[name]['mean_iou'])}" in text
+        assert f'<div class="value">{percent(rows[name]["mean_iou"])}' in text
     assert "validation split val2 (7 images)" in text and "upper bound" in text
 
 
