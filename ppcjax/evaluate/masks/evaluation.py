@@ -5,7 +5,7 @@ asked for, files, mean IoU at every threshold, and the report.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -198,7 +198,9 @@ def masks_plan(
         )
     shown = frozenset(evenly_spaced(of.source.ids, output.gallery))
     rows = dict(of.rows)  # of the photos that are not predicted again
-    finish = _finisher(output, of, scored, rows)  # says what cannot be written
+    formats = files.format_writer(
+        output.export_format, of.source, scored.classes, scored.background
+    )
     order = {name: place for place, name in enumerate(of.source.ids)}
 
     def count(prediction):
@@ -237,7 +239,7 @@ def masks_plan(
         text=format_summary,
         page=page,
         files={"classes.txt": files.class_list(scored.classes)},
-        finish=finish,
+        finish=table.writer(formats, rows, of.source, scored.classes),
         record={
             "threshold": scored.exported["threshold"],
             "background": background.threshold,
@@ -250,21 +252,6 @@ def masks_plan(
         kept=len(of.finished),
         complete=of.complete,
     )
-
-
-def _finisher(
-    output: Output, of: Photos, scored: Scored, rows: Mapping[str, Any]
-) -> Callable[[Path], None]:
-    """What writes the formats of other tools and the table, once `rows` holds all."""
-    formats = files.format_writer(
-        output.export_format, of.source, scored.classes, scored.background
-    )
-
-    def finish(folder: Path) -> None:
-        formats(folder)
-        table.write(folder, rows, of.source, scored.classes)
-
-    return finish
 
 
 def trial(settings: Any, data: Mapping[str, Any]) -> tuple[Any, str]:
