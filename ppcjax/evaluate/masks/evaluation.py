@@ -201,7 +201,6 @@ def masks_plan(
     formats = files.format_writer(
         output.export_format, of.source, scored.classes, scored.background
     )
-    order = {name: place for place, name in enumerate(of.source.ids)}
 
     def count(prediction):
         counts = {"predicted": 1}
@@ -221,8 +220,8 @@ def masks_plan(
         return gallery.make_tile(prediction, scored.thresholds) if there else None
 
     def page(metrics, tiles):
-        tiles = sorted(tiles, key=lambda tile: order[tile.id])
-        told = sorted(rows.values(), key=lambda row: order[row["id"]])
+        tiles = sorted(tiles, key=lambda tile: of.source.ids.index(tile.id))
+        told = [rows[name] for name in of.source.ids if name in rows]
         return gallery.page(metrics, tiles, scored.thresholds, told)
 
     return Plan(
