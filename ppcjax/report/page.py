@@ -43,6 +43,7 @@ def write_page(path: Path, page: Page) -> None:
         "lead": escape(page.lead),
         "sections": "\n".join(filter(None, page.sections)),
         "style": template("report.css"),
+        "enlarge": template("enlarge.js"),
         "script": page.script,
         "data": page.data or "null",
     }
