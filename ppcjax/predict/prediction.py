@@ -102,6 +102,47 @@ def predict_mask(scores: np.ndarray, threshold: float) -> np.ndarray:
     return np.where(level > 0, best, 0).astype(np.uint8)
 
 
+def uncertainty(scores: np.ndarray, threshold: float) -> float:
+    """How undecided the mask of a photo is: 0 certain, 1 undecided everywhere.
+
+    Scores are stretched so that the threshold becomes 1/2, from where on the best class
+    is likelier than the background, which gets what is missing to 1:
+
+        r_c = s_c / 2t                  where s_c <= t
+              1 - (1 - s_c) / 2(1 - t)  else
+        r_0 = 1 - max_c r_c
+        uncertainty = mean over pixels of 1 - (largest r - second largest r)
+
+    A pixel is certain where one class scores 1, or none scores anything, and undecided
+    where two are alike. Of probabilities the threshold is 0.5, and r the scores.
+
+    Args:
+        scores: [H, W, C] float32, as in `Prediction`; channel 0 is not read.
+        threshold: that of the mask, in [0, 1).
+
+    Returns:
+        A number in [0, 1].
+    """
+    found = scores[..., 1:]
+    if found.shape[-1] < 2:  # of none and one class, too
+        found = np.pad(found, [(0, 0)] * (scores.ndim - 1) + [(2, 0)])
+    two = np.partition(found, -2, axis=-1)[..., -2:]
+    second, best = np.moveaxis(_stretched(two, threshold), -1, 0)
+    rest = 1 - best
+    first, other = np.maximum(best, rest), np.minimum(best, rest)
+    # Where the background is likeliest, the best class comes second.
+    other = np.where(best >= rest, np.maximum(other, second), other)
+    return float((1 - (first - other)).mean(dtype=np.float64))
+
+
+def _stretched(scores: np.ndarray, threshold: float) -> np.ndarray:
+    """Scores in [0, 1], the threshold at 1/2."""
+    scores = np.clip(scores, 0, 1)
+    below = scores / max(2 * threshold, np.finfo(np.float32).tiny)
+    above = 1 - (1 - scores) / (2 * (1 - threshold))
+    return np.where(scores <= threshold, np.minimum(below, 0.5), above)
+
+
 def against_background(probabilities: np.ndarray) -> np.ndarray:
     """Scores of the classes against the background, for a threshold.
 
