@@ -1,17 +1,30 @@
 """report.html: one page that holds all of an evaluation and loads nothing."""
 
 import base64
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
+from markupsafe import Markup
 
-from ppcjax.report.plots import line_plot
+from ppcjax.report import html
 from ppcjax.runs.files import write_file
+
+template = html.source
+
+
+class Section(Markup):
+    """HTML of a titled box of a page.
+
+    heading: what a list of contents calls it; "" for none.
+    anchor: its id.
+    """
+
+    heading: str = ""
+    anchor: str = ""
 
 
 class Page(NamedTuple):
@@ -19,9 +32,10 @@ class Page(NamedTuple):
 
     title: heading, in plain text.
     lead: what was evaluated, in a line of plain text.
-    sections: HTML text of each; empty ones are left out.
-    script: JavaScript that draws.
-    data: JSON text that it draws from.
+    sections: HTML of each; empty ones are left out.
+    script: JavaScript that draws, from a file of templates/.
+    data: JSON text that it draws from, see `as_script_data`.
+    made: name -> what made the page, in plain text; it stands at its end.
     """
 
     title: str
@@ -29,6 +43,7 @@ class Page(NamedTuple):
     sections: Sequence[str]
     script: str = ""
     data: str = ""
+    made: Mapping[str, str | None] = {}
 
 
 def write_page(path: Path, page: Page) -> None:
@@ -38,134 +53,75 @@ def write_page(path: Path, page: Page) -> None:
         path: where the .html file is written.
         page: what it shows.
     """
-    parts = {
-        "title": escape(page.title),
-        "lead": escape(page.lead),
-        "sections": "\n".join(filter(None, page.sections)),
-        "style": template("report.css"),
-        "enlarge": template("enlarge.js"),
-        "script": page.script,
-        "data": page.data or "null",
-    }
-    # One pass, so that nothing inside the parts is taken for a placeholder.
-    text = re.sub(
-        r"\{\{(\w+)\}\}", lambda found: parts[found[1]], template("report.html")
+    sections = list(map(html.trusted, filter(None, page.sections)))
+    scripts = [Markup(s) for s in (html.source("enlarge.js"), page.script) if s]
+    text = html.render(
+        "page.html",
+        page=page,
+        style=html.source("report.css"),
+        policy=policy(scripts),
+        contents=[one for one in page.sections if getattr(one, "heading", "")],
+        sections=sections,
+        scripts=scripts,
+        data=Markup(page.data or "null"),
     )
     write_file(path, text.encode())
 
 
-def template(name: str) -> str:
-    """Text of a file in templates/."""
-    return (Path(__file__).parent / "templates" / name).read_text("utf-8")
-
-
-def as_script_data(content: Any) -> str:
-    """JSON that may stand inside a <script>."""
-    return json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
-
-
-Curve = tuple[list[int], list[float]]  # steps and values
-
-
-def read_curves(path: Path, prefix: str) -> dict[str, Curve]:
-    """Steps and values of the scalars in a metrics.jsonl; empty without one.
-
-    Where a run was resumed and wrote a step twice, the later line counts.
+def policy(scripts: Sequence[str]) -> str:
+    """A Content-Security-Policy: nothing is loaded, these scripts run and no others.
 
     Args:
-        path: metrics.jsonl of a run.
-        prefix: what the scalars' names begin with, such as "train/loss/"; it is cut.
+        scripts: text of each, as it stands between its tags.
     """
-    if not path.is_file():
-        return {}
-    terms: dict[str, dict[int, float]] = {}
-    for line in path.read_text("utf-8").splitlines():
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue  # the last line of a run that was killed while writing
-        if not isinstance(row, dict) or "step" not in row:
-            continue
-        for name, value in row.items():
-            if name.startswith(prefix) and value is not None:
-                term = terms.setdefault(name.removeprefix(prefix), {})
-                term[row["step"]] = value
-    ordered = sorted(terms, key=lambda name: (name != "total", name))
-    return {
-        name: tuple(map(list, zip(*sorted(terms[name].items()), strict=True)))
-        for name in ordered
-    }
-
-
-def losses(terms: Mapping[str, Curve]) -> str:
-    """A small plot of every loss term over the steps."""
-    return _curves(
-        "Loss terms while training",
-        "Over optimizer steps; where two lines, the dark one is smoothed.",
-        terms,
-        what="Loss",
+    digests = (hashlib.sha256(script.encode()).digest() for script in scripts)
+    known = " ".join(f"'sha256-{base64.b64encode(d).decode()}'" for d in digests)
+    return (
+        f"default-src 'none'; script-src {known}; style-src 'unsafe-inline'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
     )
 
 
-def scores(terms: Mapping[str, Curve]) -> str:
-    """A small plot of every score that was taken while training."""
-    return _curves(
-        "Scores while training",
-        "On the split by which a checkpoint is chosen, not the one reported here.",
-        terms,
-        what="Score",
-    )
+def as_script_data(content: Any) -> Markup:
+    """JSON that may stand inside a <script>."""
+    text = json.dumps(content, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c"))
 
 
-def _curves(title: str, note: str, terms: Mapping[str, Curve], *, what: str) -> str:
-    if not terms:
-        return ""
-    figures = []
-    for name, (steps, values) in terms.items():
-        lines = [("main", values)]
-        if len(values) > 30:
-            lines = [("raw", values), ("smooth", _smooth(values))]
-        plot = line_plot(
-            steps, lines, title=f"{what} {name} over the steps", size=(320, 180)
-        )
-        caption = f"{escape(name)}: {values[-1]:.4g} at step {steps[-1]}"
-        figures.append(f"<figure><figcaption>{caption}</figcaption>{plot}</figure>")
-    return section(
-        title,
-        f"<p class='note'>{note}</p><div class='losses'>{''.join(figures)}</div>",
-    )
-
-
-def _smooth(values: Sequence[float]) -> list[float]:
-    """Centred mean over a tenth of the curve, less towards its ends."""
-    reach = max(len(values) // 20, 1)
-    return [
-        float(np.mean(values[max(i - reach, 0) : i + reach + 1]))
-        for i in range(len(values))
-    ]
-
-
-def skipped(reasons: Mapping[str, str]) -> str:
-    """The images that were left out, and why."""
+def skipped(reasons: Mapping[str, str]) -> Section | str:
+    """The images that were left out, and why; "" where there are none."""
     if not reasons:
         return ""
-    items = "".join(f"<li>{escape(reason)}</li>" for reason in reasons.values())
-    return section("Skipped images", f"<ul>{items}</ul>")
+    content = html.render("skipped.html", reasons=list(reasons.values()))
+    return section("Skipped images", content)
 
 
-def image(jpeg: bytes, alt: str, kind: str = "") -> str:
+def image(jpeg: bytes, alt: str, kind: str = "", group: str = "") -> Markup:
     """An <img> that holds its own bytes.
 
     Args:
         jpeg: content of a JPEG file.
         alt: what it shows, in plain text.
         kind: its CSS class.
+        group: name of the pictures among which arrows move once it is enlarged; empty:
+            it is not enlarged by itself.
     """
-    source = "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
-    alt = escape(alt, quote=True)
-    return f"<img class='{kind}' src='{source}' alt='{alt}' loading='lazy'>"
+    content = base64.b64encode(jpeg).decode()
+    return html.render("image.html", content=content, alt=alt, kind=kind, group=group)
 
 
-def section(title: str, content: str) -> str:
-    """A titled box; `content` is HTML."""
-    return f"<section><h2>{title}</h2>{content}</section>"
+def section(title: str, content: str) -> Section:
+    """A titled box.
+
+    Args:
+        title: plain text.
+        content: HTML.
+    """
+    words = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+    anchor = f"section-{words}"
+    text = html.render(
+        "section.html", title=title, content=html.trusted(content), anchor=anchor
+    )
+    found = Section(text)
+    found.heading, found.anchor = title, anchor
+    return found

@@ -102,7 +102,6 @@ def curve(summary: Mapping[str, Any]) -> str:
         ],
         zero=True,
     )
-    plot = plot.replace("</svg>", '<path class="cursor" d=""/></svg>')
     keys = "".join(
         f"<li>{marker(name)} {_TITLES[name]}: {_at(row)}, "
         f"{percent(row['mean_iou'])}</li>"
