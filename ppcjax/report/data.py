@@ -77,7 +77,8 @@ def _classes(account: Mapping[str, Any]) -> tuple[list[str], _Rows]:
     head = ["Class", "Photos tagged", *(["Photos shown", "Pixels"] if pixels else [])]
     rows = []
     for row in account["classes"]:
-        cells = [f"{row['tagged']:,}"]
+        untagged = row["name"] == "background" and not row["tagged"]
+        cells = ["–" if untagged else f"{row['tagged']:,}"]
         if pixels:
             cells += [f"{row['shown']:,}", percent(row["pixels"] / pixels)]
         rows.append((row["name"], cells))

@@ -75,7 +75,7 @@ def line_plot(
         x_ticks=[(_units(place_x(t)), number(t)) for t in x_ticks],
         y_ticks=[(_units(place_y(t)), number(t)) for t in y_ticks],
         lines=[
-            (name, _path([place_x(v) for v in x], [place_y(v) for v in values]))
+            (name, *_path([place_x(v) for v in x], [place_y(v) for v in values]))
             for name, values in lines
         ],
         markers=[
@@ -94,7 +94,7 @@ def _scale(
     low, high = map(bend, values)
 
     def place(value: float) -> float:
-        share = (bend(value) - low) / ((high - low) or 1)
+        share = (bend(value) - low) / (high - low) if high > low else 0.5
         return units[0] + share * (units[1] - units[0])
 
     return place
@@ -139,11 +139,24 @@ def number(value: float) -> str:
     return f"{value:.3g}"
 
 
-def _path(xs: Sequence[float], ys: Sequence[float]) -> str:
-    """A polyline that is broken where y is not finite."""
-    parts, pen = [], "M"
-    for x, y in zip(xs, ys, strict=True):
-        if math.isfinite(y):
+def _path(
+    xs: Sequence[float], ys: Sequence[float]
+) -> tuple[str, list[tuple[str, str]]]:
+    """A polyline that is broken where y is not finite, and its points without a line.
+
+    Args:
+        xs: units.
+        ys: units, or NaN.
+
+    Returns:
+        Commands of a path, and (x, y) of every point that has no neighbour.
+    """
+    parts, alone, pen = [], [], "M"
+    known = [False, *map(math.isfinite, ys), False]
+    for place, (x, y) in enumerate(zip(xs, ys, strict=True), 1):
+        if known[place]:
             parts.append(f"{pen}{x:.1f} {y:.1f}")
-        pen = "L" if math.isfinite(y) else "M"
-    return "".join(parts)
+            if not (known[place - 1] or known[place + 1]):
+                alone.append((_units(x), _units(y)))
+        pen = "L" if known[place] else "M"
+    return "".join(parts), alone

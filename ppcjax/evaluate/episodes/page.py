@@ -57,6 +57,7 @@ def _jpeg(tested: Any) -> bytes:
     )
     _, _, bottom, right = arrays["query_valid"][q]
     query = arrays["query_image"][q, :bottom, :right]
+    gap = np.full((len(support), max(len(support) // 48, 2), 3), 255, np.uint8)
     tiles = [support]
     for mask in (tested.example.truths[q], tested.found):
         # Masks at the photo's own size are shown at the network's.
@@ -64,7 +65,7 @@ def _jpeg(tested: Any) -> bytes:
             (query.shape[1], query.shape[0]), Image.Resampling.NEAREST
         )
         drawn = draw_mask(query, np.asarray(small))
-        tiles.append(np.zeros_like(support))
+        tiles += [gap, np.full_like(support, 255)]
         tiles[-1][:bottom, :right] = drawn
     return as_jpeg(np.concatenate(tiles, axis=1))
 
@@ -138,7 +139,11 @@ def _gallery(pictures: Sequence[Picture]) -> Section | str:
         }
         for picture in pictures
     ]
-    return section("Queries", render("episodes/gallery.html", pictures=shown))
+    by_shot = {
+        shot: [one for one in shown if one["shot"] == shot]
+        for shot in dict.fromkeys(picture.shot for picture in pictures)
+    }
+    return section("Queries", render("episodes/gallery.html", by_shot=by_shot))
 
 
 def _score(iou: float | None) -> str:
