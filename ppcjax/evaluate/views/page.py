@@ -15,7 +15,8 @@ from ppcjax.report.html import render
 from ppcjax.report.page import Page, Section, image, section
 from ppcjax.report.text import percent
 
-RIGHT, WRONG = (46, 204, 113), (231, 76, 60)
+RIGHT, WRONG = (86, 200, 250), (240, 110, 20)  # blue, orange: all people see them
+CASING = (16, 21, 28)  # around a line, so that it stands out on any photo
 _GAP = 24  # pixels between the two views
 
 MAP_TITLES = {
@@ -39,8 +40,8 @@ def draw(
     """Both views of a photo, with what the second has for some cells of the first.
 
     A dot marks a cell of the first view, a dot of the same colour the most similar cell
-    of the second, and a ring where it truly is. The line is green where that is within
-    one cell, red where not.
+    of the second, and a ring where it truly is. The line is blue where that is within
+    one cell, orange where not.
 
     Args:
         example: the photo and its views.
@@ -68,6 +69,7 @@ def draw(
         own = divmod(index, matches.grid[1])
         here, there = pixel(own, False), pixel(matches.found[index], True)
         line = RIGHT if matches.right[index] else WRONG
+        pen.line([here, there], fill=CASING, width=4 * scale)
         pen.line([here, there], fill=line, width=2 * scale)
         _circle(pen, pixel(matches.place[index], True), 5 * scale, outline="white")
         colour = _colour_of(own, matches.grid)
