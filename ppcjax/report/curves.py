@@ -9,7 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 from ppcjax.report.html import render
-from ppcjax.report.page import Section, section
+from ppcjax.report.page import section
 from ppcjax.report.plots import line_plot
 
 Curve = tuple[list[int], list[float]]  # steps and values
@@ -48,7 +48,7 @@ def read_curves(path: Path, prefix: str) -> dict[str, Curve]:
     }
 
 
-def losses(terms: Mapping[str, Curve]) -> Section | str:
+def losses(terms: Mapping[str, Curve]) -> Markup | str:
     """A small plot of every loss term over the steps; "" without one."""
     return _curves(
         "Loss terms while training",
@@ -58,7 +58,7 @@ def losses(terms: Mapping[str, Curve]) -> Section | str:
     )
 
 
-def scores(terms: Mapping[str, Curve]) -> Section | str:
+def scores(terms: Mapping[str, Curve]) -> Markup | str:
     """A small plot of every score that was taken while training; "" without one."""
     return _curves(
         "Scores while training",
@@ -80,7 +80,7 @@ class _Drawn(NamedTuple):
 
 def _curves(
     title: str, note: str, terms: Mapping[str, Curve], *, what: str
-) -> Section | str:
+) -> Markup | str:
     if not terms:
         return ""
     curves = [_drawn(name, curve, what) for name, curve in terms.items()]

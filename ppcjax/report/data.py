@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from markupsafe import Markup
+
 from ppcjax.report import page
 from ppcjax.report.html import render
 from ppcjax.report.text import percent
@@ -10,7 +12,7 @@ from ppcjax.report.text import percent
 SHOWN = 40  # classes, below which a table is long
 
 
-def section(account: Mapping[str, Any]) -> page.Section | str:
+def section(account: Mapping[str, Any]) -> Markup | str:
     """What was read as HTML; "" where nothing is known.
 
     Args:

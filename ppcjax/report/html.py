@@ -34,11 +34,6 @@ def source(name: str) -> Markup:
     return Markup((TEMPLATES / name).read_text("utf-8"))
 
 
-def trusted(content: str) -> Markup:
-    """What stands in a page as HTML: `Markup`, and text until no module pastes it."""
-    return Markup(content)  # escape(content) from then on
-
-
 @functools.cache
 def _environment() -> jinja2.Environment:
     found = jinja2.Environment(

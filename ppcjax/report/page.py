@@ -8,23 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from ppcjax.report import html
 from ppcjax.runs.files import write_file
-
-template = html.source
-
-
-class Section(Markup):
-    """HTML of a titled box of a page.
-
-    heading: what a list of contents calls it; "" for none.
-    anchor: its id.
-    """
-
-    heading: str = ""
-    anchor: str = ""
 
 
 class Page(NamedTuple):
@@ -32,7 +19,8 @@ class Page(NamedTuple):
 
     title: heading, in plain text.
     lead: what was evaluated, in a line of plain text.
-    sections: HTML of each; empty ones are left out.
+    sections: HTML of each, as `ppcjax.report.html.render` gives it; other text is
+        escaped, and empty ones are left out.
     script: JavaScript that draws, from a file of templates/.
     data: JSON text that it draws from, see `as_script_data`.
     made: name -> what made the page, in plain text; it stands at its end.
@@ -41,9 +29,16 @@ class Page(NamedTuple):
     title: str
     lead: str
     sections: Sequence[str]
-    script: str = ""
-    data: str = ""
+    script: Markup = Markup()
+    data: Markup = Markup("null")
     made: Mapping[str, str | None] = {}
+
+
+class Jump(NamedTuple):
+    """An entry of the list of contents: the id of a section, and its heading."""
+
+    anchor: str
+    heading: Markup
 
 
 def write_page(path: Path, page: Page) -> None:
@@ -53,19 +48,44 @@ def write_page(path: Path, page: Page) -> None:
         path: where the .html file is written.
         page: what it shows.
     """
-    sections = list(map(html.trusted, filter(None, page.sections)))
-    scripts = [Markup(s) for s in (html.source("enlarge.js"), page.script) if s]
+    sections, contents = numbered(page.sections)
+    scripts = list(filter(None, (html.source("enlarge.js"), page.script)))
     text = html.render(
         "page.html",
         page=page,
         style=html.source("report.css"),
         policy=policy(scripts),
-        contents=[one for one in page.sections if getattr(one, "heading", "")],
+        contents=contents,
         sections=sections,
         scripts=scripts,
-        data=Markup(page.data or "null"),
     )
     write_file(path, text.encode())
+
+
+# In HTML of templates nothing that was filled in can look like this.
+_HEADING = re.compile(
+    r'<section(?: id="(?P<anchor>[^"]*)")?>\s*<h2>(?P<title>.*?)</h2>', re.DOTALL
+)
+
+
+def numbered(sections: Sequence[str]) -> tuple[list[Markup], list[Jump]]:
+    """Gives every section an id.
+
+    Args:
+        sections: HTML of each; empty ones are left out.
+
+    Returns:
+        The sections, and what a list of contents leads to.
+    """
+    jumps = []
+
+    def name(found: re.Match) -> str:
+        anchor = found["anchor"] or f"section-{len(jumps) + 1}"
+        jumps.append(Jump(anchor, Markup(found["title"])))
+        return html.render("section.html", anchor=anchor, title=jumps[-1].heading)
+
+    escaped = (escape(section) for section in sections if section)
+    return [Markup(_HEADING.sub(name, text)) for text in escaped], jumps
 
 
 def policy(scripts: Sequence[str]) -> str:
@@ -90,7 +110,7 @@ def as_script_data(content: Any) -> Markup:
     return Markup(text.replace("<", "\\u003c"))
 
 
-def skipped(reasons: Mapping[str, str]) -> Section | str:
+def skipped(reasons: Mapping[str, str]) -> Markup | str:
     """The images that were left out, and why; "" where there are none."""
     if not reasons:
         return ""
@@ -112,18 +132,11 @@ def image(jpeg: bytes, alt: str, kind: str = "", group: str = "") -> Markup:
     return html.render("image.html", content=content, alt=alt, kind=kind, group=group)
 
 
-def section(title: str, content: str) -> Section:
+def section(title: str, content: str) -> Markup:
     """A titled box.
 
     Args:
         title: plain text.
-        content: HTML.
+        content: HTML, as `ppcjax.report.html.render` gives it; other text is escaped.
     """
-    words = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
-    anchor = f"section-{words}"
-    text = html.render(
-        "section.html", title=title, content=html.trusted(content), anchor=anchor
-    )
-    found = Section(text)
-    found.heading, found.anchor = title, anchor
-    return found
+    return html.render("box.html", title=title, content=content)

@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from markupsafe import Markup
 from PIL import Image
 
 from ppcjax.evaluate.episodes.choice import describe
 from ppcjax.evaluate.episodes.metric import class_iou, count_query, mean_defined
 from ppcjax.report.html import render
 from ppcjax.report.overlay import as_jpeg, draw_mask
-from ppcjax.report.page import Page, Section, image, section
+from ppcjax.report.page import Page, image, section
 from ppcjax.report.text import percent
 
 
@@ -97,7 +98,7 @@ def page(found: Mapping[str, Any], pictures: Sequence[Picture]) -> Page:
     )
 
 
-def _headline(found: Mapping[str, Any]) -> Section:
+def _headline(found: Mapping[str, Any]) -> Markup:
     content = render(
         "episodes/headline.html",
         shots=found["shots"],
@@ -106,7 +107,7 @@ def _headline(found: Mapping[str, Any]) -> Section:
     return section("Mean IoU", content)
 
 
-def _table(shots: Mapping[int, Any]) -> Section:
+def _table(shots: Mapping[int, Any]) -> Markup:
     names = next(iter(shots.values()))["class_iou"]
     rows = [
         (name, [scores["class_iou"][name]["mean"] for scores in shots.values()])
@@ -117,7 +118,7 @@ def _table(shots: Mapping[int, Any]) -> Section:
     return section("IoU of each class", content)
 
 
-def _choice(choice: Mapping[str, Any] | None) -> Section | str:
+def _choice(choice: Mapping[str, Any] | None) -> Markup | str:
     if choice is None:
         return ""
     text = describe(choice)
@@ -125,7 +126,7 @@ def _choice(choice: Mapping[str, Any] | None) -> Section | str:
     return section("Which checkpoint", content)
 
 
-def _gallery(pictures: Sequence[Picture]) -> Section | str:
+def _gallery(pictures: Sequence[Picture]) -> Markup | str:
     if not pictures:
         return ""
     shown = [

@@ -15,6 +15,7 @@ from ppcjax.data_pipelines.sources.subset import evenly_spaced
 from ppcjax.evaluate.masks import files, gallery
 from ppcjax.evaluate.masks.metric import make_metric
 from ppcjax.evaluate.masks.photos import Photos
+from ppcjax.evaluate.masks.rows import row as make_row
 from ppcjax.evaluate.masks.settings import (
     LogitSettings,
     MapSettings,
@@ -26,11 +27,17 @@ from ppcjax.evaluate.masks.summary import (
     format_summary,
     scores,
     summarize,
+    threshold_text,
 )
 from ppcjax.evaluate.masks.thresholds import choose_threshold
 from ppcjax.evaluate.protocol import Plan, Request, added
 from ppcjax.predict.photos import predict_photos, recorded_threshold
-from ppcjax.predict.prediction import Prediction, usual_threshold
+from ppcjax.predict.prediction import (
+    Prediction,
+    predict_mask,
+    uncertainty,
+    usual_threshold,
+)
 from ppcjax.refine.crf import preset
 from ppcjax.refine.stream import Background, refine_predictions, with_affinity_labels
 from ppcjax.runs import Run
@@ -42,6 +49,11 @@ def maps(
 ) -> Plan:
     """Activation maps: a threshold, which a validation split chooses, makes masks."""
     fixed = _fixed(run, settings.scoring)
+    if settings.alpha is not None and "threshold" in given:
+        raise UserError(
+            f"--threshold={threshold_text(fixed)}: the background of the CRF comes "
+            f"from alpha {settings.alpha:g}, so that it would do nothing; leave one out"
+        )
     of = Photos.of(run, request)
     if request.images:
         chosen = recorded_threshold(run)
@@ -63,17 +75,14 @@ def maps(
         of.examples(),
         {"scaling": settings.scaling, "convention": settings.convention},
     )
-    output, stages = settings.output, ""
+    output, stages, unswept = settings.output, "", ""
     if settings.affinity_labels is not None:
         crf = preset(output.crf) if output.crf else None
         found = with_affinity_labels(
             found, settings.affinity_labels, crf, workers=output.workers
         )
     if output.crf:
-        stages = f"background as likely as a score of {below:g}"
-        if settings.alpha is not None:
-            stages = f"background (1 - best)^{settings.alpha:g}"
-        stages = f"dense CRF {output.crf}, {stages}"
+        stages, unswept = _behind_crf(settings, exported)
         # The threshold was for the CRF, whose arg-max counts.
         fixed, chosen = 0.5, None
         exported = {"name": "fixed", "threshold": 0.5}
@@ -87,10 +96,27 @@ def maps(
         absent=settings.scoring.absent,
         stages=stages,
         arg_max=bool(output.crf),
+        unswept=unswept,
     )
     record = {"alpha": settings.alpha, "affinity_labels": settings.affinity_labels}
     background = Background(below, settings.alpha)
     return masks_plan(run, of, found, scored, output, background, record)
+
+
+def _behind_crf(settings: MapSettings, exported: Mapping[str, Any]) -> tuple[str, str]:
+    """In words: what followed the network, and why no other threshold is scored."""
+    t, crf = threshold_text(exported["threshold"]), f"dense CRF {settings.output.crf}"
+    if settings.alpha is None:
+        return f"{crf}, background as likely as a score of {t}", (
+            f"the threshold {t} ({exported['name']}) counts before the CRF, which gets "
+            "its background from it: for the masks of another threshold, evaluate "
+            "again with --threshold"
+        )
+    background = f"(1 - best)^{settings.alpha:g}"
+    return f"{crf}, background {background}", (
+        f"the background of the CRF is {background}, whatever the threshold: for other "
+        "masks, evaluate again with another --alpha"
+    )
 
 
 def logits(
@@ -177,6 +203,7 @@ def masks_plan(
             found, preset(output.crf), background, workers=output.workers
         )
     shown = frozenset(evenly_spaced(of.source.ids, output.gallery))
+    rows: dict[str, dict[str, Any]] = {}
     order = {name: place for place, name in enumerate(of.source.ids)}
 
     def count(prediction):
@@ -189,6 +216,10 @@ def masks_plan(
         how = {"background": scored.background, "scores": output.scores}
         threshold = scored.exported["threshold"]
         written = files.write_prediction(prediction, folder, threshold=threshold, **how)
+        mask = predict_mask(prediction.scores, threshold)
+        unsure = uncertainty(prediction.scores, threshold)
+        row = make_row(prediction, mask, uncertainty=unsure)
+        rows[row["id"]] = row
         of.note(prediction, written)
 
     def tile(prediction):
@@ -197,7 +228,8 @@ def masks_plan(
 
     def page(metrics, tiles):
         tiles = sorted(tiles, key=lambda tile: order[tile.id])
-        return gallery.page(metrics, tiles, scored.thresholds)
+        told = sorted(rows.values(), key=lambda row: order[row["id"]])
+        return gallery.page(metrics, tiles, scored.thresholds, told)
 
     return Plan(
         run=run,

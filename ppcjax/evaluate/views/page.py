@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from markupsafe import Markup
 from PIL import Image, ImageDraw
 
 from ppcjax.data_pipelines.sources.subset import evenly_spaced
 from ppcjax.data_pipelines.views import PairExample
 from ppcjax.evaluate.views.metric import Matches
 from ppcjax.report.html import render
-from ppcjax.report.page import Page, Section, image, section
+from ppcjax.report.page import Page, image, section
 from ppcjax.report.text import percent
 
 RIGHT, WRONG = (86, 200, 250), (240, 110, 20)  # blue, orange: all people see them
@@ -117,7 +118,7 @@ def lead(summary: Mapping[str, Any]) -> str:
     )
 
 
-def headline(summary: Mapping[str, Any]) -> Section:
+def headline(summary: Mapping[str, Any]) -> Markup:
     """Correspondence accuracy of each map, beside chance and the untrained network."""
     maps = [
         {
@@ -146,7 +147,7 @@ _ROWS = (
 )
 
 
-def monitors(summary: Mapping[str, Any]) -> Section:
+def monitors(summary: Mapping[str, Any]) -> Markup:
     """All numbers of each map, trained and random, as a table."""
     columns = list(summary["maps"].items())
     columns += [(f"{name}, random", row) for name, row in summary["random"].items()]
@@ -166,7 +167,7 @@ def number(value: float | None, form: str = "{:.3f}") -> str:
     return "–" if value is None else form.format(value)
 
 
-def gallery(drawn: Sequence[Drawn], summary: Mapping[str, Any]) -> Section | str:
+def gallery(drawn: Sequence[Drawn], summary: Mapping[str, Any]) -> Markup | str:
     """The drawn correspondences."""
     if not drawn:
         return ""
