@@ -15,7 +15,7 @@ from ppcjax.report.plots import line_plot
 Curve = tuple[list[int], list[float]]  # steps and values
 
 SMOOTHED = 30  # points, above which a curve is shown with its mean
-DECADES = 2  # above which a curve of positive values is on a log scale
+DECADES = 1.5  # above which a curve of positive values is on a log scale
 
 
 def read_curves(path: Path, prefix: str) -> dict[str, Curve]:

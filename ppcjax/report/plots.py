@@ -21,9 +21,18 @@ class Box(NamedTuple):
     bottom: int
 
     @classmethod
-    def of(cls, width: int, height: int) -> "Box":
-        """The box of a plot of a size, with room for the ticks."""
-        return cls(width, height, 52, width - 14, 14, height - 40)
+    def of(
+        cls, size: tuple[int, int], ticks: Sequence[str], x_label: str, y_label: str
+    ) -> "Box":
+        """The box of a plot of a size, with room for ticks and labels around it.
+
+        A wide plot shrinks on a phone, where its letters are larger for it.
+        """
+        (width, height), letter = size, 8 if size[0] < 480 else 11
+        left = 10 + letter * max(map(len, ticks)) + (22 if y_label else 0)
+        return cls(
+            width, height, left, width - 14, 14, height - (40 if x_label else 24)
+        )
 
 
 def line_plot(
@@ -55,12 +64,12 @@ def line_plot(
         An <svg> element. Its data attributes x0, x1 (values) and left, right, top,
         bottom (units) let a script place things, such as its empty path .cursor.
     """
-    box = Box.of(*size)
     values = np.concatenate([np.asarray(v, float) for _, v in lines])
     values = values[np.isfinite(values)]
     low, high = (values.min(), values.max()) if values.size else (1.0, 2.0)
     many = log_ticks if log else ticks
     y_ticks = many(0.0 if zero else float(low), float(high), 4)
+    box = Box.of(size, list(map(number, y_ticks)), x_label, y_label)
     x_ticks = ticks(x[0], x[-1], min(6, box.width // 80))
     x_ticks = [t for t in x_ticks if x[0] <= t <= x[-1] + 1e-9]
     place_x = _scale((x[0], x[-1]), (box.left, box.right))

@@ -37,3 +37,13 @@ def test_long_curves_are_smoothed():
     assert "line main" in few and "line smooth" not in few
     assert "line raw" in many and "line smooth" in many
     assert curves.losses({}) == curves.scores({}) == ""
+
+
+def test_curves_over_decades_are_on_a_log_scale():
+    steps = list(range(20))
+    falls = {"total": (steps, [100 / (1 + s) ** 2 for s in steps])}
+    flat = {"total": (steps, [2.0 - s / 20 for s in steps])}
+    below = {"total": (steps, [s - 100.0 for s in steps])}
+    assert "on a log scale" in curves.losses(falls)
+    assert "on a log scale" not in curves.losses(flat) + curves.losses(below)
+    assert not curves.spans_decades([]) and not curves.spans_decades([float("nan")])
