@@ -37,3 +37,13 @@ def test_names_are_escaped_and_lists_folded():
 def test_photos_without_labels_have_no_table():
     read = survey.survey(source_of(good(2)), needs="views").as_json()
     assert "<table" not in data.section(read) and data.section({}) == ""
+
+
+@pytest.mark.parametrize("count", [1, 1000, 1001, 2500])
+def test_long_lists_say_where_the_rest_stands(count):
+    html = data.section(account(held_out=tuple(f"p{i}" for i in range(count))))
+    assert html.count("<li>") == min(count, 1000)
+    noun = "photo" if count == 1 else "photos"
+    assert f"<summary>{count:,} {noun} held out by ppcjax</summary>" in html
+    more = f"{count - 1000:,} more stand in metrics.json" in html
+    assert more == (count > 1000)
