@@ -97,8 +97,8 @@ def _supports(kind):
 
 
 def _episodes(kind):
-    counts = metric.Counts(np.full(4, 50), np.full(4, 9), np.full(4, 30))
-    more = metric.Counts(np.full(4, 40), np.full(4, 9), np.array([9, 5, 0, 60]))
+    counts = metric.Counts(*np.array([[50, 40, 0, 0], [9, 8, 0, 0], [30, 5, 0, 0]]))
+    more = metric.Counts(*np.array([[40, 40, 0, 0], [9, 9, 0, 0], [9, 50, 0, 0]]))
     shots = {s: metric.summarize([counts, more], CLASSES, (1, 3)) for s in (1, 5)}
     protocol = {"name": "own", "split": "toy (split test)", "way": 2}
     found = {
