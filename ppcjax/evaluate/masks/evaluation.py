@@ -5,17 +5,16 @@ asked for, files, mean IoU at every threshold, and the report.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ppcjax.data_pipelines.sources.base import BACKGROUND
 from ppcjax.data_pipelines.sources.subset import evenly_spaced
-from ppcjax.evaluate.masks import files, gallery
+from ppcjax.evaluate.masks import files, gallery, table
 from ppcjax.evaluate.masks.metric import make_metric
 from ppcjax.evaluate.masks.photos import Photos
-from ppcjax.evaluate.masks.rows import row as make_row
 from ppcjax.evaluate.masks.settings import (
     LogitSettings,
     MapSettings,
@@ -32,12 +31,7 @@ from ppcjax.evaluate.masks.summary import (
 from ppcjax.evaluate.masks.thresholds import choose_threshold
 from ppcjax.evaluate.protocol import Plan, Request, added
 from ppcjax.predict.photos import predict_photos, recorded_threshold
-from ppcjax.predict.prediction import (
-    Prediction,
-    predict_mask,
-    uncertainty,
-    usual_threshold,
-)
+from ppcjax.predict.prediction import Prediction, usual_threshold
 from ppcjax.refine.crf import preset
 from ppcjax.refine.stream import Background, refine_predictions, with_affinity_labels
 from ppcjax.runs import Run
@@ -55,7 +49,7 @@ def maps(
             f"from alpha {settings.alpha:g}, so that it would do nothing; leave one out"
         )
     of = Photos.of(run, request)
-    if request.images:
+    if request.elsewhere:
         chosen = recorded_threshold(run)
     elif request.trial:
         chosen = None
@@ -203,7 +197,8 @@ def masks_plan(
             found, preset(output.crf), background, workers=output.workers
         )
     shown = frozenset(evenly_spaced(of.source.ids, output.gallery))
-    rows: dict[str, dict[str, Any]] = {}
+    rows = dict(of.rows)  # of the photos that are not predicted again
+    finish = _finisher(output, of, scored, rows)  # says what cannot be written
     order = {name: place for place, name in enumerate(of.source.ids)}
 
     def count(prediction):
@@ -216,11 +211,8 @@ def masks_plan(
         how = {"background": scored.background, "scores": output.scores}
         threshold = scored.exported["threshold"]
         written = files.write_prediction(prediction, folder, threshold=threshold, **how)
-        mask = predict_mask(prediction.scores, threshold)
-        unsure = uncertainty(prediction.scores, threshold)
-        row = make_row(prediction, mask, uncertainty=unsure)
-        rows[row["id"]] = row
-        of.note(prediction, written)
+        rows[prediction.example.id] = written.row
+        of.note(prediction, written.files, written.row)
 
     def tile(prediction):
         there = prediction.example.id in shown
@@ -245,9 +237,7 @@ def masks_plan(
         text=format_summary,
         page=page,
         files={"classes.txt": files.class_list(scored.classes)},
-        finish=files.format_writer(
-            output.export_format, of.source, scored.classes, scored.background
-        ),
+        finish=finish,
         record={
             "threshold": scored.exported["threshold"],
             "background": background.threshold,
@@ -260,6 +250,21 @@ def masks_plan(
         kept=len(of.finished),
         complete=of.complete,
     )
+
+
+def _finisher(
+    output: Output, of: Photos, scored: Scored, rows: Mapping[str, Any]
+) -> Callable[[Path], None]:
+    """What writes the formats of other tools and the table, once `rows` holds all."""
+    formats = files.format_writer(
+        output.export_format, of.source, scored.classes, scored.background
+    )
+
+    def finish(folder: Path) -> None:
+        formats(folder)
+        table.write(folder, rows, of.source, scored.classes)
+
+    return finish
 
 
 def trial(settings: Any, data: Mapping[str, Any]) -> tuple[Any, str]:

@@ -49,7 +49,9 @@ def areas(summary: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
             "name": name,
             "photos": f"{photos[c]:,}",
             "share": pixels[c] / whole,
-            "text": percent(pixels[c] / whole),
+            "text": percent(pixels[c] / whole)
+            if pixels[c] / whole > 5e-4
+            else "< 0.1 %",
         }
         for c, name in enumerate(summary["classes"])
         if photos[c]
@@ -63,6 +65,10 @@ def areas(summary: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
+def _percent(share: float) -> str:
+    return percent(share) if share >= 5e-4 else "< 0.1 %"
+
+
 def photos(summary: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
     """The list of photos, which the script of the page fills."""
     if not rows:
@@ -74,7 +80,7 @@ def photos(summary: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str
     if len(rows) > LISTED:
         notes[0] = (
             f"The {LISTED:,} most uncertain of {len(rows):,} photos, {PER_PAGE} a page; "
-            "masks/ and overlays/ beside this page hold those of the others."
+            "photos.csv beside this page lists all, masks/ and overlays/ hold them."
         )
     orders = {k: v for k, v in _ORDERS.items() if k == "name" or _known(rows, k)}
     if "uncertainty" in orders:

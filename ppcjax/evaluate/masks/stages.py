@@ -54,7 +54,7 @@ def supports(
 ) -> Plan:
     """Photos segmented by masked examples, without training."""
     del given
-    if not settings.support or not request.images:
+    if not settings.support or not request.elsewhere:
         raise UserError(
             "a few-shot run segments photos with both --support=EXAMPLES and "
             "--images=PHOTOS, and is evaluated on episodes with neither"
