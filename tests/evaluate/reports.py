@@ -84,7 +84,16 @@ def _masks(kind, *, background=True, **more):
     found = make_summary(predictions, classes=demo) | _head(kind)
     found |= {"classes": list(CLASSES), "report_classes": ["toy cat"]} | more
     tiles = [gallery.make_tile(p, THRESHOLDS) for p in predictions]
-    return Shown(lambda m, t: gallery.page(m, t, THRESHOLDS), found, tiles)
+    rows = [
+        {"id": name, "size": size, "areas": {"0": 9, "2": 8}, "uncertainty": 0.5}
+        for name, size in zip(names, sizes, strict=True)
+    ]
+    rows = [row | {"photo_size": row["size"], "iou": 0.4} for row in rows]
+
+    def page(metrics, both):
+        return gallery.page(metrics, both[0], THRESHOLDS, both[1])
+
+    return Shown(page, found, [tiles, rows])
 
 
 def _supports(kind):

@@ -64,7 +64,10 @@ def too_wide(browser):
         const over = document.documentElement.scrollWidth - room;
         if (over <= 0) return [0, ''];
         const right = (e) => e.getBoundingClientRect().right;
-        const all = [...document.body.querySelectorAll('*:not(.scroll *)')];
+        const clips = (e) => e && e !== document.body &&
+            (getComputedStyle(e).overflowX !== 'visible' || clips(e.parentElement));
+        const all = [...document.body.querySelectorAll('*')]
+            .filter((e) => !clips(e.parentElement));
         const most = Math.max(...all.map(right));
         const worst = all.filter((e) => right(e) > most - 1).at(-1);
         return [over, worst.outerHTML.slice(0, 200)];

@@ -79,8 +79,8 @@ def photos(summary: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str
     ]
     if len(rows) > LISTED:
         notes[0] = (
-            f"The {LISTED:,} most uncertain of {len(rows):,} photos, {PER_PAGE} a page; "
-            "photos.csv beside this page lists all, masks/ and overlays/ hold them."
+            f"The {LISTED:,} most uncertain of {len(rows):,} photos, {PER_PAGE} a "
+            "page; masks/ and overlays/ beside this page hold those of the others."
         )
     orders = {k: v for k, v in _ORDERS.items() if k == "name" or _known(rows, k)}
     if "uncertainty" in orders:

@@ -131,7 +131,7 @@ def write_photos(root, *, count=3):
     for folder in ("images", "masks"):
         (root / folder).mkdir(parents=True)
     for i in range(count):
-        height, width = 24 + 4 * i, 36
+        height, width = 24 + 4 * (i % 3), 36
         image = rng.integers(0, 110, (height, width, 3), np.uint8)
         ramp = np.linspace(40, 250, 20).astype(np.uint8)
         label = 1 + i % 2
@@ -154,13 +154,17 @@ def write_cams(folder, root):
     return folder
 
 
-def run_kind(kind, root, out, *, on_photos=False, **settings):
+def run_kind(
+    kind, root, out, *, classes=CLASSES, limit=None, on_photos=False, **settings
+):
     """Evaluates a kind; `settings` count as given on the command line.
 
     Args:
         kind: what is evaluated.
         root: what `write_photos` wrote.
         out: folder of the results.
+        classes: names by class id.
+        limit: of so many photos, evenly spaced; None: of all.
         on_photos: whether the photos are read without their masks.
         **settings: further ones, such as `threshold`.
 
@@ -172,7 +176,7 @@ def run_kind(kind, root, out, *, on_photos=False, **settings):
     name, method = METHODS[gives]
     data = {"source": "folder", "root": str(root), "eval_split": "all", "crop": 32}
     config = {"name": kind.name, "method": {"name": name}, "data": data}
-    run = Run(out.parent, 1, config, CLASSES, method, {}, {})
+    run = Run(out.parent, 1, config, classes, method, {}, {})
     values = dict(kind.settings)
     if "scales" in fields_of(entry.settings):
         values["scales"] = (1.0,)
@@ -186,6 +190,6 @@ def run_kind(kind, root, out, *, on_photos=False, **settings):
         values["cams"] = str(cams if cams.exists() else write_cams(cams, root))
         values["background"] = 0.6  # of the walk: else it is nowhere the likeliest
     values = settings_of(entry, values | settings, kind.name)
-    request = dataclasses.replace(Request(export=str(out)), **photos)
+    request = dataclasses.replace(Request(export=str(out), limit=limit), **photos)
     plan = entry.plan(run, values, request, frozenset({*kind.settings, *settings}))
     return evaluate(kind.name, plan, values, out)
