@@ -12,7 +12,7 @@ from ppcjax.data_pipelines.formats import WRITERS
 from ppcjax.data_pipelines.survey.words import many
 from ppcjax.evaluate import EVALUATIONS, opening
 from ppcjax.evaluate.driver import evaluate
-from ppcjax.evaluate.protocol import Plan, Request
+from ppcjax.evaluate.protocol import Request
 from ppcjax.evaluate.training import settings_of
 from ppcjax.fields import OneOf, Range
 from ppcjax.refine.crf import PRESETS
@@ -179,7 +179,7 @@ def predict(asked: Asked, command: str) -> dict[str, Any]:
     out = request.out(run, "photos")
     print(f"results go to {out}/", flush=True)
     plan = evaluation.plan(run, settings, request, asked.given)
-    plan = plan._replace(text=lambda metrics: _told(metrics, plan, out, options))
+    plan = plan._replace(text=lambda metrics: _told(metrics, out, options))
     return evaluate(name, plan, settings, out, command=command)
 
 
@@ -202,12 +202,11 @@ def _evaluation(run: Run, asked: Asked) -> str:
     return _BY[gives]
 
 
-def _told(metrics: Mapping[str, Any], plan: Plan, out: Path, options: Options) -> str:
+def _told(metrics: Mapping[str, Any], out: Path, options: Options) -> str:
     """What there is in the end, in a few lines."""
-    kept = f", {plan.kept:,} of them from before" if plan.kept else ""
     folders = ["masks/", "overlays/", *(["scores/"] if options.scores else [])]
     folders += [f"{name}/" for name in dict.fromkeys(options.format)]
-    lines = [f"{many(metrics['images'], 'photo')}{kept}: {', '.join(folders)} in {out}"]
+    lines = [f"{many(metrics['images'], 'photo')}: {', '.join(folders)} in {out}"]
     if metrics["skipped"]:
         count = many(len(metrics["skipped"]), "photo")
         lines.append(f'{count} could not be read: see the column "left out"')

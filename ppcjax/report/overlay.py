@@ -46,24 +46,38 @@ def draw_mask(
 def _edges(
     mask: np.ndarray, drawn: np.ndarray, width: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels by another class, and pixels of the background by one, both [H, W] bool.
+    """Pixels near another class, and of the background near one, both [H, W] bool.
 
     Args:
         mask: [H, W] class ids or IGNORE.
         drawn: [H, W] bool, what is no background.
-        width: how many pixels away the other one is at most, along rows and columns.
+        width: how many pixels away the other one is at most.
     """
-    edge, around = np.zeros_like(drawn), np.zeros_like(drawn)
+    near = np.zeros_like(drawn)
     for axis in (0, 1):
-        for step in range(1, min(width, mask.shape[axis] - 1) + 1):
-            first, last = [slice(None)] * 2, [slice(None)] * 2
-            first[axis], last[axis] = slice(None, -step), slice(step, None)
-            first, last = tuple(first), tuple(last)
-            differ = mask[first] != mask[last]
-            for here in (first, last):
-                edge[here] |= differ & drawn[here]
-                around[here] |= differ & ~drawn[here]
-    return edge, around
+        first, last = _apart(mask, axis, 1)
+        differ = first != last
+        for side in _apart(near, axis, 1):
+            side |= differ
+    for axis in (0, 1):
+        reached = 0
+        while reached < width - 1:
+            step = min(reached + 1, width - 1 - reached)
+            before, wider = near, near.copy()
+            low, high = _apart(wider, axis, step)
+            first, last = _apart(before, axis, step)
+            low |= last
+            high |= first
+            near, reached = wider, reached + step
+    return near & drawn, near & ~drawn
+
+
+def _apart(array: np.ndarray, axis: int, step: int) -> tuple[np.ndarray, np.ndarray]:
+    """Views of what lies `step` before and behind each other along an axis."""
+    step = min(step, array.shape[axis])
+    before, behind = [slice(None)] * 2, [slice(None)] * 2
+    before[axis], behind[axis] = slice(None, -step), slice(step, None)
+    return array[tuple(before)], array[tuple(behind)]
 
 
 def as_jpeg(image: np.ndarray, *, quality: int = 88) -> bytes:

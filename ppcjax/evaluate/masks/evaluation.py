@@ -5,7 +5,7 @@ asked for, files, mean IoU at every threshold, and the report.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -198,8 +198,9 @@ def masks_plan(
         )
     shown = frozenset(evenly_spaced(of.source.ids, output.gallery))
     rows = dict(of.rows)  # of the photos that are not predicted again
-    finish = _finisher(output, of, scored, rows)  # says what cannot be written
-    order = {name: place for place, name in enumerate(of.source.ids)}
+    formats = files.format_writer(
+        output.export_format, of.source, scored.classes, scored.background
+    )
 
     def count(prediction):
         counts = {"predicted": 1}
@@ -219,8 +220,8 @@ def masks_plan(
         return gallery.make_tile(prediction, scored.thresholds) if there else None
 
     def page(metrics, tiles):
-        tiles = sorted(tiles, key=lambda tile: order[tile.id])
-        told = sorted(rows.values(), key=lambda row: order[row["id"]])
+        tiles = sorted(tiles, key=lambda tile: of.source.ids.index(tile.id))
+        told = [rows[name] for name in of.source.ids if name in rows]
         return gallery.page(metrics, tiles, scored.thresholds, told)
 
     return Plan(
@@ -237,7 +238,7 @@ def masks_plan(
         text=format_summary,
         page=page,
         files={"classes.txt": files.class_list(scored.classes)},
-        finish=finish,
+        finish=table.writer(formats, rows, of.source, scored.classes),
         record={
             "threshold": scored.exported["threshold"],
             "background": background.threshold,
@@ -250,21 +251,6 @@ def masks_plan(
         kept=len(of.finished),
         complete=of.complete,
     )
-
-
-def _finisher(
-    output: Output, of: Photos, scored: Scored, rows: Mapping[str, Any]
-) -> Callable[[Path], None]:
-    """What writes the formats of other tools and the table, once `rows` holds all."""
-    formats = files.format_writer(
-        output.export_format, of.source, scored.classes, scored.background
-    )
-
-    def finish(folder: Path) -> None:
-        formats(folder)
-        table.write(folder, rows, of.source, scored.classes)
-
-    return finish
 
 
 def trial(settings: Any, data: Mapping[str, Any]) -> tuple[Any, str]:

@@ -112,7 +112,7 @@ def data(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What the script lists, as JSON types: columns of the most uncertain photos.
 
     Args:
-        rows: of all photos, see `ppcjax.evaluate.masks.rows.row`.
+        rows: what is told of all photos, see `ppcjax.evaluate.masks.rows.row`.
 
     Returns:
         "per_page", and columns in the order of `rows`: "name"; "uncertainty"; "iou";

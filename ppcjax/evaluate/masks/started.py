@@ -152,12 +152,10 @@ def _say(folder: Path, total: int, kept: int, changed: int, others: int) -> None
     if kept:
         print(f"{kept} of {total} photos are finished and kept")
     if changed:
-        print(
-            f"{changed} were finished, but they or their files changed: predicted anew"
-        )
+        print(f"changed since they were finished, so predicted anew: {changed}")
     if others:
         print(
-            f"{others} were finished and are not among these photos: their files stay "
+            f"finished before and not among these photos: {others}; their files stay "
             f"in {folder}, and no table lists them"
         )
     sys.stdout.flush()
@@ -237,6 +235,8 @@ def _read(file: Path) -> list[Any]:
         content = file.read_bytes()
     except FileNotFoundError:
         return []
+    except OSError as error:
+        raise cannot_write(file, error) from error
     lines = []
     for text in content.splitlines():
         try:

@@ -6,7 +6,7 @@ commas; lines end as in RFC 4180. Numbers have a decimal point.
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,28 @@ from ppcjax.runs.files import write_file
 NAME = "photos.csv"
 # What a spreadsheet takes for a formula when a cell begins with it.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+
+
+def writer(
+    formats: Callable[[Path], None],
+    rows: Mapping[str, Any],
+    source: Source,
+    classes: Sequence[str],
+) -> Callable[[Path], None]:
+    """What writes the table behind the formats of other tools, once `rows` holds all.
+
+    Args:
+        formats: what writes those formats into a folder.
+        rows: what is told of the photos, filled while they are predicted.
+        source: all photos.
+        classes: names by class id.
+    """
+
+    def finish(folder: Path) -> None:
+        formats(folder)
+        write(folder, rows, source, classes)
+
+    return finish
 
 
 def write(

@@ -164,7 +164,7 @@ def run_kind(
         root: what `write_photos` wrote.
         out: folder of the results.
         classes: names by class id.
-        limit: of so many photos, evenly spaced; None: of all.
+        limit: largest number of photos, evenly spaced; None: all.
         on_photos: whether the photos are read without their masks.
         **settings: further ones, such as `threshold`.
 

@@ -112,7 +112,7 @@ def test_page_fits_and_has_no_holes(browser, tmp_path, masked, background):
     """With two, three and four pictures of each photo."""
     classes = CLASSES if background else ("sky", *CLASSES[1:])
     write_demo(tmp_path / "report.html", masked=masked, classes=classes)
-    for size, least in ((PHONE, 0.9), (DESK, 0.6)):
+    for size, least in ((PHONE, 0.9), (DESK, 0.4)):
         show(browser, tmp_path / "report.html", size)
         assert too_wide(browser) == [0, ""]
         holes = browser.execute_script(HOLES)
