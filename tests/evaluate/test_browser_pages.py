@@ -16,6 +16,13 @@ HOSTILE = (
     "javascript:window.ran=1" + "x" * 80
 )
 
+# Three kinds hold every section that there is; the others are looked at with the slow.
+QUICK = {"supports", "episodes", "features"}
+KINDS = [
+    pytest.param(kind, marks=[] if kind in QUICK else pytest.mark.slow)
+    for kind in reports.SHOWN
+]
+
 
 def poisoned(value, named=False):
     """A structure with HOSTILE at the end of every name that comes from data.
@@ -37,18 +44,22 @@ def poisoned(value, named=False):
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    """Kind of evaluation -> its report, and the same with HOSTILE in every text."""
+    """Kind -> its report and the same with HOSTILE in every text, when asked for."""
     root, made = tmp_path_factory.mktemp("reports"), {}
-    for kind, make in reports.SHOWN.items():
-        shown = make()
-        bad = shown._replace(
-            metrics=poisoned(shown.metrics), tiles=list(map(poisoned, shown.tiles))
-        )
-        made[kind] = (
-            reports.write(root / kind / "good", shown),
-            reports.write(root / kind / "bad", bad),
-        )
-    return made
+
+    def find(kind):
+        if kind not in made:
+            shown = reports.SHOWN[kind]()
+            bad = shown._replace(
+                metrics=poisoned(shown.metrics), tiles=list(map(poisoned, shown.tiles))
+            )
+            made[kind] = [
+                reports.write(root / kind / name, one)
+                for name, one in (("good", shown), ("bad", bad))
+            ]
+        return made[kind]
+
+    return find
 
 
 def test_every_kind_of_evaluation_is_here():
@@ -67,9 +78,9 @@ return Array.from(document.querySelectorAll('section, header, footer'),
 """
 
 
-@pytest.mark.parametrize("kind", reports.SHOWN)
+@pytest.mark.parametrize("kind", KINDS)
 def test_text_is_text_and_all_fits(browser, written, kind):
-    good, bad = written[kind]
+    good, bad = written(kind)
     assert not re.search(r"https?://|@import|url\(", good.read_text())
     seen = {}
     for path in (good, bad):
@@ -89,9 +100,9 @@ def test_text_is_text_and_all_fits(browser, written, kind):
     assert len(with_text) >= 6, with_text
 
 
-@pytest.mark.parametrize("kind", reports.SHOWN)
+@pytest.mark.parametrize("kind", KINDS)
 def test_pages_are_whole_without_scripts(browser, written, kind):
-    show(browser, written[kind][0], PHONE, scripts=False)
+    show(browser, written(kind)[0], PHONE, scripts=False)
     shown = browser.find_element("tag name", "main").text
     assert "toy warning" in shown and "How this was made" in shown
     assert too_wide(browser)[0] == 0
