@@ -13,7 +13,7 @@ from ppcjax.evaluate.masks import listing
 from ppcjax.evaluate.masks import page as sections
 from ppcjax.evaluate.masks.summary import nearest, threshold_text
 from ppcjax.predict.prediction import Prediction, score_levels
-from ppcjax.report.html import TEMPLATES, render
+from ppcjax.report.html import render, source
 from ppcjax.report.overlay import as_jpeg
 from ppcjax.report.page import Page, as_script_data
 from ppcjax.report.palette import class_colours
@@ -114,7 +114,7 @@ def page(
         title=f"{summary['config']} on {summary['split']}",
         lead=sections.lead(summary),
         sections=[
-            render("masks/style.html", style=Markup(_text("masks/gallery.css"))),
+            render("masks/style.html", style=source("masks/gallery.css")),
             sections.headline(summary),
             sections.curve(summary),
             gallery(summary, tiles, thresholds, rows),
@@ -122,13 +122,9 @@ def page(
             listing.areas(summary, rows),
             listing.photos(summary, rows),
         ],
-        script="\n".join(map(_text, _SCRIPTS)),
+        script=Markup("\n").join(map(source, _SCRIPTS)),
         data=_data(summary, tiles, thresholds, rows),
     )
-
-
-def _text(name: str) -> str:
-    return (TEMPLATES / name).read_text("utf-8")
 
 
 def gallery(

@@ -82,7 +82,7 @@ def _single(summary: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _card(name: str, row: Mapping[str, Any] | None) -> dict[str, Any]:
-    card = {"title": TITLES[name], "marker": Markup(marker(name))}
+    card = {"title": TITLES[name], "marker": marker(name)}
     if row is None:
         text = "needs a validation split other than this one, with masks"
         return card | {"absent": True, "value": "not set", "text": text}
@@ -114,15 +114,14 @@ def curve(summary: Mapping[str, Any]) -> str:
     )
     keys = [
         {
-            "marker": Markup(marker(name)),
+            "marker": marker(name),
             "text": f"{TITLES[name]}: {_at(row)}, {percent(row['mean_iou'])}",
         }
         for name, row in rows.items()
     ]
-    cursor = '<path class="cursor" d=""/></svg>'
     return render(
         "masks/curve.html",
-        plot=Markup(str(plot).replace("</svg>", cursor)),
+        plot=plot,
         keys=keys,
         note="The dashed line follows the slider below.",
     )
@@ -136,7 +135,7 @@ def class_table(summary: Mapping[str, Any]) -> str:
     columns = [{"title": "IoU", "at": "", "marker": ""}]
     if is_swept(summary):
         columns = [
-            {"title": TITLES[k], "at": _at(row), "marker": Markup(marker(k))}
+            {"title": TITLES[k], "at": _at(row), "marker": marker(k)}
             for k, row in rows.items()
         ]
     reported = summary["report_classes"] or summary["classes"]

@@ -9,7 +9,7 @@ from ppcjax.evaluate.masks import gallery, summary
 from ppcjax.evaluate.masks.metric import sweep_with
 from ppcjax.evaluate.masks.rows import row
 from ppcjax.predict.prediction import Prediction, predict_mask
-from ppcjax.report import page
+from ppcjax.report import curves, page
 from ppcjax.report.text import as_json
 from ppcjax.types import IGNORE
 
@@ -87,6 +87,6 @@ def write_demo(path, *, masked=True, classes=CLASSES):
     losses = {"total": (steps, [2 / (1 + s) for s in steps]), "er": ([0], [0.1])}
     found = make_summary(predictions, masked=masked, classes=classes)
     shown = gallery.page(found, tiles, THRESHOLDS, make_rows(predictions))
-    sections = [*shown.sections, page.losses(losses)]
+    sections = [*shown.sections, curves.losses(losses)]
     page.write_page(path, shown._replace(sections=sections))
     return predictions, tiles
