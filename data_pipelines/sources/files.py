@@ -154,11 +154,25 @@ def find_images(
     return by_id(root, [p for p in paths if p.name.lower().endswith(suffixes)])
 
 
-def by_id(root: Path, paths: list[Path]) -> dict[str, Path]:
-    """Files at relative paths by id, sorted; UserError where two have the same."""
+def by_id(
+    root: Path, paths: list[Path], *, keep_suffix: bool = False
+) -> dict[str, Path]:
+    """Files at relative paths by id, sorted.
+
+    Args:
+        root: folder that the paths are relative to.
+        paths: paths of the files.
+        keep_suffix: whether those that differ only by suffix keep it in their ids.
+
+    Raises:
+        UserError: two have the same id.
+    """
+    count = Counter(map(id_of, paths)) if keep_suffix else Counter()
     found: dict[str, Path] = {}
     for path in paths:
         key = id_of(path)
+        if count[key] > 1:
+            key = normal(path.as_posix())
         if key in found:
             raise UserError(
                 f"{root / path} and {found[key].name} differ only by suffix or by how "

@@ -4,7 +4,7 @@ import functools
 import glob
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +13,11 @@ from ppcjax.data_pipelines.sources import files, layouts, stems
 from ppcjax.data_pipelines.sources.base import Reading, Record, Source
 from ppcjax.data_pipelines.sources.folder import folder
 from ppcjax.types import UserError
+
+# What results of this program are known by: the note of a folder that is being
+# written, or what is beside them in the end.
+EXPORT_NOTE = "finished.jsonl"
+_EXPORT_FILES = {"classes.txt", "metrics.json", "provenance.json"}
 
 
 class _Found(NamedTuple):
@@ -28,33 +33,48 @@ class _Found(NamedTuple):
     passed: Counter
 
 
-def photos(pattern: str, classes: tuple[str, ...]) -> Source:
-    """Photographs to predict: a folder, one file, or a pattern such as "a/*.jpg".
+def photos(
+    patterns: str | Sequence[str], classes: tuple[str, ...], *, labels: bool = True
+) -> Source:
+    """Photographs to predict: a folder, one file, a pattern such as "a/*.jpg", or many.
 
     What is there under exactly that name is meant, whatever letters it has; only what
     is not there is a pattern. A folder that holds tags.csv is read as source folder
     reads it; no other photo has tags or a mask. Masks that lie among the photos of a
-    folder are passed over.
+    folder are passed over, and so are the results of this program.
+
+    Ids are relative to the folder that is given; of several places, to the folder that
+    holds all photos. Photos that differ only by suffix keep it in their ids.
 
     Args:
-        pattern: a folder, which is searched at any depth, a file, or a pattern of
-            files, or of folders where no file matches.
+        patterns: a folder, which is searched at any depth, a file, or a pattern of
+            files, or of folders where no file matches; or several of these.
         classes: names that the checkpoint knows, background first.
+        labels: whether tags.csv is looked for where one place is given.
 
     Raises:
-        UserError: there is no image, or two have the same name but for the suffix.
+        UserError: there is no image, or two have the same name but for an accent.
     """
-    path = os.path.expanduser(pattern)
-    if os.path.isdir(path) and files.table_of_tags(Path(path)):
-        return folder("all", root=path, classes=classes[1:])
-    place = _find(path)
+    given = [patterns] if isinstance(patterns, str) else list(patterns)
+    paths = [os.path.expanduser(pattern) for pattern in given]
+    if labels and len(paths) == 1 and os.path.isdir(paths[0]):
+        if files.table_of_tags(Path(paths[0])):
+            return folder("all", root=paths[0], classes=classes[1:])
+    places = [_find(path) for path in paths]
+    for pattern, path, place in zip(given, paths, places, strict=True):
+        if not place.paths and not (place.passed or os.path.exists(path)):
+            raise UserError(
+                f"{pattern}: no image there that can be read; check the path or the "
+                "pattern"
+            )
+    place = places[0] if len(places) == 1 else _together(places)
+    name = _named(given)
     if not place.paths:
-        why = _in_words(place.passed)
         raise UserError(
-            f"{pattern}: no image there that can be read"
-            + (f"; passed over: {why}" if why else "; check the path or the pattern")
+            f"{name}: no image there that can be read; passed over: "
+            + (_in_words(place.passed) or "nothing, it is empty")
         )
-    found = files.by_id(place.root, place.paths)
+    found = files.by_id(place.root, place.paths, keep_suffix=True)
     ids = tuple(found)
     read, guesses = images.photo_reader(found)
 
@@ -68,20 +88,71 @@ def photos(pattern: str, classes: tuple[str, ...]) -> Source:
         return Record(ids[index], photo, lambda: None, lambda: None, size)
 
     reading = Reading(
-        photos=pattern,
+        photos=name,
         passed=dict(sorted(place.passed.items())),
         warnings=guesses,
     )
-    return Source(pattern, classes, ids, record, reading=reading, files=found)
+    return Source(name, classes, ids, record, reading=reading, files=found)
+
+
+def _named(patterns: Sequence[str]) -> str:
+    """The places in a few words."""
+    more = len(patterns) - 3
+    text = ", ".join(patterns[:3])
+    return f"{text} and {more:,} more" if more > 0 else text
+
+
+def _together(places: Sequence[_Found]) -> _Found:
+    """The photos of several places, each once, below the folder that holds them all."""
+    passed = sum((place.passed for place in places), Counter())
+    paths: dict[str, None] = {}
+    for place in places:
+        root = os.path.abspath(place.root)
+        for path in place.paths:
+            file = os.path.normpath(os.path.join(root, path))
+            passed["photo that is given twice"] += file in paths
+            paths[file] = None
+    if not paths:
+        return _Found(Path(), [], +passed)
+    try:
+        common = os.path.commonpath({os.path.dirname(file) for file in paths})
+    except ValueError as error:
+        raise UserError(
+            "the photos lie on several drives; give those of one at a time"
+        ) from error
+    cut = len(os.path.join(common, ""))
+    return _Found(Path(common), sorted(Path(file[cut:]) for file in paths), +passed)
 
 
 def _find(path: str) -> _Found:
     if os.path.isdir(path):
         tree = files.walk(Path(path))
-        return _without_masks(_readable(Path(path), tree.files, tree.passed))
+        found, passed = _without_exports(tree.files)
+        found = _readable(Path(path), found, tree.passed + passed)
+        return _without_masks(found)
     if os.path.isfile(path):
-        return _readable(Path(path).parent, [Path(Path(path).name)], Counter())
+        file = Path(path)
+        found = _readable(file.parent, [Path(file.name)], Counter())
+        named = Counter({f"{why} ({path})": 1 for why in found.passed})
+        return found._replace(passed=named)
     return _matching(path)
+
+
+def _without_exports(paths: Sequence[Path]) -> tuple[list[Path], Counter]:
+    """Files but for those of folders below that hold results of this program."""
+    names: dict[Path, set[str]] = {}
+    for path in paths:
+        if path.name == EXPORT_NOTE or path.name in _EXPORT_FILES:
+            names.setdefault(path.parent, set()).add(path.name)
+    exports = {
+        folder
+        for folder, found in names.items()
+        if folder != Path() and (EXPORT_NOTE in found or found >= _EXPORT_FILES)
+    }
+    if not exports:
+        return list(paths), Counter()
+    left = [path for path in paths if not exports.intersection(path.parents)]
+    return left, Counter({f"folder of results ({f})": 1 for f in sorted(exports)})
 
 
 def _without_masks(found: _Found) -> _Found:

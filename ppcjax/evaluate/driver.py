@@ -1,16 +1,18 @@
 """Runs any plan: predictions, counts, files, metrics.json, provenance, report."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ppcjax import fields
 from ppcjax.evaluate.protocol import Plan, count_all
-from ppcjax.report import data
+from ppcjax.report import curves, data
 from ppcjax.report import page as pages
 from ppcjax.report.progress import show_progress
 from ppcjax.report.text import as_json
 from ppcjax.runs import provenance
 from ppcjax.runs.files import write_file, write_json
+from ppcjax.version import __version__
 
 
 def evaluate(
@@ -50,8 +52,9 @@ def evaluate(
         write_file(out / file, content)
     plan.finish(out)
     write_json(out / "metrics.json", metrics)
-    provenance.write(out, _record(name, plan, settings, command))
-    write_report(out / "report.html", plan, metrics, tiles)
+    record = _record(name, plan, settings, command)
+    provenance.write(out, record)
+    write_report(out / "report.html", plan, metrics, tiles, made=_made(record))
     plan.complete()
     print(f"{plan.text(metrics)}\n\nreport: {out / 'report.html'}")
     return metrics
@@ -88,14 +91,41 @@ def _record(name: str, plan: Plan, settings: Any, command: str | None) -> dict:
     )
 
 
-def write_report(path: Path, plan: Plan, metrics: dict[str, Any], tiles: list) -> None:
-    """Writes report.html: what the plan shows, curves of training, what was skipped."""
+def _made(record: Mapping[str, Any]) -> dict[str, str | None]:
+    """What made a report, for its foot; no date, so that it is made again as it is."""
+    made = record["checkpoint"]
+    return {
+        "Program": f"ppcjax {__version__}",
+        "Commit": provenance.commit(),
+        "Checkpoint": f"{made['run']}, step {made['step']}",
+        "Evaluation": record["evaluation"],
+        "Command": record["command"],
+    }
+
+
+def write_report(
+    path: Path,
+    plan: Plan,
+    metrics: dict[str, Any],
+    tiles: list,
+    *,
+    made: Mapping[str, str | None],
+) -> None:
+    """Writes report.html: what the plan shows, its data, curves, what was skipped.
+
+    Args:
+        path: the file.
+        plan: what was evaluated.
+        metrics: what metrics.json holds.
+        tiles: the gallery.
+        made: what made the page, see `Page`.
+    """
     page = plan.page(metrics, tiles)
-    curves = plan.run.folder / "metrics.jsonl"
+    found = plan.run.folder / "metrics.jsonl"
     more = [
-        pages.scores(pages.read_curves(curves, "val/")),
-        pages.losses(pages.read_curves(curves, "train/loss/")),
         data.section(metrics.get("data", {})),
+        curves.scores(curves.read_curves(found, "val/")),
+        curves.losses(curves.read_curves(found, "train/loss/")),
         pages.skipped(metrics["skipped"]),
     ]
-    pages.write_page(path, page._replace(sections=[*page.sections, *more]))
+    pages.write_page(path, page._replace(sections=[*page.sections, *more], made=made))

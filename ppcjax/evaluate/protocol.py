@@ -28,6 +28,7 @@ class Request:
     split: part of the data; empty: config.data.eval_split.
     root: folder where the data lies now; empty: config.data.root.
     images: folder of photos, or a quoted pattern, instead of a split.
+    photos: files, folders and patterns, of which nothing but photos is read.
     export: folder of the results; empty: RUN/eval-SPLIT.
     limit: largest number of photos, evenly spaced; None: all.
     on_bad_image: what happens at a photo that cannot be used; empty: the config's.
@@ -37,6 +38,7 @@ class Request:
     split: str = ""
     root: str = ""
     images: str = ""
+    photos: tuple[str, ...] = ()
     export: str = ""
     limit: Annotated[int, Range(1), "photos"] | None = None
     on_bad_image: Literal["", "stop", "skip"] = ""
@@ -51,6 +53,11 @@ class Request:
                     f"--{name}={getattr(self, name)} would do nothing; leave one out"
                 )
 
+    @property
+    def elsewhere(self) -> tuple[str, ...]:
+        """Where photos are that take the place of the data set; () for a split."""
+        return self.photos or tuple(filter(None, (self.images,)))
+
     def data(self, run: Run) -> dict[str, Any]:
         """The config.data of a run with what this request replaces."""
         data = dict(run.config["data"])
@@ -61,7 +68,9 @@ class Request:
 
     def split_of(self, data: Mapping[str, Any]) -> str:
         """Name of what is evaluated."""
-        return "images" if self.images else self.split or data["eval_split"]
+        if self.elsewhere:
+            return "photos" if self.photos else "images"
+        return self.split or data["eval_split"]
 
     def out(self, run: Run, split: str) -> Path:
         """Folder of the results of a split."""

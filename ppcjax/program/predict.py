@@ -1,8 +1,60 @@
-"""Segments photos of your own: masks, overlays and a table."""
+"""Segments photos of your own: masks, overlays and a table.
 
+    ppcjax predict RUN PHOTOS... [--out DIR]
+
+RUN is a folder that training wrote, an exported model, or, with --config CONFIG, a file
+of weights. PHOTOS are photos, folders and quoted patterns. A few-shot run learns its
+classes from masked photos, also without any training:
+
+    ppcjax predict --config panet_folder --support EXAMPLES PHOTOS...
+
+DIR gets masks/, overlays/, photos.csv and report.html. The same command goes on where
+it was stopped, and with photos that are new.
+"""
+
+import shlex
+import sys
+
+from ppcjax import cli, fields
 from ppcjax.types import UserError
+
+USAGE = "ppcjax predict RUN PHOTOS... [--out DIR]"
 
 
 def main(argv: list[str]) -> None:
     """Segments the photos that the arguments name."""
-    raise UserError("predict is being written")
+    words = cli.underscored(argv)
+    if not words or cli.HELP & set(words):
+        print(help_text() if words else short_help())
+        return
+    from ppcjax.evaluate import predicting  # after the libraries were told to be quiet
+
+    cli.keep_compiled_programs()
+    try:
+        predicting.predict(
+            predicting.read(words, USAGE), shlex.join(["ppcjax", "predict", *argv])
+        )
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on", file=sys.stderr)
+        sys.exit(130)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise UserError(f"{where}{error.strerror or error}") from error
+
+
+def short_help() -> str:
+    """What is said where nothing is given."""
+    return f"usage: {USAGE}\n\n--help says more."
+
+
+def help_text() -> str:
+    """What --help says."""
+    from ppcjax.evaluate.predicting import Options
+
+    lines = [__doc__]
+    for option, field in fields.fields_of(Options).items():
+        shown = field.default
+        shown = ",".join(map(str, shown)) if isinstance(shown, tuple) else shown
+        lines.append(f"  --{option}={shown}")
+        lines.append(f"      {field.text} Give {fields.describe(field.hint)}.")
+    return "\n".join(lines)

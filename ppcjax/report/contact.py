@@ -88,12 +88,11 @@ def _place(picture, shot: Shot, corner, cell, background: bool) -> None:
         grey = photo.mean(-1, keepdims=True).repeat(3, -1) * 0.6 + 255 * 0.4
         pictures.append(draw_mask(grey, mask, background=background, opacity=0.7))
     elif cell[0] > SIDE[0]:
-        draw.text(
-            (left + SIDE[0] + GAP + 8, top + SIDE[1] // 2), "no mask", SOFT, _font(TEXT)
-        )
+        beside = (left + photo.shape[1] + GAP + 8, top + SIDE[1] // 2)
+        draw.text(beside, "no mask", SOFT, _font(TEXT))
     for place, pixels in enumerate(pictures):
         height, width = pixels.shape[:2]
-        x = left + place * (SIDE[0] + GAP)
+        x = left + place * (width + GAP)  # a mask stands next to its photo
         y = top + SIDE[1] - height
         picture.paste(Image.fromarray(pixels), (x, y))
         draw.rectangle((x, y, x + width - 1, y + height - 1), outline=(205, 210, 218))

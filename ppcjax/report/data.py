@@ -1,16 +1,18 @@
 """The section of a report that says what was read."""
 
-from collections.abc import Mapping, Sequence
-from html import escape
+from collections.abc import Mapping
 from typing import Any
 
+from markupsafe import Markup
+
 from ppcjax.report import page
+from ppcjax.report.html import render
 from ppcjax.report.text import percent
 
 SHOWN = 40  # classes, below which a table is long
 
 
-def section(account: Mapping[str, Any]) -> str:
+def section(account: Mapping[str, Any]) -> Markup | str:
     """What was read as HTML; "" where nothing is known.
 
     Args:
@@ -18,23 +20,26 @@ def section(account: Mapping[str, Any]) -> str:
     """
     if not account:
         return ""
-    held = account["held_out"]
-    parts = [
-        _warnings([*account["errors"], *account["warnings"]]),
-        f"<dl class='facts'>{''.join(_facts(account))}</dl>",
-        _classes(account),
-        _details(f"{len(held):,} photos held out by ppcjax", held),
-        _details("Photos that cannot be used", list(account["damaged"].values())),
-    ]
-    return page.section("Data", "".join(parts))
+    head, rows = _classes(account)
+    content = render(
+        "data.html",
+        warnings=[*account["errors"], *account["warnings"]],
+        found=_facts(account),
+        head=head,
+        rows=rows,
+        shown=SHOWN,
+        held=account["held_out"],
+        damaged=list(account["damaged"].values()),
+    )
+    return page.section("Data", content)
 
 
-def _facts(account: Mapping[str, Any]) -> list[str]:
+def _facts(account: Mapping[str, Any]) -> dict[str, str]:
     sizes = {name: f"{w} x {h}" for name, (w, h) in account["sizes"].items()}
     shown = ", ".join(f"{name} {size}" for name, size in sizes.items())
     if len(set(sizes.values())) == 1:
         shown = next(iter(sizes.values()))
-    rows = {
+    return {
         "Source": account["source"],
         "Photos": ", ".join(filter(None, [f"{account['photos']:,}", account["where"]])),
         "Size in pixels": shown,
@@ -42,15 +47,8 @@ def _facts(account: Mapping[str, Any]) -> list[str]:
         "Masks": _part(account, account["masks"]),
         "Classes": account["classes_text"],
         "Splits": _counts(account["splits"]),
-        "Passed over": ", ".join(f"{n:,} {what}" for what, n in _items(account)),
+        "Passed over": ", ".join(f"{n:,} {w}" for w, n in account["passed"].items()),
     }
-    return [
-        f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in rows.items() if text
-    ]
-
-
-def _items(account: Mapping[str, Any]):
-    return account["passed"].items()
 
 
 def _counts(splits: Mapping[str, int]) -> str:
@@ -67,43 +65,25 @@ def _part(account: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     return ", ".join(filter(None, [count, found["text"]]))
 
 
-def _classes(account: Mapping[str, Any]) -> str:
-    rows = account["classes"]
+_Rows = list[tuple[str, list[str]]]  # a name and its cells
+
+
+def _classes(account: Mapping[str, Any]) -> tuple[list[str], _Rows]:
+    """Titles of the columns, and a row of each class; none where nothing was counted.
+
+    Pixels of void stand in a row of their own.
+    """
     pixels, void = account["masks"]["pixels"], account["masks"]["void"]
     if not (pixels or account["tags"]["photos"]):
-        return ""
+        return [], []
     head = ["Class", "Photos tagged", *(["Photos shown", "Pixels"] if pixels else [])]
-    body = []
-    for row in rows:
-        cells = [f"{row['tagged']:,}"]
+    rows = []
+    for row in account["classes"]:
+        untagged = row["name"] == "background" and not row["tagged"]
+        cells = ["–" if untagged else f"{row['tagged']:,}"]
         if pixels:
             cells += [f"{row['shown']:,}", percent(row["pixels"] / pixels)]
-        body.append(_row(row["name"], cells))
+        rows.append((row["name"], cells))
     if void:
-        body.append(_row("void, counts nowhere", ["", "", percent(void / pixels)]))
-    titles = "".join(f"<th scope='col'>{title}</th>" for title in head)
-    table = (
-        f"<table><thead><tr>{titles}</tr></thead><tbody>{''.join(body)}</tbody></table>"
-    )
-    if len(rows) <= SHOWN:
-        return table
-    return f"<details><summary>{len(rows)} classes</summary>{table}</details>"
-
-
-def _row(name: str, cells: Sequence[str]) -> str:
-    values = "".join(f"<td>{cell}</td>" for cell in cells)
-    return f"<tr><th scope='row'>{escape(name)}</th>{values}</tr>"
-
-
-def _warnings(lines: Sequence[str]) -> str:
-    if not lines:
-        return ""
-    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
-    return f"<ul class='warnings'>{items}</ul>"
-
-
-def _details(title: str, lines: Sequence[str]) -> str:
-    if not lines:
-        return ""
-    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
-    return f"<details><summary>{title}</summary><ul>{items}</ul></details>"
+        rows.append(("void, counts nowhere", ["", "", percent(void / pixels)]))
+    return head, rows

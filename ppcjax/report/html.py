@@ -1,7 +1,7 @@
 """HTML from the templates of this folder; all that is filled in is escaped.
 
 A template is a file of templates/ with {{ values }} in it. What `render` gives is
-`Markup`: filled into another template it stays as it is.
+`Markup`: filled into another template it stays as it is. No module writes tags itself.
 """
 
 import functools
@@ -10,6 +10,8 @@ from typing import Any
 
 import jinja2
 from markupsafe import Markup
+
+from ppcjax.report.text import percent
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -27,9 +29,14 @@ def render(template: str, **values: Any) -> Markup:
     return Markup(_environment().get_template(template).render(values))
 
 
+def source(name: str) -> Markup:
+    """A style sheet or a script of templates/ as it stands there."""
+    return Markup((TEMPLATES / name).read_text("utf-8"))
+
+
 @functools.cache
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
+    found = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -37,3 +44,5 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=False,
     )
+    found.filters["percent"] = percent
+    return found

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ def write_file(path: Path, content: bytes) -> None:
     Raises:
         UserError: the folder cannot be written to.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
+    # Short, as the name itself may be as long as a name can be.
+    temporary = path.with_name(f".{zlib.crc32(os.fsencode(path.name)):08x}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(content)
@@ -30,10 +32,15 @@ def write_file(path: Path, content: bytes) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        raise UserError(
-            f"cannot write {path} ({error.strerror}); free space there or choose "
-            "another folder"
-        ) from error
+        raise cannot_write(path, error) from error
+
+
+def cannot_write(path: Path, error: OSError) -> UserError:
+    """What is raised where a file cannot be written."""
+    return UserError(
+        f"cannot write {path} ({error.strerror}); free space there or choose another "
+        "folder"
+    )
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -24,6 +24,9 @@ def test_photos_of_a_folder_or_pattern(tmp_path):
     with pytest.raises(UserError, match="no image there"):
         photos(str(tmp_path / "*.jpg"), CLASSES)
     (tmp_path / "a/b/p0.jpg").write_bytes(b"")
+    found = photos(str(tmp_path / "a/b/*"), CLASSES).ids
+    assert found == ("p0.jpg", "p0.png", "p1", "p2")
+    (tmp_path / "a/b/p0.jpg.png").write_bytes(b"")
     with pytest.raises(UserError, match="only by suffix"):
         photos(str(tmp_path / "a/b/*"), CLASSES)
 

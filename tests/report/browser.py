@@ -9,7 +9,8 @@ PHONE, DESK = (390, 844), (1280, 800)  # windows, in CSS pixels
 
 _FLAGS = (
     "headless no-sandbox disable-gpu disable-dev-shm-usage no-first-run disable-quic "
-    "disable-background-networking disable-component-update disable-sync"
+    "disable-background-networking disable-component-update disable-sync "
+    "hide-scrollbars"
 )
 
 
@@ -63,8 +64,12 @@ def too_wide(browser):
         const over = document.documentElement.scrollWidth - room;
         if (over <= 0) return [0, ''];
         const right = (e) => e.getBoundingClientRect().right;
-        const all = [...document.body.querySelectorAll('*')];
-        const worst = all.sort((a, b) => right(b) - right(a))[0];
+        const clips = (e) => e && e !== document.body &&
+            (getComputedStyle(e).overflowX !== 'visible' || clips(e.parentElement));
+        const all = [...document.body.querySelectorAll('*')]
+            .filter((e) => !clips(e.parentElement));
+        const most = Math.max(...all.map(right));
+        const worst = all.filter((e) => right(e) > most - 1).at(-1);
         return [over, worst.outerHTML.slice(0, 200)];
         """
     )

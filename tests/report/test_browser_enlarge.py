@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pytest
+from markupsafe import Markup
 from PIL import Image
 
 from ppcjax.report import page
@@ -12,11 +13,11 @@ from tests.report.browser import DESK, PHONE, faults, show, too_wide
 CANVAS = """
 <figure data-enlarge='all' class='mask'><div class='stack' style='aspect-ratio:2'>
 <canvas width='40' height='20'></canvas></div><figcaption>A mask</figcaption></figure>
-<script>
+"""
+PAINT = """
 const pen = document.querySelector("canvas").getContext("2d");
 pen.fillStyle = "rgb(200, 10, 20)";
 pen.fillRect(0, 0, 20, 20);
-</script>
 """
 
 
@@ -30,17 +31,11 @@ def jpeg(width, height, value):
 def opened(tmp_path_factory):
     path = tmp_path_factory.mktemp("enlarge") / "report.html"
     photos = [
-        page.image(jpeg(60, 30, 90), "First & best", "pair").replace(
-            "<img", "<img data-enlarge='all'", 1
-        ),
-        page.image(jpeg(30, 60, 160), "Second").replace(
-            "<img", "<img data-enlarge='all'", 1
-        ),
-        page.image(jpeg(30, 60, 160), "Of another group").replace(
-            "<img", "<img data-enlarge='other'", 1
-        ),
+        page.image(jpeg(60, 30, 90), "First & best", group="all"),
+        page.image(jpeg(30, 60, 160), "Second", group="all"),
+        page.image(jpeg(30, 60, 160), "Of another group", group="other"),
     ]
-    page.write_page(path, page.Page("Pictures", "", ["".join(photos) + CANVAS]))
+    page.write_page(path, page.Page("Pictures", "", [*photos, Markup(CANVAS)]))
     return path
 
 
@@ -113,6 +108,7 @@ def test_enter_opens_and_a_click_shows_it_larger(browser, opened):
 
 def test_a_figure_shows_what_its_canvas_holds(browser, opened):
     show(browser, opened)
+    browser.execute_script(PAINT)
     browser.find_element("css selector", "figure[data-enlarge] .stack").click()
     assert state(browser)[:2] == [True, "A mask · 3 of 3"]
     script = (

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ppcjax.report import contact
-from ppcjax.report.palette import voc_palette
+from ppcjax.report.palette import class_colours
 from ppcjax.types import IGNORE
 
 
@@ -32,7 +32,7 @@ def test_all_photos_are_on_a_white_sheet(count, masked):
     inner = (width - 2) * (height - 2)
     assert (picture == (250, 20, 240)).all(-1).sum() == count * inner
     for c in (1, 2):
-        shown = (picture == voc_palette()[c]).all(-1).sum() >= 100
+        shown = (picture == class_colours(background=True)[c]).all(-1).sum() >= 100
         assert shown == (masked and count >= c), "the legend has what masks show"
 
 
@@ -54,7 +54,7 @@ def test_masks_without_a_background_colour_every_class():
         np.asarray(contact.sheet("", [one], CLASSES, background=b))
         for b in (True, False)
     )
-    first = voc_palette()[1]
+    first = class_colours(background=True)[1]
     assert not (clear == first).all(-1).any() and (full == first).all(-1).any()
 
 

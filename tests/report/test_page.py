@@ -1,42 +1,11 @@
-"""Pages of reports: curves of training, and what stands in a page."""
+"""Pages of reports: what stands in a page."""
 
 import json
+import re
+
+from markupsafe import Markup
 
 from ppcjax.report import page
-
-
-def test_losses_of_a_resumed_run(tmp_path):
-    rows = [
-        {"step": 10, "train/loss/total": 3.0, "train/loss/er": 1.0, "images": 5},
-        {"step": 20, "train/loss/total": 2.0, "train/loss/er": 0.5},
-        {"step": 20, "train/loss/total": 2.5, "train/loss/er": None},
-    ]
-    path = tmp_path / "metrics.jsonl"
-    # A line that says of no step cannot be placed, and one was cut.
-    more = '[1]\n5\n{"train/loss/total": 9}\n{"step": 3'
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows) + more)
-    losses = page.read_curves(path, "train/loss/")
-    assert losses == {"total": ([10, 20], [3.0, 2.5]), "er": ([10, 20], [1.0, 0.5])}
-    assert list(losses)[0] == "total"
-    assert page.read_curves(tmp_path / "none.jsonl", "train/loss/") == {}
-
-
-def test_scores_while_training_are_read_by_their_prefix(tmp_path):
-    path = tmp_path / "metrics.jsonl"
-    rows = [{"step": 5, "val/mean_iou": 0.5, "train/loss/total": 1.0}, {"step": 6}]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert page.read_curves(path, "val/") == {"mean_iou": ([5], [0.5])}
-
-
-def test_long_curves_are_smoothed():
-    steps = list(range(40))
-    few, many = (
-        page.losses({"total": (steps[:n], [float(s) for s in steps[:n]])})
-        for n in (30, 40)
-    )
-    assert "line main" in few and "line smooth" not in few
-    assert "line raw" in many and "line smooth" in many
-    assert page.losses({}) == page.scores({}) == ""
 
 
 def test_skipped_images_are_escaped():
@@ -45,11 +14,33 @@ def test_skipped_images_are_escaped():
 
 
 def test_parts_are_no_placeholders_and_no_tags(tmp_path):
-    shown = page.Page("{{data}} <b>", "lead & co", ["", "<p>{{style}}</p>"])
+    parts = ["", Markup("<p>{{style}}</p>"), "<p>text</p>"]
+    shown = page.Page("{{data}} <b>", "lead & co", parts)
     page.write_page(tmp_path / "report.html", shown)
     text = (tmp_path / "report.html").read_text()
     assert "{{data}} &lt;b&gt;" in text and "lead &amp; co" in text
-    assert "<p>{{style}}</p>" in text
+    assert "<p>{{style}}</p>" in text and "&lt;p&gt;text&lt;/p&gt;" in text
+
+
+def test_every_section_is_led_to(tmp_path):
+    named = Markup('<section id="photos">\n<h2>Photos</h2></section>')
+    bad = page.section("<section><h2>a</h2>", "<section><h2>b</h2>")
+    sections = [page.section("A & B", "c"), "", named, bad]
+    found, jumps = page.numbered(sections)
+    assert len(found) == 3 and all(isinstance(one, Markup) for one in found)
+    assert [jump.anchor for jump in jumps] == ["section-1", "photos", "section-3"]
+    assert jumps[0].heading == "A &amp; B" and "<section>" not in jumps[2].heading
+    assert found[2].count("<section") == 1
+    page.write_page(tmp_path / "report.html", page.Page("t", "l", sections))
+    text = (tmp_path / "report.html").read_text()
+    assert re.findall('href="#([^"]*)"', text) == [jump.anchor for jump in jumps]
+
+
+def test_what_made_a_page_stands_at_its_end(tmp_path):
+    made = {"Command": "eval.py --split='<b>'", "Commit": None}
+    page.write_page(tmp_path / "report.html", page.Page("t", "l", [], made=made))
+    text = (tmp_path / "report.html").read_text()
+    assert "eval.py --split=&#39;&lt;b&gt;&#39;" in text and "Commit" not in text
 
 
 def test_script_data_cannot_end_its_element():

@@ -1,14 +1,15 @@
 """What an evaluation on episodes shows: scores, choice of the checkpoint, queries."""
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any, NamedTuple
 
 import numpy as np
+from markupsafe import Markup
 from PIL import Image
 
 from ppcjax.evaluate.episodes.choice import describe
 from ppcjax.evaluate.episodes.metric import class_iou, count_query, mean_defined
+from ppcjax.report.html import render
 from ppcjax.report.overlay import as_jpeg, draw_mask
 from ppcjax.report.page import Page, image, section
 from ppcjax.report.text import percent
@@ -57,6 +58,7 @@ def _jpeg(tested: Any) -> bytes:
     )
     _, _, bottom, right = arrays["query_valid"][q]
     query = arrays["query_image"][q, :bottom, :right]
+    gap = np.full((len(support), max(len(support) // 48, 2), 3), 255, np.uint8)
     tiles = [support]
     for mask in (tested.example.truths[q], tested.found):
         # Masks at the photo's own size are shown at the network's.
@@ -64,7 +66,7 @@ def _jpeg(tested: Any) -> bytes:
             (query.shape[1], query.shape[0]), Image.Resampling.NEAREST
         )
         drawn = draw_mask(query, np.asarray(small))
-        tiles.append(np.zeros_like(support))
+        tiles += [gap, np.full_like(support, 255)]
         tiles[-1][:bottom, :right] = drawn
     return as_jpeg(np.concatenate(tiles, axis=1))
 
@@ -89,88 +91,64 @@ def page(found: Mapping[str, Any], pictures: Sequence[Picture]) -> Page:
         ),
         sections=[
             _headline(found),
+            _gallery(pictures),
             _table(found["shots"]),
             _choice(found["choice"]),
-            _gallery(pictures),
         ],
     )
 
 
-def _headline(found: Mapping[str, Any]) -> str:
-    cards = "".join(
-        f"<div class='card'><h3>{shot}-shot</h3>"
-        f"<div class='value'>{percent(scores['mean_iou']['mean'])}</div>"
-        f"<p>{_spread(scores['mean_iou'])}<br>FB-IoU "
-        f"{percent(scores['fb_iou']['mean'])} ({_spread(scores['fb_iou'])})</p></div>"
-        for shot, scores in found["shots"].items()
+def _headline(found: Mapping[str, Any]) -> Markup:
+    content = render(
+        "episodes/headline.html",
+        shots=found["shots"],
+        left_out=found["left_out"],
     )
-    return section(
-        "Mean IoU",
-        "<p>Pixels are counted over all episodes of a seed; the mean is over classes, "
-        "its spread over seeds. FB-IoU takes all classes together against the "
-        f"background.</p><div class='cards'>{cards}</div>",
-    )
+    return section("Mean IoU", content)
 
 
-def _spread(score: Mapping[str, Any]) -> str:
-    text = f"s.d. {percent(score['std'])}"
-    if score["interval"] is not None:
-        text += f", 95 % interval +-{percent(score['interval'])}"
-    return text
+def _table(shots: Mapping[int, Any]) -> Markup:
+    names = next(iter(shots.values()))["class_iou"]
+    rows = [
+        (name, [scores["class_iou"][name]["mean"] for scores in shots.values()])
+        for name in names
+    ]
+    head = ["Class", *(f"{shot}-shot" for shot in shots)]
+    content = render("episodes/table.html", head=head, rows=rows)
+    return section("IoU of each class", content)
 
 
-def _table(shots: Mapping[int, Any]) -> str:
-    head = "".join(f"<th scope='col'>{shot}-shot</th>" for shot in shots)
-    first = next(iter(shots.values()))
-    rows = []
-    for name in first["class_iou"]:
-        cells = "".join(
-            _cell(scores["class_iou"][name]["mean"]) for scores in shots.values()
-        )
-        rows.append(f"<tr><th scope='row'>{escape(name)}</th>{cells}</tr>")
-    return section(
-        "IoU of each class",
-        f"<table><thead><tr><th scope='col'>Class</th>{head}</tr></thead>"
-        f"<tbody>{''.join(rows)}</tbody></table>",
-    )
-
-
-def _cell(value: float | None) -> str:
-    if value is None:
-        return "<td>–</td>"
-    return (
-        f"<td><div class='cell'><b>{percent(value)}</b><span class='bar fixed'>"
-        f"<i style='width:{100 * value:.1f}%'></i></span></div></td>"
-    )
-
-
-def _choice(choice: Mapping[str, Any] | None) -> str:
+def _choice(choice: Mapping[str, Any] | None) -> Markup | str:
     if choice is None:
         return ""
     text = describe(choice)
-    return section("Which checkpoint", f"<p>{escape(text[:1].upper() + text[1:])}.</p>")
+    content = render("episodes/choice.html", text=text[:1].upper() + text[1:])
+    return section("Which checkpoint", content)
 
 
-def _gallery(pictures: Sequence[Picture]) -> str:
+def _gallery(pictures: Sequence[Picture]) -> Markup | str:
     if not pictures:
         return ""
-    figures = []
-    for picture in pictures:
-        names = escape(", ".join(picture.classes))
-        score = "nothing to score" if picture.iou is None else percent(picture.iou)
-        drawn = image(
-            picture.jpeg, f"{', '.join(picture.classes)}: support, truth, found"
-        )
-        figures.append(
-            f"<figure>{drawn}<figcaption>{picture.shot}-shot, {names}: {score}"
-            "</figcaption></figure>"
-        )
-    return section(
-        "Queries",
-        "<p class='note'>Left: the first support and its mask. Middle: the query and "
-        "the truth. Right: what was found, and its IoU in this query alone.</p>"
-        f"<div class='episodes'>{''.join(figures)}</div>",
-    )
+    shown = [
+        {
+            "shot": picture.shot,
+            "names": ", ".join(picture.classes),
+            "score": _score(picture.iou),
+            "image": image(
+                picture.jpeg, f"{', '.join(picture.classes)}: support, truth, found"
+            ),
+        }
+        for picture in pictures
+    ]
+    by_shot = {
+        shot: [one for one in shown if one["shot"] == shot]
+        for shot in dict.fromkeys(picture.shot for picture in pictures)
+    }
+    return section("Queries", render("episodes/gallery.html", by_shot=by_shot))
+
+
+def _score(iou: float | None) -> str:
+    return "nothing to score" if iou is None else percent(iou)
 
 
 def format_result(found: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ppcjax.data_pipelines.sources.base import BACKGROUND
 from ppcjax.data_pipelines.sources.subset import evenly_spaced
-from ppcjax.evaluate.masks import files, gallery
+from ppcjax.evaluate.masks import files, gallery, table
 from ppcjax.evaluate.masks.metric import make_metric
 from ppcjax.evaluate.masks.photos import Photos
 from ppcjax.evaluate.masks.settings import (
@@ -26,6 +26,7 @@ from ppcjax.evaluate.masks.summary import (
     format_summary,
     scores,
     summarize,
+    threshold_text,
 )
 from ppcjax.evaluate.masks.thresholds import choose_threshold
 from ppcjax.evaluate.protocol import Plan, Request, added
@@ -42,8 +43,13 @@ def maps(
 ) -> Plan:
     """Activation maps: a threshold, which a validation split chooses, makes masks."""
     fixed = _fixed(run, settings.scoring)
+    if settings.alpha is not None and "threshold" in given:
+        raise UserError(
+            f"--threshold={threshold_text(fixed)}: the background of the CRF comes "
+            f"from alpha {settings.alpha:g}, so that it would do nothing; leave one out"
+        )
     of = Photos.of(run, request)
-    if request.images:
+    if request.elsewhere:
         chosen = recorded_threshold(run)
     elif request.trial:
         chosen = None
@@ -63,17 +69,14 @@ def maps(
         of.examples(),
         {"scaling": settings.scaling, "convention": settings.convention},
     )
-    output, stages = settings.output, ""
+    output, stages, unswept = settings.output, "", ""
     if settings.affinity_labels is not None:
         crf = preset(output.crf) if output.crf else None
         found = with_affinity_labels(
             found, settings.affinity_labels, crf, workers=output.workers
         )
     if output.crf:
-        stages = f"background as likely as a score of {below:g}"
-        if settings.alpha is not None:
-            stages = f"background (1 - best)^{settings.alpha:g}"
-        stages = f"dense CRF {output.crf}, {stages}"
+        stages, unswept = _behind_crf(settings, exported)
         # The threshold was for the CRF, whose arg-max counts.
         fixed, chosen = 0.5, None
         exported = {"name": "fixed", "threshold": 0.5}
@@ -87,10 +90,27 @@ def maps(
         absent=settings.scoring.absent,
         stages=stages,
         arg_max=bool(output.crf),
+        unswept=unswept,
     )
     record = {"alpha": settings.alpha, "affinity_labels": settings.affinity_labels}
     background = Background(below, settings.alpha)
     return masks_plan(run, of, found, scored, output, background, record)
+
+
+def _behind_crf(settings: MapSettings, exported: Mapping[str, Any]) -> tuple[str, str]:
+    """In words: what followed the network, and why no other threshold is scored."""
+    t, crf = threshold_text(exported["threshold"]), f"dense CRF {settings.output.crf}"
+    if settings.alpha is None:
+        return f"{crf}, background as likely as a score of {t}", (
+            f"the threshold {t} ({exported['name']}) counts before the CRF, which gets "
+            "its background from it: for the masks of another threshold, evaluate "
+            "again with --threshold"
+        )
+    background = f"(1 - best)^{settings.alpha:g}"
+    return f"{crf}, background {background}", (
+        f"the background of the CRF is {background}, whatever the threshold: for other "
+        "masks, evaluate again with another --alpha"
+    )
 
 
 def logits(
@@ -177,7 +197,10 @@ def masks_plan(
             found, preset(output.crf), background, workers=output.workers
         )
     shown = frozenset(evenly_spaced(of.source.ids, output.gallery))
-    order = {name: place for place, name in enumerate(of.source.ids)}
+    rows = dict(of.rows)  # of the photos that are not predicted again
+    formats = files.format_writer(
+        output.export_format, of.source, scored.classes, scored.background
+    )
 
     def count(prediction):
         counts = {"predicted": 1}
@@ -189,15 +212,17 @@ def masks_plan(
         how = {"background": scored.background, "scores": output.scores}
         threshold = scored.exported["threshold"]
         written = files.write_prediction(prediction, folder, threshold=threshold, **how)
-        of.note(prediction, written)
+        rows[prediction.example.id] = written.row
+        of.note(prediction, written.files, written.row)
 
     def tile(prediction):
         there = prediction.example.id in shown
         return gallery.make_tile(prediction, scored.thresholds) if there else None
 
     def page(metrics, tiles):
-        tiles = sorted(tiles, key=lambda tile: order[tile.id])
-        return gallery.page(metrics, tiles, scored.thresholds)
+        tiles = sorted(tiles, key=lambda tile: of.source.ids.index(tile.id))
+        told = [rows[name] for name in of.source.ids if name in rows]
+        return gallery.page(metrics, tiles, scored.thresholds, told)
 
     return Plan(
         run=run,
@@ -213,9 +238,7 @@ def masks_plan(
         text=format_summary,
         page=page,
         files={"classes.txt": files.class_list(scored.classes)},
-        finish=files.format_writer(
-            output.export_format, of.source, scored.classes, scored.background
-        ),
+        finish=table.writer(formats, rows, of.source, scored.classes),
         record={
             "threshold": scored.exported["threshold"],
             "background": background.threshold,

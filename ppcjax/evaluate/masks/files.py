@@ -1,9 +1,10 @@
 """Files that predictions become: masks, scores, overlays. Each is written whole."""
 
+import functools
 import io
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -12,12 +13,27 @@ from ppcjax.data_pipelines.formats import WRITERS, Exported, check_names
 from ppcjax.data_pipelines.large import nearest
 from ppcjax.data_pipelines.masks import read_mask
 from ppcjax.data_pipelines.sources.base import Source
+from ppcjax.evaluate.masks import rows
 from ppcjax.ops.affinity import combine_alphas
-from ppcjax.predict.prediction import Prediction, predict_mask
+from ppcjax.predict.prediction import Prediction, predict_mask, uncertainty
 from ppcjax.report.overlay import as_jpeg, draw_mask
 from ppcjax.report.palette import voc_palette
 from ppcjax.runs.files import read_arrays, write_file
 from ppcjax.types import UserError
+
+# Folders that predictions are written to.
+FOLDERS = ("masks", "overlays", "scores", "labels", "labels_low", "labels_high")
+
+
+class Written(NamedTuple):
+    """What one image came to.
+
+    files: what was written, the mask last.
+    row: what is told of it, see `rows.row`.
+    """
+
+    files: list[Path]
+    row: dict[str, Any]
 
 
 def write_prediction(
@@ -27,7 +43,7 @@ def write_prediction(
     threshold: float,
     background: bool = True,
     scores: bool = True,
-) -> list[Path]:
+) -> Written:
     """Writes what one image yields below `folder`.
 
     masks/ID.png: palette PNG of class ids, as large as the photo.
@@ -42,9 +58,6 @@ def write_prediction(
         threshold: score above which a pixel is foreground.
         background: whether class 0 is one, which overlays leave clear.
         scores: whether score arrays are kept, by far the largest files.
-
-    Returns:
-        The files, the mask last.
     """
     name, image = prediction.example.id, prediction.example.image
     mask = predict_mask(prediction.scores, threshold)
@@ -63,16 +76,23 @@ def write_prediction(
     for kind, ids in masks.items():
         written.append(folder / kind / f"{name}.png")
         write_mask(written[-1], ids)
-    return written
+    unsure = uncertainty(prediction.scores, threshold)
+    return Written(written, rows.row(prediction, mask, uncertainty=unsure))
 
 
 def write_mask(path: Path, mask: np.ndarray) -> None:
     """Writes class ids [H, W] uint8 as a PNG in the VOC palette."""
     image = Image.fromarray(np.asarray(mask, np.uint8))
-    image.putpalette(voc_palette().tobytes())
+    image.putpalette(_palette())
     content = io.BytesIO()
     image.save(content, "PNG")
     write_file(path, content.getvalue())
+
+
+@functools.cache
+def _palette() -> bytes:
+    """The palette of all masks; making it takes longer than writing a small one."""
+    return voc_palette().tobytes()
 
 
 def format_writer(
@@ -101,7 +121,9 @@ def format_writer(
         for key in source.ids if names else ():
             file = folder / "masks" / f"{key}.png"
             if key not in source.skipped and file.is_file():
-                mask = partial(read_mask, file, str(file), num_classes=len(classes))
+                mask = functools.partial(
+                    read_mask, file, str(file), num_classes=len(classes)
+                )
                 photos.append(Exported(key, _photo_name(key, source.files), mask))
         for name in dict.fromkeys(names):
             for path, content in WRITERS[name](photos, ids):

@@ -95,11 +95,14 @@ def mean_iou_sweep(
     return Metric(count, summarize)
 
 
-def sweep_with(threshold: float) -> tuple[float, ...]:
-    """The thresholds of the published sweep and a fixed one, ascending."""
-    if not 0 <= threshold < 1:
-        raise UserError(f"threshold {threshold}: give a score in [0, 1), such as 0.26")
-    return tuple(sorted({*SWEEP, threshold}))
+def sweep_with(*thresholds: float) -> tuple[float, ...]:
+    """The thresholds of the published sweep and others, ascending."""
+    for threshold in thresholds:
+        if not 0 <= threshold < 1:
+            raise UserError(
+                f"threshold {threshold}: give a score in [0, 1), such as 0.26"
+            )
+    return tuple(sorted({*SWEEP, *thresholds}))
 
 
 def make_metric(

@@ -1,19 +1,22 @@
 """The photos of an evaluation that ends in masks."""
 
 import itertools
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ppcjax import data_pipelines
+from ppcjax.data_pipelines.formats import WRITERS
 from ppcjax.data_pipelines.sources.base import Source
 from ppcjax.data_pipelines.sources.photos import photos
 from ppcjax.data_pipelines.sources.subset import evenly_spaced, part, take
-from ppcjax.evaluate.masks import started
+from ppcjax.evaluate.masks import files, started
 from ppcjax.evaluate.masks.started import Started
 from ppcjax.evaluate.protocol import Request, announce
 from ppcjax.predict.prediction import Finished, Prediction
 from ppcjax.runs import Run
+from ppcjax.types import UserError
 
 
 class Photos(NamedTuple):
@@ -25,6 +28,7 @@ class Photos(NamedTuple):
     account: what was read, see `announce`.
     out: folder that the results are written to; None where none are.
     started: the export that they are written to, once it has begun.
+    stays: whether that export goes on where there are more photos later.
     """
 
     data: dict[str, Any]
@@ -33,22 +37,26 @@ class Photos(NamedTuple):
     account: Mapping[str, Any] = {}
     out: Path | None = None
     started: Started | None = None
+    stays: bool = False
 
     @classmethod
     def of(cls, run: Run, request: Request) -> "Photos":
         """A split of the run's data, or photos from elsewhere."""
         data = request.data(run)
         split = request.split_of(data)
-        if request.images:
-            source = photos(request.images, run.classes)
+        out = None if request.trial else request.out(run, split)
+        if request.elsewhere:
+            labels = not request.photos
+            source = photos(request.elsewhere, run.classes, labels=labels)
+            check_apart(out, request.elsewhere, source)
             data = {"on_bad_image": data["on_bad_image"]}
         else:
             source = data_pipelines.make_source(
                 data, split, classes=run.classes, evaluation=True, lists=run.lists
             )
         source = part(source, request.limit)
-        out = None if request.trial else request.out(run, split)
-        return cls(data, source, split, announce(source, data, request), out)
+        account = announce(source, data, request)
+        return cls(data, source, split, account, out, stays=bool(request.photos))
 
     def going_on(self, run: Run, settings: Any, **more: Any) -> "Photos":
         """The same, of which those that an interrupted export has are not made again.
@@ -62,7 +70,8 @@ class Photos(NamedTuple):
             return self
         shown = evenly_spaced(self.source.ids, settings.output.gallery)
         made_by = started.made_by(run, settings, **more)
-        begun = started.begin(self.out, made_by, self.source, shown)
+        stays = self.stays
+        begun = started.begin(self.out, made_by, self.source, shown, stays=stays)
         return self._replace(started=begun)
 
     @property
@@ -70,10 +79,17 @@ class Photos(NamedTuple):
         """Rows and columns of the photos that are not made again, by id."""
         return self.started.finished if self.started else {}
 
-    def note(self, prediction: Prediction, written: Sequence[Path]) -> None:
-        """Notes that the files of a photo are written."""
+    @property
+    def rows(self) -> Mapping[str, Mapping[str, Any]]:
+        """What is told of the photos that are not made again, by id."""
+        return self.started.rows if self.started else {}
+
+    def note(
+        self, prediction: Prediction, written: Sequence[Path], row: Mapping[str, Any]
+    ) -> None:
+        """Notes that the files of a photo are written, and what is told of it."""
         if self.started is not None:
-            self.started.note(prediction, written)
+            self.started.note(prediction, written, row)
 
     def complete(self) -> None:
         """Notes that all files are written."""
@@ -97,3 +113,28 @@ class Photos(NamedTuple):
             else:
                 left = take(self.source, list(places))
                 yield from data_pipelines.make_eval(self.data, left)
+
+
+def check_apart(out: Path, places: Sequence[str], source: Source) -> None:
+    """Raises UserError where results would lie among the photos, or on them.
+
+    Args:
+        out: folder of the results.
+        places: what was given: files, folders and patterns.
+        source: the photos.
+    """
+    real = os.path.realpath(out)
+    for place in map(os.path.expanduser, places):
+        if os.path.isdir(place) and os.path.realpath(place) == real:
+            raise UserError(
+                f"{out}: the photos lie there, and the results would be taken for some "
+                f"the next time; choose another folder, such as {out / 'predicted'}"
+            )
+    written = {os.path.join(real, name) for name in (*files.FOLDERS, *WRITERS)}
+    parents = {os.path.dirname(file) for file in source.files.values()}
+    for parent in map(os.path.realpath, parents):
+        if any(os.path.join(parent, "").startswith(f"{w}{os.sep}") for w in written):
+            raise UserError(
+                f"{out}: results would be written over the photos in {parent}; choose "
+                "another folder"
+            )

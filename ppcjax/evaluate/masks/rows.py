@@ -20,15 +20,17 @@ def row(
         uncertainty: how uncertain the mask is, in 0..1; None where nobody says.
 
     Returns:
-        "id"; "size", rows and columns of `mask`; "areas", pixels by class id as text,
-        of the classes that the mask shows; "uncertainty", with four digits; "iou", see
+        "id"; "size", rows and columns of `mask`; "photo_size", those of the photo,
+        where it was reduced they are more; "areas", pixels of `mask` by class id as
+        text, of the classes that it shows; "uncertainty", with four digits; "iou", see
         `photo_iou`, None where there is no true mask.
     """
-    truth = prediction.example.mask
+    truth, full = prediction.example.mask, prediction.example.full_size or mask.shape
     counts = np.bincount(mask.ravel(), minlength=1)
     return {
         "id": prediction.example.id,
         "size": [int(length) for length in mask.shape],
+        "photo_size": [int(length) for length in full],
         "areas": {str(c): int(counts[c]) for c in np.flatnonzero(counts)},
         "uncertainty": None if uncertainty is None else round(float(uncertainty), 4),
         "iou": None if truth is None else photo_iou(mask, truth),

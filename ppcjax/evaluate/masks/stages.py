@@ -1,7 +1,6 @@
 """Evaluations whose scores come from elsewhere: an earlier export, masked examples."""
 
 from collections.abc import Iterator
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from ppcjax.predict import supports as few_shot
 from ppcjax.predict.prediction import Finished, Prediction
 from ppcjax.refine.walk import walk_predictions
 from ppcjax.report import page as pages
+from ppcjax.report.html import render
 from ppcjax.runs import Run, provenance
 from ppcjax.types import UserError
 
@@ -54,7 +54,7 @@ def supports(
 ) -> Plan:
     """Photos segmented by masked examples, without training."""
     del given
-    if not settings.support or not request.images:
+    if not settings.support or not request.elsewhere:
         raise UserError(
             "a few-shot run segments photos with both --support=EXAMPLES and "
             "--images=PHOTOS, and is evaluated on episodes with neither"
@@ -95,8 +95,8 @@ def _with_examples(plan: Plan, examples: Supports) -> Plan:
 
     def page(metrics, tiles):
         found = plan.page(metrics, tiles)
-        lines = escape("\n".join((*examples.text, *examples.warnings)))
-        section = pages.section("Examples", f"<pre>{lines}</pre>")
+        lines = [*examples.text, *examples.warnings]
+        section = pages.section("Examples", render("lines.html", lines=lines))
         return found._replace(sections=[*found.sections, section])
 
     return plan._replace(summarize=summarize, page=page)

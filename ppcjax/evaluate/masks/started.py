@@ -1,14 +1,17 @@
 """An export that was interrupted: which photos are finished, and kept.
 
-OUT/started.jsonl says in its first line what made the export, and then, a line each,
+OUT/finished.jsonl says in its first line what makes the export, and then, a line each,
 which photos without a mask are finished: the line is written after their files. It is
-removed when all is there. Photos that are compared with masks are predicted again, as
-their counts are nowhere but in the sum.
+removed when all is there, but for `predict`, which goes on when there are more photos.
+Photos that are compared with masks are predicted again, as their counts are nowhere but
+in the sum.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import os
+import sys
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,13 +20,15 @@ import numpy as np
 
 from ppcjax import fields
 from ppcjax.data_pipelines.sources.base import Source
+from ppcjax.data_pipelines.sources.photos import EXPORT_NOTE
 from ppcjax.fields import Free
 from ppcjax.predict.prediction import Prediction
 from ppcjax.runs import Run, provenance
-from ppcjax.runs.files import write_file
+from ppcjax.runs.files import cannot_write, write_file
 from ppcjax.types import UserError
+from ppcjax.version import __version__
 
-NAME = "started.jsonl"
+NAME = EXPORT_NOTE
 
 
 class Started(NamedTuple):
@@ -33,14 +38,20 @@ class Started(NamedTuple):
     head: what made it.
     source: its photos.
     finished: rows and columns, as predicted, of the photos that are finished.
+    rows: what is told of them, see `rows.row`.
+    stays: whether the note stays when all is there, so that a later call goes on.
     """
 
     folder: Path
     head: Mapping[str, Any]
     source: Source
     finished: Mapping[str, tuple[int, int]]
+    rows: Mapping[str, Mapping[str, Any]]
+    stays: bool = False
 
-    def note(self, prediction: Prediction, written: Sequence[Path]) -> None:
+    def note(
+        self, prediction: Prediction, written: Sequence[Path], row: Mapping[str, Any]
+    ) -> None:
         """Notes that the files of a photo are written, if it can be kept."""
         example = prediction.example
         if example.mask is not None or example.id not in self.source.files:
@@ -53,19 +64,27 @@ class Started(NamedTuple):
                 file.relative_to(self.folder).as_posix(): _state(file)
                 for file in written
             },
+            "row": dict(row),
         }
-        if not (self.folder / NAME).exists():
-            _write(self.folder, [self.head])
-        with (self.folder / NAME).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        try:
+            with (self.folder / NAME).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise cannot_write(self.folder / NAME, error) from error
 
     def complete(self) -> None:
-        """Removes the note: all is there."""
-        (self.folder / NAME).unlink(missing_ok=True)
+        """Removes the note, unless it stays: all is there."""
+        if not self.stays:
+            (self.folder / NAME).unlink(missing_ok=True)
 
 
 def begin(
-    folder: Path, made_by: Mapping[str, Any], source: Source, again: Sequence[str]
+    folder: Path,
+    made_by: Mapping[str, Any],
+    source: Source,
+    again: Collection[str],
+    *,
+    stays: bool = False,
 ) -> Started:
     """Finds what is finished of an export, and says it.
 
@@ -74,6 +93,10 @@ def begin(
         made_by: what decides its files; JSON types.
         source: its photos.
         again: ids that are predicted whether they are finished or not.
+        stays: whether the note stays when all is there.
+
+    Raises:
+        UserError: a photo of another place has the files that one of these would get.
     """
     head = {
         "made_by": _digest(json.dumps(made_by, sort_keys=True, default=str).encode())
@@ -84,23 +107,58 @@ def begin(
             f"{folder} was begun by another run, program or setting: all photos are "
             "predicted anew"
         )
-        (folder / NAME).unlink()
         lines = []
     found = {line["id"]: line for line in lines[1:] if _is_line(line)}
     places = {name: index for index, name in enumerate(source.ids)}
+    here = {name: line for name, line in found.items() if name in places}
+    for name, line in here.items():
+        _check_place(folder, line, source.files.get(name))
     kept = {
         name: line
-        for name, line in found.items()
-        if name in places and _is_finished(folder, source, places[name], line)
+        for name, line in here.items()
+        if _is_finished(folder, source, places[name], line)
     }
-    if lines:
-        _write(folder, [head, *kept.values()])  # without the half of a last line
+    others = {name: line for name, line in found.items() if name not in places}
+    _say(folder, len(source), len(kept), len(here) - len(kept), len(others))
+    # Without the half of a last line. Those of photos that are not here stay: a later
+    # call may name them again.
+    _write(folder, [head, *others.values(), *kept.values()])
+    shown = frozenset(again)
+    left = {name: line for name, line in kept.items() if name not in shown}
+    return Started(
+        folder,
+        head,
+        source,
+        {name: tuple(line["size"]) for name, line in left.items()},
+        {name: line["row"] for name, line in left.items()},
+        stays,
+    )
+
+
+def _check_place(folder: Path, line: Mapping[str, Any], photo: Path | None) -> None:
+    """Raises UserError where the files of a photo are those of another one."""
+    before = line["photo"][0]
+    if photo is None or before == os.path.abspath(photo):
+        return
+    if os.path.exists(before) and not os.path.samefile(before, photo):
+        raise UserError(
+            f"{photo}: its mask would take the place of that of {before}, which is in "
+            f"{folder}; choose another folder"
+        )
+
+
+def _say(folder: Path, total: int, kept: int, changed: int, others: int) -> None:
+    """Says what became of the photos that were finished."""
     if kept:
-        print(f"{len(kept)} of {len(source)} photos are finished and kept", flush=True)
-    finished = {
-        name: tuple(line["size"]) for name, line in kept.items() if name not in again
-    }
-    return Started(folder, head, source, finished)
+        print(f"{kept} of {total} photos are finished and kept")
+    if changed:
+        print(f"changed since they were finished, so predicted anew: {changed}")
+    if others:
+        print(
+            f"finished before and not among these photos: {others}; their files stay "
+            f"in {folder}, and no table lists them"
+        )
+    sys.stdout.flush()
 
 
 def made_by(run: Run, settings: Any, **more: Any) -> dict[str, Any]:
@@ -123,6 +181,7 @@ def made_by(run: Run, settings: Any, **more: Any) -> dict[str, Any]:
         "classes": list(run.classes),
         "method": run.config["method"],
         "weights": _digest_of_weights(run),
+        "version": __version__,
         "commit": provenance.commit(),
         "settings": json.loads(json.dumps(values, default=str)),
     } | {k: _digest(v) if isinstance(v, bytes) else v for k, v in more.items()}
@@ -148,7 +207,7 @@ def _is_finished(
 def _stamp(photo: Path, tags: np.ndarray | None) -> list[Any]:
     """What tells whether a photo or its tags have changed, as JSON types."""
     shown = None if tags is None else np.flatnonzero(tags).tolist()
-    return [str(photo), *_state(photo), shown]
+    return [os.path.abspath(photo), *_state(photo), shown]
 
 
 def _state(file: Path) -> list[int]:
@@ -158,7 +217,16 @@ def _state(file: Path) -> list[int]:
 
 
 def _is_line(line: Any) -> bool:
-    return isinstance(line, dict) and {"id", "size", "photo", "files"} <= set(line)
+    """Whether a line holds what `note` writes, and of the same types."""
+    if not isinstance(line, dict):
+        return False
+    kinds = {"id": str, "size": list, "photo": list, "files": dict, "row": dict}
+    if any(not isinstance(line.get(name), kind) for name, kind in kinds.items()):
+        return False
+    row = line["row"]
+    told = {"id", "size", "photo_size", "areas", "uncertainty", "iou"} <= set(row)
+    told = told and bool(line["photo"]) and isinstance(line["photo"][0], str)
+    return told and [type(n) for n in line["size"]] == [int, int]
 
 
 def _read(file: Path) -> list[Any]:
@@ -167,6 +235,8 @@ def _read(file: Path) -> list[Any]:
         content = file.read_bytes()
     except FileNotFoundError:
         return []
+    except OSError as error:
+        raise cannot_write(file, error) from error
     lines = []
     for text in content.splitlines():
         try:

@@ -28,6 +28,8 @@ class Scored(NamedTuple):
     absent: how the mean counts classes that never occur, see `mean_iou_sweep`.
     stages: what followed the network, in words.
     arg_max: whether scores come from probabilities, so that 0.5 is the arg-max.
+    unswept: why --threshold makes other masks than these scores above it, so that no
+        other threshold is scored or shown; "" where it makes the same.
     """
 
     classes: tuple[str, ...]
@@ -39,11 +41,18 @@ class Scored(NamedTuple):
     absent: str = "skip"
     stages: str = ""
     arg_max: bool = False
+    unswept: str = ""
 
     @property
     def thresholds(self) -> tuple[float, ...]:
         """Those that are scored, ascending."""
-        return sweep_with(self.threshold)
+        named = filter(None, (self.chosen, self.exported))
+        return sweep_with(self.threshold, *(row["threshold"] for row in named))
+
+    @property
+    def swept(self) -> bool:
+        """Whether masks and scores at any threshold are those of --threshold."""
+        return self.background and not self.unswept
 
     def metric(self) -> Metric:
         """The mean IoU at all thresholds."""
@@ -60,7 +69,7 @@ def summarize(counts: Mapping[str, Any], scored: Scored) -> dict[str, Any]:
     """What metrics.json holds behind its head; class IoU is in the order of "classes".
 
     Where a data set has no background, "background" is false, and there is the fixed
-    threshold alone: the arg-max over all classes.
+    threshold alone: the arg-max over all classes. So it is where "unswept" says why.
 
     Args:
         counts: sums over the photos: "predicted", and of `Scored.metric` where photos
@@ -75,12 +84,12 @@ def summarize(counts: Mapping[str, Any], scored: Scored) -> dict[str, Any]:
         chosen=scored.chosen,
         arg_max=scored.arg_max,
     )
-    if not scored.background:  # no threshold sets any class apart
+    if not scored.swept:
         table |= {"chosen": None, "oracle": None}
     curve, undefined = None, ""
     if result is not None and not np.isfinite(result["mean_iou"]).any():
         undefined = _UNDEFINED
-    elif result is not None and scored.background:
+    elif result is not None and scored.swept:
         curve = {
             "threshold": list(scored.thresholds),
             "mean_iou": result["mean_iou"],
@@ -89,6 +98,7 @@ def summarize(counts: Mapping[str, Any], scored: Scored) -> dict[str, Any]:
         "stages": scored.stages,
         "arg_max": scored.arg_max,
         "background": scored.background,
+        "unswept": scored.unswept,
         "images": int(counts.get("predicted", 0)),
         "images_with_masks": masked,
         "classes": list(scored.classes),
@@ -171,17 +181,18 @@ def explain(name: str, row: dict[str, Any]) -> str:
 def format_summary(summary: Mapping[str, Any]) -> str:
     """A summary as text: what it is of, a line per threshold, the IoU of each class."""
     masked, exported = summary["images_with_masks"], summary["exported"]
-    background = summary["background"]
+    swept = summary["background"] and not summary["unswept"]
     written = (
         f"masks written at t = {threshold_text(exported['threshold'])} "
         f"({exported['name']})"
     )
+    written = written if swept else summary["unswept"]
     lines = [
         f"{summary['config']} at step {summary['step']} on {summary['split']}: "
         f"{summary['images']} images, {masked} with masks",
         *([f"after the network: {summary['stages']}"] if summary["stages"] else []),
         *(f"skipped: {reason}" for reason in summary["skipped"].values()),
-        *([written] if background else []),
+        *([written] if written else []),
     ]
     if not masked:
         return "\n".join([*lines, "no masks, so nothing is scored"])
@@ -190,7 +201,7 @@ def format_summary(summary: Mapping[str, Any]) -> str:
         lines += ["", summary["undefined"]]
     classes = summary["classes"]
     width = max(map(len, classes)) + 2
-    if background:
+    if swept:
         lines += ["", f"{'threshold':<10}{'t':>6}{'mean IoU':>10}"]
         for name, row in rows.items():
             t, mean = threshold_text(row["threshold"]), percent(row["mean_iou"])
@@ -207,5 +218,8 @@ def format_summary(summary: Mapping[str, Any]) -> str:
 
 
 def threshold_text(threshold: float) -> str:
-    """A threshold as text: two decimals, or as many as it needs up to four."""
-    return max(f"{threshold:.2f}", f"{round(threshold, 4):g}", key=len)
+    """A threshold as text that --threshold reads: two decimals, or as many as it needs.
+
+    No more than six: of float32, the rest is none of the number that was meant.
+    """
+    return max(f"{threshold:.2f}", f"{round(threshold, 6):.6g}", key=len)

@@ -3,19 +3,21 @@
 import colorsys
 import io
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any, NamedTuple
 
 import numpy as np
+from markupsafe import Markup
 from PIL import Image, ImageDraw
 
 from ppcjax.data_pipelines.sources.subset import evenly_spaced
 from ppcjax.data_pipelines.views import PairExample
 from ppcjax.evaluate.views.metric import Matches
+from ppcjax.report.html import render
 from ppcjax.report.page import Page, image, section
 from ppcjax.report.text import percent
 
-RIGHT, WRONG = (46, 204, 113), (231, 76, 60)
+RIGHT, WRONG = (86, 200, 250), (240, 110, 20)  # blue, orange: all people see them
+CASING = (16, 21, 28)  # around a line, so that it stands out on any photo
 _GAP = 24  # pixels between the two views
 
 MAP_TITLES = {
@@ -39,8 +41,8 @@ def draw(
     """Both views of a photo, with what the second has for some cells of the first.
 
     A dot marks a cell of the first view, a dot of the same colour the most similar cell
-    of the second, and a ring where it truly is. The line is green where that is within
-    one cell, red where not.
+    of the second, and a ring where it truly is. The line is blue where that is within
+    one cell, orange where not.
 
     Args:
         example: the photo and its views.
@@ -68,6 +70,7 @@ def draw(
         own = divmod(index, matches.grid[1])
         here, there = pixel(own, False), pixel(matches.found[index], True)
         line = RIGHT if matches.right[index] else WRONG
+        pen.line([here, there], fill=CASING, width=4 * scale)
         pen.line([here, there], fill=line, width=2 * scale)
         _circle(pen, pixel(matches.place[index], True), 5 * scale, outline="white")
         colour = _colour_of(own, matches.grid)
@@ -115,24 +118,20 @@ def lead(summary: Mapping[str, Any]) -> str:
     )
 
 
-def headline(summary: Mapping[str, Any]) -> str:
+def headline(summary: Mapping[str, Any]) -> Markup:
     """Correspondence accuracy of each map, beside chance and the untrained network."""
-    cards = []
-    for name, found in summary["maps"].items():
-        before = summary["random"].get(name)
-        note = f"by chance {percent(found['chance'])}"
-        if before:
-            note += f"; with random weights {percent(before['accuracy'])}"
-        cards.append(
-            f"<div class='card'><h3>{escape(name)}</h3><div class='value'>"
-            f"{percent(found['accuracy'])}</div><p>{escape(MAP_TITLES.get(name, ''))}; "
-            f"{note}</p></div>"
-        )
+    maps = [
+        {
+            "name": name,
+            "title": MAP_TITLES.get(name, ""),
+            "accuracy": found["accuracy"],
+            "chance": found["chance"],
+            "before": summary["random"].get(name, {}).get("accuracy"),
+        }
+        for name, found in summary["maps"].items()
+    ]
     return section(
-        "Correspondence between two views",
-        "<p>For each cell of one view that the other view shows, too: how often the "
-        "most similar cell there is within one row and column of the true place.</p>"
-        f"<div class='cards'>{''.join(cards)}</div>",
+        "Correspondence between two views", render("views/headline.html", maps=maps)
     )
 
 
@@ -148,22 +147,19 @@ _ROWS = (
 )
 
 
-def monitors(summary: Mapping[str, Any]) -> str:
+def monitors(summary: Mapping[str, Any]) -> Markup:
     """All numbers of each map, trained and random, as a table."""
     columns = list(summary["maps"].items())
     columns += [(f"{name}, random", row) for name, row in summary["random"].items()]
-    head = "".join(f"<th scope='col'>{escape(name)}</th>" for name, _ in columns)
-    body = "".join(
-        f"<tr><th scope='row'>{title}</th>"
-        + "".join(f"<td>{number(row[key], form)}</td>" for _, row in columns)
-        + "</tr>"
-        for key, title, form in _ROWS
+    content = render(
+        "views/monitors.html",
+        columns=[name for name, _ in columns],
+        rows=[
+            (title, [number(row[key], form) for _, row in columns])
+            for key, title, form in _ROWS
+        ],
     )
-    return section(
-        "Agreement, and signs of collapse",
-        f"<table><thead><tr><th scope='col'></th>{head}</tr></thead>"
-        f"<tbody>{body}</tbody></table>",
-    )
+    return section("Agreement, and signs of collapse", content)
 
 
 def number(value: float | None, form: str = "{:.3f}") -> str:
@@ -171,24 +167,27 @@ def number(value: float | None, form: str = "{:.3f}") -> str:
     return "–" if value is None else form.format(value)
 
 
-def gallery(drawn: Sequence[Drawn], summary: Mapping[str, Any]) -> str:
+def gallery(drawn: Sequence[Drawn], summary: Mapping[str, Any]) -> Markup | str:
     """The drawn correspondences."""
     if not drawn:
         return ""
-    compared = next(iter(summary["maps"]))
-    items = "".join(
-        f"<article class='tile'><h3>{escape(tile.id)} <span>{_share(tile)}</span></h3>"
-        + image(tile.jpeg, f"Two views of {tile.id} and correspondences", "pair")
-        + "</article>"
+    tiles = [
+        {
+            "id": tile.id,
+            "share": _share(tile),
+            "image": image(
+                tile.jpeg, f"Two views of {tile.id} and correspondences", "pair"
+            ),
+        }
         for tile in drawn
+    ]
+    content = render(
+        "views/gallery.html",
+        tiles=tiles,
+        photos=summary["photos"],
+        compared=next(iter(summary["maps"])),
     )
-    return section(
-        "What the network takes for the same",
-        f"<p class='note'>{len(drawn)} of {summary['photos']} photos, evenly spaced "
-        f"over the split; cells compared by {compared}. A dot of the left view has "
-        "the colour of the dot at the most similar cell of the right one; a white ring "
-        "is where it should be. Green: within one cell. Red: not.</p>" + items,
-    )
+    return section("What the network takes for the same", content)
 
 
 def _share(tile: Drawn) -> str:

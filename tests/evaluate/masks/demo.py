@@ -7,8 +7,9 @@ from PIL import Image
 
 from ppcjax.evaluate.masks import gallery, summary
 from ppcjax.evaluate.masks.metric import sweep_with
-from ppcjax.predict.prediction import Prediction
-from ppcjax.report import page
+from ppcjax.evaluate.masks.rows import row
+from ppcjax.predict.prediction import Prediction, predict_mask
+from ppcjax.report import curves, page
 from ppcjax.report.text import as_json
 from ppcjax.types import IGNORE
 
@@ -21,6 +22,7 @@ class Shown(NamedTuple):
     image: np.ndarray
     tags: np.ndarray | None
     mask: np.ndarray | None
+    full_size: tuple[int, int] | None = None
 
 
 def make_prediction(name, size, *, seed=0, masked=True):
@@ -66,6 +68,14 @@ def make_summary(predictions, *, masked=True, classes=CLASSES):
     return as_json(head | {"skipped": {}} | summary.summarize(counts, scored))
 
 
+def make_rows(predictions):
+    """What is told of each photo."""
+    return [
+        row(p, predict_mask(p.scores, 0.265), uncertainty=0.1 * (k + 1))
+        for k, p in enumerate(predictions)
+    ]
+
+
 def write_demo(path, *, masked=True, classes=CLASSES):
     """Writes a report and returns its predictions and tiles."""
     predictions = [
@@ -76,7 +86,7 @@ def write_demo(path, *, masked=True, classes=CLASSES):
     steps = list(range(0, 100, 2))
     losses = {"total": (steps, [2 / (1 + s) for s in steps]), "er": ([0], [0.1])}
     found = make_summary(predictions, masked=masked, classes=classes)
-    shown = gallery.page(found, tiles, THRESHOLDS)
-    sections = [*shown.sections, page.losses(losses)]
+    shown = gallery.page(found, tiles, THRESHOLDS, make_rows(predictions))
+    sections = [*shown.sections, curves.losses(losses)]
     page.write_page(path, shown._replace(sections=sections))
     return predictions, tiles

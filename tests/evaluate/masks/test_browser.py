@@ -1,53 +1,30 @@
 """The report on masks in a browser: its script draws what the masks are."""
 
-import shutil
+import base64
+import io
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ppcjax.evaluate.masks import summary
 from ppcjax.predict.prediction import predict_mask
 from tests.evaluate.masks.demo import CLASSES, THRESHOLDS, write_demo
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Headless Chromium; from Debian's packages chromium and chromium-driver."""
-    selenium = pytest.importorskip("selenium", reason="selenium is not installed")
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not (chromium and driver):
-        pytest.skip("chromium and chromium-driver are not installed")
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    flags = "headless no-sandbox disable-gpu disable-dev-shm-usage no-first-run"
-    flags += " disable-background-networking disable-component-update disable-sync"
-    flags += " disable-quic"
-    for flag in flags.split():
-        options.add_argument(f"--{flag}")
-    options.add_argument("--window-size=390,800")
-    try:
-        found = webdriver.Chrome(options, webdriver.ChromeService(driver))
-    except selenium.common.exceptions.WebDriverException as error:
-        pytest.skip(f"chromium does not start here: {error.msg.splitlines()[0]}")
-    yield found
-    found.quit()
-
+from tests.report.browser import DESK, PHONE, faults, show, too_wide
 
 READ_CANVAS = """
 const [figure, done] = arguments;
 requestAnimationFrame(() => requestAnimationFrame(() => {
   const canvas = document.querySelector(figure);
-  const image = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-  done([canvas.height, canvas.width, Array.from(image.data)]);
+  done(canvas.toDataURL().split(',')[1]);
 }));
 """
 
 
 def read_canvas(browser, selector):
-    height, width, values = browser.execute_async_script(READ_CANVAS, selector)
-    return np.array(values, np.uint8).reshape(height, width, 4)
+    """What a canvas shows, [H, W, 4] uint8, once it is drawn."""
+    png = base64.b64decode(browser.execute_async_script(READ_CANVAS, selector))
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGBA"))
 
 
 def wait_until_drawn(browser):
@@ -71,7 +48,7 @@ def slide(browser, position):
 def test_without_background_there_is_no_threshold(browser, tmp_path):
     classes = ("sky", *CLASSES[1:])
     _, tiles = write_demo(tmp_path / "report.html", classes=classes)
-    browser.get((tmp_path / "report.html").as_uri())
+    show(browser, tmp_path / "report.html")
     wait_until_drawn(browser)
     assert "sky" in browser.find_element("css selector", ".legend").text
     assert not browser.find_elements("css selector", "#threshold, .curve, .scores")
@@ -80,12 +57,13 @@ def test_without_background_there_is_no_threshold(browser, tmp_path):
         assert (pixels[..., 3] > 0).all(), "some class has no colour"
     sky = pixels[tiles[0].planes[3] == 0]
     assert len(np.unique(sky, axis=0)) == 2  # its colour and its outline
-    assert not [e for e in browser.get_log("browser") if e["level"] == "SEVERE"]
+    assert not own_faults(browser)
 
 
+@pytest.mark.slow
 def test_slider_redraws_the_masks(browser, tmp_path):
     predictions, tiles = write_demo(tmp_path / "report.html")
-    browser.get((tmp_path / "report.html").as_uri())
+    show(browser, tmp_path / "report.html")
     wait_until_drawn(browser)
     drawn = []
     for position in (THRESHOLDS.index(0.265), 10, 55):
@@ -110,12 +88,36 @@ def test_slider_redraws_the_masks(browser, tmp_path):
     assert drawn[1] > drawn[0] > drawn[2] > 0
     truth = read_canvas(browser, "#tile-0 .truth canvas")
     np.testing.assert_array_equal(truth[..., 3] > 0, tiles[0].planes[3] > 0)
-    log = browser.get_log("browser")
-    assert not [entry for entry in log if entry["level"] == "SEVERE"]
+    assert not own_faults(browser)
 
 
-def test_page_fits_a_phone(browser, tmp_path):
-    write_demo(tmp_path / "report.html")
-    browser.get((tmp_path / "report.html").as_uri())
-    wide = "return document.documentElement.scrollWidth - window.innerWidth"
-    assert browser.execute_script(wide) <= 0
+def own_faults(browser):
+    """Faults but for the overlays, which a page on its own does not have."""
+    return [e for e in faults(browser) if "/overlays/" not in e["message"]]
+
+
+HOLES = """
+return Array.from(document.querySelectorAll('.panels')).map((grid) => {
+  const room = grid.getBoundingClientRect();
+  const filled = Array.from(grid.children).reduce((sum, figure) => {
+    const box = figure.querySelector('.stack').getBoundingClientRect();
+    return sum + box.width;
+  }, 0);
+  const figures = Array.from(grid.children);
+  const tops = new Set(figures.map((figure) => figure.getBoundingClientRect().top));
+  return filled / (room.width * tops.size);
+});
+"""
+
+
+@pytest.mark.parametrize("masked", [True, False])
+@pytest.mark.parametrize("background", [True, False])
+def test_page_fits_and_has_no_holes(browser, tmp_path, masked, background):
+    """With two, three and four pictures of each photo."""
+    classes = CLASSES if background else ("sky", *CLASSES[1:])
+    write_demo(tmp_path / "report.html", masked=masked, classes=classes)
+    for size, least in ((PHONE, 0.9), (DESK, 0.4)):
+        show(browser, tmp_path / "report.html", size)
+        assert too_wide(browser) == [0, ""]
+        holes = browser.execute_script(HOLES)
+        assert len(holes) == 2 and all(least < share <= 1 for share in holes)

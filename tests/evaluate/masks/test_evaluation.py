@@ -73,7 +73,7 @@ def test_eval_of_a_split_then_of_photos(run_folder, tmp_path):
     assert classes == written["classes"]
     for folder, suffix in (("masks", "png"), ("scores", "npz"), ("overlays", "jpg")):
         assert len(list((out / folder).glob(f"*.{suffix}"))) == 4
-    assert (out / "report.html").read_text().count("class='tile'") == 2
+    assert (out / "report.html").read_text().count('class="tile"') == 2
 
     write_photos(tmp_path / "photos")
     Image.fromarray(np.zeros((1, 70, 3), np.uint8)).save(tmp_path / "photos/thin.png")

@@ -25,11 +25,13 @@ class Page(HTMLParser):
 
     def __init__(self):
         super().__init__()
-        self.fetched, self.open, self.without_alt = [], [], 0
+        self.fetched, self.linked, self.open, self.without_alt = [], [], [], 0
 
     def handle_starttag(self, tag, attributes):
         named = dict(attributes)
-        self.fetched += [named[a] for a in ("src", "href") if a in named]
+        (self.linked if tag == "a" else self.fetched).extend(
+            named[a] for a in ("src", "href") if a in named
+        )
         self.without_alt += tag == "img" and not named.get("alt")
         if tag not in self.VOID:
             self.open.append(tag)
@@ -47,6 +49,8 @@ def test_page_is_whole_and_loads_nothing(tmp_path, masked):
     page.feed(text)
     assert not page.open and not page.without_alt
     assert all(address.startswith("data:") for address in page.fetched)
+    beside = {address.partition("/")[0] for address in page.linked if address[0] != "#"}
+    assert beside == {"masks", "overlays", "photos.csv"}
     assert not re.search(r"https?://|@import|url\(", text)
     assert "{{" not in text and "<b>dog" not in text
     assert ("at step 98" in text) and ("nothing is scored" in text) != masked
@@ -57,7 +61,7 @@ def test_three_thresholds_stand_side_by_side(tmp_path):
     text = (tmp_path / "report.html").read_text()
     rows = make_summary(predictions)["thresholds"]
     for name in ("fixed", "chosen", "oracle"):
-        assert f"<div class='value'>{percent(rows[name]['mean_iou'])}" in text
+        assert f'<div class="value">{percent(rows[name]["mean_iou"])}' in text
     assert "validation split val2 (7 images)" in text and "upper bound" in text
 
 

@@ -37,7 +37,7 @@ def test_folder_is_segmented(run, tmp_path, capsys):
     assert (metrics["evaluation"], metrics["images"]) == ("supports", 3)
     assert metrics["classes"] == ["background", "cat", "dog"]
     assert "learnt from 3 examples" in metrics["stages"]
-    assert (out / "report.html").read_text().count("class='tile'") == 3
+    assert (out / "report.html").read_text().count('class="tile"') == 3
 
 
 def test_crf_and_limit_follow(run, tmp_path):

@@ -20,7 +20,7 @@ from ppcjax.types import Method, TrainState, UserError
 from tests.evaluate.views.boxes import WHOLE, describe_places, example
 
 
-def test_drawn_lines_are_green_where_right():
+def test_drawn_lines_are_blue_where_right():
     image = np.full((2, 32, 32, 3), 90, np.uint8)
     box = np.stack([WHOLE, WHOLE])
     good = describe_places(WHOLE, (4, 4))
@@ -30,9 +30,9 @@ def test_drawn_lines_are_green_where_right():
         assert picture.shape == (100, 224, 3)
         assert (drawn.cells, drawn.right) == (16, right)
         gap = picture[:, 104:120]  # lines cross it, nothing else is there
-        green = (gap[..., 1] - gap[..., 0] > 60).sum()
-        red = (gap[..., 0] - gap[..., 1] > 60).sum()
-        assert green > 0 and (red > 0) == (right < 16)
+        blue = (gap[..., 2] - gap[..., 0] > 60).sum()
+        orange = (gap[..., 0] - gap[..., 2] > 60).sum()
+        assert blue > 0 and (orange > 0) == (right < 16)
 
 
 def colours(num_classes):
@@ -116,7 +116,7 @@ def test_run_on_views_is_evaluated(tmp_path, monkeypatch, capsys):
     shown.found = []
     shown.feed(text)
     assert len([s for s in shown.found if s.startswith("data:image/jpeg")]) == 3
-    assert all(source.startswith("data:") for source in shown.found)
+    assert all(source.startswith(("data:", "#")) for source in shown.found)
     assert not re.search(r"https?://|@import|\{\{|\bnan\b", text)
     assert "toy_views at step 3 on val: 9 photos" in capsys.readouterr().out
     run_eval("--ckpt", folder, "--limit", 5, "--export", tmp_path / "five")

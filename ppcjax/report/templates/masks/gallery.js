@@ -27,21 +27,24 @@ function paint(canvas, tile, colour) {
 }
 
 const CLEAR = [0, 0, 0, 0];
-const OUTLINE = [255, 255, 255, 255]; // classes as grey as the photo below need one
 const VOID = 255;
+// Filled so that the photo shows through, edged in full colour: an edge takes nothing
+// from a class of a few pixels, and is seen on any photo.
 function paintMask(canvas, tile, mask) {
   const { width, height } = tile;
-  const colours = data.palette.map((rgb, id) => [...rgb, id === VOID ? 230 : 185]);
+  const filled = data.palette.map((rgb) => [...rgb, 165]);
+  const edged = data.palette.map((rgb) => [...rgb, 255]);
   const differs = (p, q) => mask[q] !== mask[p] && mask[q] !== VOID;
+  tile.masks.set(canvas, mask);
   paint(canvas, tile, (p) => {
     if (mask[p] === 0 && data.background) return CLEAR;
-    if (mask[p] === VOID) return colours[VOID];
+    if (mask[p] === VOID) return filled[VOID];
     const x = p % width;
     const edge =
       (x > 0 && differs(p, p - 1)) || (x < width - 1 && differs(p, p + 1)) ||
       (p >= width && differs(p, p - width)) ||
       (p < width * (height - 1) && differs(p, p + width));
-    return edge ? OUTLINE : colours[mask[p]];
+    return edge ? edged[mask[p]] : filled[mask[p]];
   });
 }
 
@@ -87,6 +90,7 @@ function update() {
 
 async function load(tile, index) {
   const figure = document.getElementById(`tile-${index}`);
+  tile.masks = new Map(); // canvas -> the mask it shows
   tile.canvas = (name) => figure.querySelector(`.${name} canvas`);
   const photo = figure.querySelector(".photo img");
   for (const canvas of figure.querySelectorAll("canvas")) {
@@ -100,6 +104,33 @@ async function load(tile, index) {
   tile.planes = { score, level, best, truth };
   if (data.background) paint(tile.canvas("scores"), tile, (p) => heat(score[p]));
   if (tile.has_truth) paintMask(tile.canvas("truth"), tile, truth);
+  figure.addEventListener("pointermove", (event) => name(event, tile));
+}
+
+// The class below the pointer is what a canvas is called.
+function name(event, tile) {
+  const canvas = event.target;
+  const mask = tile.masks.get(canvas);
+  if (!mask) return;
+  const x = Math.floor((event.offsetX * tile.width) / canvas.clientWidth);
+  const y = Math.floor((event.offsetY * tile.height) / canvas.clientHeight);
+  const id = mask[y * tile.width + x];
+  canvas.title = id === VOID ? "void" : (data.classes[id] ?? "");
+}
+
+// Also in the dialog that shows a picture large.
+const opacity = document.getElementById("opacity");
+function setOpacity(share) {
+  document.documentElement.style.setProperty("--masks", String(share));
+}
+if (opacity) {
+  opacity.addEventListener("input", () => setOpacity(opacity.value / 100));
+  document.addEventListener("keydown", (event) => {
+    if (event.key.toLowerCase() !== "m" || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest?.("input:not([type=range]), select, textarea")) return;
+    opacity.value = opacity.value > 0 ? 0 : 100;
+    setOpacity(opacity.value / 100);
+  });
 }
 
 if (slider) {
@@ -112,7 +143,7 @@ if (slider) {
   }
   update();
 }
-// Without a background there is no slider: one mask per photo.
+// Where no threshold makes other masks there is no slider.
 Promise.all(data.tiles.map(load)).then(() => {
   drawMasks(slider ? Number(slider.value) : data.position);
   document.body.dataset.ready = "yes";

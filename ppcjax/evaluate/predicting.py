@@ -1,0 +1,213 @@
+"""Photos segmented by whatever segments: an evaluation under a simpler face."""
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+from ppcjax import checkout, fields
+from ppcjax.data_pipelines import photo_files
+from ppcjax.data_pipelines.formats import WRITERS
+from ppcjax.data_pipelines.survey.words import many
+from ppcjax.evaluate import EVALUATIONS, opening
+from ppcjax.evaluate.driver import evaluate
+from ppcjax.evaluate.protocol import Request
+from ppcjax.evaluate.training import settings_of
+from ppcjax.fields import OneOf, Range
+from ppcjax.refine.crf import PRESETS
+from ppcjax.runs import Run
+from ppcjax.types import UserError
+
+# What a run gives -> the evaluation that segments photos with it.
+_BY = {"maps": "maps", "logits": "logits", "episodes": "supports"}
+# What to do where a run gives no masks.
+_INSTEAD = {
+    "affinity": "predict with the run whose scores it is to spread, with --scores, and "
+    "then spread them: {eval} --ckpt {run} --cams DIR",
+    "features": "it has no classes: start another run from it with config.init_from",
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options:
+    """What may be said of a prediction.
+
+    out: folder of the results.
+    format: formats in which the masks are written besides, each into a folder of its
+        name, see docs/formats.md.
+    threshold: score above which a pixel is no background; None: what an evaluation of
+        the run chose, else its config's.
+    crf: preset of the dense CRF that sharpens the masks; empty: the config's.
+    scores: whether the score of each class is written, too: by far the largest files.
+    limit: largest number of photos, evenly spaced; None: all.
+    on_bad_image: what happens at a photo that cannot be read: it is left out, named in
+        the table, or all stops.
+    support: folder of masked examples that a few-shot run learns the classes from.
+    """
+
+    out: str = "predicted"
+    format: tuple[Annotated[str, OneOf(tuple(WRITERS))], ...] = ()
+    threshold: Annotated[float, Range(0, below=1)] | None = None
+    crf: Annotated[str, OneOf(("", *PRESETS))] = ""
+    scores: bool = False
+    limit: Annotated[int, Range(1), "photos"] | None = None
+    on_bad_image: Literal["skip", "stop"] = "skip"
+    support: str = ""
+
+
+class Asked(NamedTuple):
+    """A command line.
+
+    options: values of the options.
+    given: names of those that were given.
+    config: what --config names; None where it is not given.
+    run: run, exported model or file of weights; "" where only a config is given.
+    photos: files, folders and patterns.
+    """
+
+    options: Options
+    given: frozenset[str]
+    config: Mapping[str, Any] | None
+    run: str
+    photos: tuple[str, ...]
+
+
+def read(argv: Sequence[str], usage: str) -> Asked:
+    """Reads a command line.
+
+    Args:
+        argv: arguments behind the word, options with underscores.
+        usage: how it is typed, for messages.
+
+    Raises:
+        UserError: an option is unknown or its value not allowed, or something is
+            missing.
+    """
+    of_config, rest = opening.split(argv)
+    declared = fields.fields_of(Options)
+    texts, words = _split(rest, declared)
+    values = {
+        name: fields.parse(declared[name].hint, text, f"--{name}")
+        for name, text in texts.items()
+    }
+    if not values.get("out", "predicted"):
+        raise UserError("--out needs a folder: --out DIR")
+    config = opening.read_config(of_config)
+    run = ""
+    if words and (config is None or _is_weights(words[0])):
+        run, *words = words
+    if not run and not config:
+        raise UserError(f"RUN is missing; usage: {usage}")
+    if not words:
+        raise UserError(f"no photos are given behind {run or 'RUN'}; usage: {usage}")
+    options = fields.build(Options, values, where="options", what="predict")
+    return Asked(options, frozenset(values), config, run, tuple(words))
+
+
+def _split(
+    argv: Sequence[str], declared: Mapping[str, fields.Field]
+) -> tuple[dict[str, str], list[str]]:
+    """The texts of the options by name, and all other words; "--" ends the options."""
+    texts: dict[str, str] = {}
+    words: list[str] = []
+    left = list(argv)
+    while left:
+        word = left.pop(0)
+        if word == "--":
+            return texts, words + left
+        if not word.startswith("-") or word == "-":
+            words.append(word)
+            continue
+        name, equals, value = word.removeprefix("--").partition("=")
+        switches = {n: "true" for n, f in declared.items() if f.hint is bool}
+        switches |= {f"no{n}": "false" for n in switches}
+        if name in switches and not equals:
+            texts[name if name in declared else name[2:]] = switches[name]
+        elif name not in declared or not word.startswith("--"):
+            known = ", ".join(f"--{n}" for n in (*declared, "config", "help"))
+            raise UserError(
+                f"{word.partition('=')[0]} is no option of predict; its options are "
+                f"{known}; a photo whose name begins with - is ./-NAME"
+            )
+        elif equals or left:
+            texts[name] = value if equals else left.pop(0)
+        else:
+            raise UserError(f"--{name} needs a value: --{name}=VALUE")
+    return texts, words
+
+
+def _is_weights(word: str) -> bool:
+    """Whether a word beside --config is a file of weights: no photo, no folder."""
+    return os.path.isfile(os.path.expanduser(word)) and (
+        photo_files.why_passed_over(word) is not None
+    )
+
+
+def predict(asked: Asked, command: str) -> dict[str, Any]:
+    """Segments photos; writes masks, overlays, the table and a report.
+
+    Args:
+        asked: what is to be done.
+        command: what was typed, for the record.
+
+    Returns:
+        What metrics.json holds.
+
+    Raises:
+        UserError: the run gives no masks, the photos cannot be read, or the results
+            cannot be written.
+    """
+    options = asked.options
+    run = opening.open_any(asked.run, asked.config, photos=True)
+    name = _evaluation(run, asked)
+    values = dict(run.evaluation) if name == run.method.gives else {}
+    values |= {"scores": options.scores, "export_format": options.format}
+    values |= {n: getattr(options, n) for n in ("threshold", "crf") if n in asked.given}
+    if name == "supports":
+        values["support"] = options.support
+    if values.get("crf"):
+        values["workers"] = max((os.cpu_count() or 1) - 1, 0)
+    evaluation = EVALUATIONS[name]
+    settings = settings_of(evaluation, values, f"the prediction of {run.name}")
+    request = Request(
+        photos=asked.photos,
+        export=options.out,
+        limit=options.limit,
+        on_bad_image=options.on_bad_image,
+    )
+    out = request.out(run, "photos")
+    print(f"results go to {out}/", flush=True)
+    plan = evaluation.plan(run, settings, request, asked.given)
+    plan = plan._replace(text=lambda metrics: _told(metrics, out, options))
+    return evaluate(name, plan, settings, out, command=command)
+
+
+def _evaluation(run: Run, asked: Asked) -> str:
+    """Name of the evaluation that segments photos with a run."""
+    gives, support = run.method.gives, asked.options.support
+    if gives not in _BY:
+        advice = _INSTEAD[gives].format(eval=checkout.program("eval"), run=asked.run)
+        raise UserError(f"{run.name} gives no masks by itself; {advice}")
+    if gives == "episodes" and not support:
+        raise UserError(
+            f"{run.name} learns its classes from examples: give a folder of masked "
+            "photos, --support EXAMPLES"
+        )
+    if gives != "episodes" and support:
+        raise UserError(
+            f"--support={support}: {run.name} has classes of its own, so that examples "
+            "would do nothing; leave it out, or give a few-shot run"
+        )
+    return _BY[gives]
+
+
+def _told(metrics: Mapping[str, Any], out: Path, options: Options) -> str:
+    """What there is in the end, in a few lines."""
+    folders = ["masks/", "overlays/", *(["scores/"] if options.scores else [])]
+    folders += [f"{name}/" for name in dict.fromkeys(options.format)]
+    lines = [f"{many(metrics['images'], 'photo')}: {', '.join(folders)} in {out}"]
+    if metrics["skipped"]:
+        count = many(len(metrics["skipped"]), "photo")
+        lines.append(f'{count} could not be read: see the column "left out"')
+    return "\n".join([*lines, f"table: {out / 'photos.csv'}"])
