@@ -1,7 +1,11 @@
 """The report on masks in a browser: its script draws what the masks are."""
 
+import base64
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from ppcjax.evaluate.masks import summary
 from ppcjax.predict.prediction import predict_mask
@@ -12,15 +16,15 @@ READ_CANVAS = """
 const [figure, done] = arguments;
 requestAnimationFrame(() => requestAnimationFrame(() => {
   const canvas = document.querySelector(figure);
-  const image = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-  done([canvas.height, canvas.width, Array.from(image.data)]);
+  done(canvas.toDataURL().split(',')[1]);
 }));
 """
 
 
 def read_canvas(browser, selector):
-    height, width, values = browser.execute_async_script(READ_CANVAS, selector)
-    return np.array(values, np.uint8).reshape(height, width, 4)
+    """What a canvas shows, [H, W, 4] uint8, once it is drawn."""
+    png = base64.b64decode(browser.execute_async_script(READ_CANVAS, selector))
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGBA"))
 
 
 def wait_until_drawn(browser):

@@ -62,7 +62,7 @@ def marked():
     for kind in kinds.kinds():
         quick = kind.name == "maps" and set(kind.settings) <= {"crf"}
         marks = () if quick else (pytest.mark.slow,)
-        yield pytest.param(kind, AT[-3:] if quick else AT, id=str(kind), marks=marks)
+        yield pytest.param(kind, AT[-2:] if quick else AT, id=str(kind), marks=marks)
 
 
 @pytest.mark.parametrize(("kind", "at"), list(marked()))
