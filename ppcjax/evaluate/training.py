@@ -7,8 +7,10 @@ from typing import Any
 import jax
 
 from ppcjax import fields
+from ppcjax.console import loops, memory
 from ppcjax.evaluate import EVALUATIONS
 from ppcjax.evaluate.protocol import Evaluation, Request, count_all
+from ppcjax.predict import needs
 from ppcjax.runs import Run
 from ppcjax.types import Method, UserError
 
@@ -65,7 +67,17 @@ def scorer(
         run = Run(
             workdir, step, dict(config), tuple(classes), method, params, model_state
         )
-        plan = evaluation.plan(run, short, request, frozenset())
-        return plan.score(plan.summarize(count_all(plan)))
+        with memory.guarded(f"scoring the run on {split}", needs.advice(short)):
+            plan = evaluation.plan(run, short, request, frozenset())
+            shown = loops.show_progress(
+                plan.predictions,
+                plan.total,
+                f"scoring {split}",
+                unit=plan.unit,
+                compiles="the network that is scored",
+                ends=False,
+            )
+            counts = count_all(plan._replace(predictions=shown))
+        return plan.score(plan.summarize(counts))
 
     return score

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from ppcjax.console import screen
 from ppcjax.train import mesh as meshes
 from ppcjax.types import UserError
 
@@ -68,7 +69,8 @@ def to_devices(
 
 def first_of(batches: Iterator[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """The next batch; UserError where there is none."""
-    first = next(batches, None)
+    with screen.waiting("reading the first batch"):
+        first = next(batches, None)
     if first is None:
         raise UserError("the training data has no batch; is the split empty?")
     return first
