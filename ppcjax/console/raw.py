@@ -57,9 +57,9 @@ except OSError:
 out = ["", "error: the program ended without a word: killed, or a crash in a library"]
 if kills() != before:
     out[-1] += "; the kernel has killed a process for want of memory"
-out[-1] += "; training goes on with the same command"
+out[-1] += "; what was saved is kept"
 if text:
-    out += ["the last lines that libraries wrote:", *text]
+    out += ["the last lines of the log:", *text]
 sys.stderr.write("\\r\\x1b[K" + "\\n".join(out).lstrip() + "\\n\\x1b[?25h")
 """
 
@@ -175,7 +175,7 @@ def _show() -> None:
     _, path, begin = _now
     lines = _read(path, begin).decode("utf-8", "replace").splitlines()[-LINES:]
     if lines:
-        print("the last lines that libraries wrote:", *lines, sep="\n", file=sys.stderr)
+        print("the last lines of the log:", *lines, sep="\n", file=sys.stderr)
 
 
 def _read(path: str, begin: int) -> bytes:

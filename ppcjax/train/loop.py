@@ -209,20 +209,18 @@ def train(
     reads = settings.reads_of(config.method)
     run = settings.check(config, reads)
     workdir = Path(workdir).expanduser()
-    with screen.waiting("reading the data"):
-        source = data_pipelines.make_source(
-            config.data,
-            config.data.train_split,
-            reads=reads,
-            lists=ends.lists_of(workdir),
-        )
+    source = data_pipelines.make_source(
+        config.data,
+        config.data.train_split,
+        reads=reads,
+        lists=ends.lists_of(workdir),
+    )
     if not len(source):
         raise UserError(
             f"split config.data.train_split={config.data.train_split!r} of "
             f"{config.data.source!r} has no images"
         )
-    with screen.waiting("looking at photos and labels"):
-        read = survey.of_config(config.data, source, reads=reads)
+    read = survey.of_config(config.data, source, reads=reads)
     read.raise_first()
 
     def batches_from(step: int) -> Batches:

@@ -96,9 +96,10 @@ def _wandb(config: Mapping[str, Any], workdir: Path) -> tuple[Any, str]:
         settings=wandb.Settings(console="off", silent=True),
     )
     write_json(workdir / FILE, {"id": name})
-    if run.url:
-        return run, f"Weights & Biases: {run.url}"
-    return run, f"Weights & Biases: not sent; later, wandb sync {Path(run.dir).parent}"
+    if run.offline:
+        kept = Path(run.dir).parent
+        return run, f"Weights & Biases: kept here; wandb sync {kept} sends it later"
+    return run, f"Weights & Biases: {run.url}"
 
 
 def _failed(error: Exception) -> str:
