@@ -35,6 +35,14 @@ def line(message: str) -> None:
     _SCREEN.line(message)
 
 
+def result(message: str) -> None:
+    """Lines on stdout, which belong to a result; wrapped where that is a terminal."""
+    if sys.stdout.isatty():
+        width = Console().width
+        message = "\n".join(wrapped(x, width) for x in message.split("\n"))
+    print(message, flush=True)
+
+
 def write_all() -> None:
     """Lets stdout and stderr take any text, whatever letters the terminal has."""
     for stream in (sys.stdout, sys.stderr):
@@ -90,7 +98,7 @@ def waiting(
     Args:
         what: what is being done.
         note: what else may be said of it.
-        done: seconds -> the line at the end, "" for none; None: what it took.
+        done: seconds -> the line at the end, "" for none; None: there is none.
         after: seconds until something is said; of what takes less, nothing is.
     """
     begun = time.monotonic()
@@ -106,8 +114,8 @@ def waiting(
             rows.callback(timer.cancel)
         yield
     took = time.monotonic() - begun
-    if shown.is_set() or took >= after:
-        last = f"{what}: {span(took)}" if done is None else done(took)
+    if done is not None and (shown.is_set() or took >= after):
+        last = done(took)
         if last:
             line(last)
 
@@ -173,8 +181,9 @@ def drawn(
     if total is None:
         turn = SPINNER[int(seconds * 8) % len(SPINNER)]
         count = f" {done:,.0f}" if done else ""
-        parts = [f"{turn} {name}{count}  {span(seconds)}", f"  {note}" if note else ""]
-        return _cut("".join(parts), width)
+        text = f"{turn} {name}{count}  {span(seconds)}"
+        full = f"{text}  {note}" if note else text
+        return _cut(full if cell_len(full) <= width else text, width)
     count = f"{done:,.0f}/{total:,.0f}"
     text = "  ".join(part for part in (name, count, note) if part)
     room = min(width - cell_len(text) - 2, WIDEST)

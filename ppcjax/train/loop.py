@@ -201,7 +201,7 @@ def train(
 
     Returns and raises as `fit`.
     """
-    with screen.waiting("loading TensorFlow"):  # which the step does not need
+    with screen.Row("loading TensorFlow"):  # which the step does not need
         from ppcjax import data_pipelines
         from ppcjax.data_pipelines import survey
         from ppcjax.train import jobs, settings

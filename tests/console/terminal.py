@@ -46,8 +46,5 @@ def on_terminal(
 
 def plain(text: str) -> list[str]:
     """Lines of a terminal's output, without what was drawn over."""
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "\x1b", text)
-    return [
-        re.split(r"[\r\x1b]", x)[-1]
-        for x in re.sub("[\r\x1b]+\n", "\n", text).split("\n")
-    ]
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "\r", text)
+    return [x.split("\r")[-1] for x in re.sub("\r+\n", "\n", text).split("\n")]

@@ -1,7 +1,10 @@
 """Lines that libraries write from C++ while there is a bar."""
 
+import os
+
 import pytest
 
+from ppcjax.console import raw
 from tests.console.terminal import on_terminal, plain
 
 ALARM = "W0000 Constant folding an instruction is taking > 1s"
@@ -13,7 +16,7 @@ from ppcjax.console import raw, screen
 from ppcjax.errors import UserError
 def main():
     os.write(2, b"E0000 before there is a folder\\n")
-    raw.keep_in(Path(sys.argv[-1]) if False else Path({{log!r}}))
+    raw.keep_in(Path({{log!r}}))
     with screen.Row("training", 10) as row:
         for i in range(4):
             row.show(i)
@@ -29,7 +32,9 @@ cli.one_line(main)
     ("end", "code", "words"),
     [
         ("raise UserError('a mistake')", 1, "error: a mistake"),
-        ("raise KeyboardInterrupt", 130, "stopped by Ctrl-C"),
+        pytest.param(
+            "raise KeyboardInterrupt", 130, "stopped by Ctrl-C", marks=pytest.mark.slow
+        ),
     ],
     ids=["mistake", "interrupt"],
 )
@@ -51,7 +56,7 @@ def test_they_land_in_the_log_and_not_between_lines(tmp_path, end, code, words):
     ("end", "words"),
     [
         ("os.write(2, b'F0000 Check failed'), os.abort()", "F0000 Check failed"),
-        ("os.kill(os.getpid(), 9)", ALARM),
+        pytest.param("os.kill(os.getpid(), 9)", ALARM, marks=pytest.mark.slow),
         ("raise ValueError('a defect')", "ValueError: a defect"),
     ],
     ids=["abort", "kill", "defect"],
@@ -64,10 +69,6 @@ def test_a_crash_shows_them(tmp_path, end, words):
 
 
 def test_where_stderr_is_no_terminal_nothing_is_moved(tmp_path, capfd):
-    import os
-
-    from ppcjax.console import raw
-
     with raw.aside():
         raw.keep_in(tmp_path / "log.txt")
         os.write(2, b"raw\n")
