@@ -41,6 +41,8 @@ def on_terminal(
             break
         written += part
     os.close(ours)
+    if started.poll() is None and time.monotonic() > ends:
+        started.kill()
     return started.wait(limit), written.decode()
 
 
