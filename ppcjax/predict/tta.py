@@ -24,7 +24,7 @@ import jax
 import numpy as np
 
 from ppcjax.console import memory
-from ppcjax.fields import Length, Range
+from ppcjax.fields import Free, Length, Range
 from ppcjax.predict import devices, merge, needs
 from ppcjax.predict.canvases import (
     PROBE,
@@ -55,7 +55,7 @@ class Scaling:
         tuple[Annotated[float, Range(above=0, most=64)], ...], Length(1)
     ] = (0.5, 1.0, 1.5, 2.0)
     flip: bool = True
-    batch_size: Annotated[int, Range(1), "photos"] = 8
+    batch_size: Annotated[int, Range(1), "photos", Free()] = 8
     max_side: Annotated[int, Range(1), "pixels"] = 1024
     canvas_steps: Annotated[int, Range(1)] = 4
 
