@@ -24,6 +24,7 @@ def test_there_is_data_for_every_reader():
     assert set(DATA) == set(data_pipelines.READERS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reads", DATA)
 def test_batches_of_photos_of_many_sizes_have_one_shape(reads, tmp_path):
     data = dict(
