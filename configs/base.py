@@ -21,6 +21,7 @@ def get_config():
     eval_every         updates between evaluations while training; 0: none
     patience           evaluations without a better score that end it; 0: never
     keep_best          whether the checkpoint that evaluates best stays, too
+    track              "wandb" for Weights & Biases; "" for nowhere
     """
     return ml_collections.ConfigDict(
         {name: field.default for name, field in fields.fields_of(RunSettings).items()}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from ppcjax import fields
+from ppcjax.console import screen
 from ppcjax.data_pipelines import dense, settings, views
 from ppcjax.data_pipelines.episodes import training as episodes
 from ppcjax.data_pipelines.examples import Example, make_eval
@@ -112,6 +113,7 @@ def check(data: Any, reads: str) -> None:
         settings.make(declared, given, what=what)
 
 
+@screen.waiting("reading the data")
 def make_source(
     data: Any,
     split: str,

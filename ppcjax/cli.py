@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from absl import app, flags
 
 from ppcjax import checkout
+from ppcjax.console import memory, raw, screen
 from ppcjax.errors import UserError
 
 HELP = frozenset(("--help", "-h"))
@@ -53,15 +54,24 @@ def run_options(main: Callable[[list[str]], None]) -> None:
 
 
 def one_line(main: Callable[..., None], *arguments) -> None:
-    """Calls `main`; a `UserError` becomes one line on stderr and exit code 1."""
+    """Calls `main`; a `UserError` becomes one line on stderr and exit code 1.
+
+    So do a lack of memory and Ctrl-C, and what libraries write past Python is kept off
+    a terminal.
+    """
     # absl lets every library talk; what concerns the user is printed by ppcjax.
     logging.getLogger("jax").setLevel(logging.WARNING)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # and its two lines
+    screen.write_all()
     try:
-        main(*arguments)
+        with raw.aside(), memory.guarded("working"):
+            main(*arguments)
     except UserError as error:
         _fail(_one_line(error))
+    except KeyboardInterrupt:
+        screen.line("stopped by Ctrl-C")
+        sys.exit(130)
     except RuntimeError as error:
         # What pathlib says of ~NAME where there is no such user.
         if "home directory" not in str(error):

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 # The floors of ppcjax from the bottom up; a module imports from its own or below.
 FLOORS = (
-    ("errors", "version", "types", "fields", "checkout"),
+    ("errors", "version", "types", "fields", "checkout", "console"),
     ("ops",),
     ("nn",),
     ("losses",),
@@ -80,7 +80,7 @@ def test_data_pipelines_never_see_a_model():
             first, *rest = name.split(".")
             assert first not in FOLDERS[1:], f"{path} imports {name}"
             if first == "ppcjax":
-                assert rest[0] in ("types", "fields", "checkout", DATA), (
+                assert rest[0] in ("types", "fields", "checkout", "console", DATA), (
                     f"{path} imports {name}"
                 )
 

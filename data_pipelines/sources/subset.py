@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -11,6 +12,7 @@ from ppcjax.data_pipelines.sources.base import Source
 from ppcjax.types import UserError
 
 T = TypeVar("T")
+LOOKED_AT = 2000  # photos
 
 
 def part(source: Source, count: int | None) -> Source:
@@ -61,6 +63,28 @@ def take(source: Source, kept: Sequence[int]) -> Source:
             if old in source.untagged
         },
     )
+
+
+def largest(source: Source) -> int:
+    """Index of the photo with most pixels, by the headers of at most `LOOKED_AT`.
+
+    It is the first photo where only decoding would tell.
+
+    Args:
+        source: at least one photo.
+    """
+    return max(evenly_spaced(range(len(source)), LOOKED_AT), key=partial(_area, source))
+
+
+def _area(source: Source, index: int) -> int:
+    record = source.record(index)
+    if record.size is None:
+        return 0
+    try:
+        height, width = record.size()
+    except UserError:  # a photo that cannot be read is somebody else's to tell
+        return 0
+    return height * width
 
 
 def evenly_spaced(items: Sequence[T], count: int) -> list[T]:

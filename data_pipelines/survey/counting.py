@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ppcjax.console import screen
 from ppcjax.data_pipelines.images import Photo
 from ppcjax.data_pipelines.sources.base import (
     BACKGROUND,
@@ -93,6 +94,7 @@ class _Look(NamedTuple):
     error: str = ""
 
 
+@screen.waiting("looking at photos and labels")
 def count(source: Source, *, labels: bool, skip: bool) -> Counts:
     """Counts what a source holds; photos are taken evenly spaced over it.
 

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from ppcjax import cli, fields
+from ppcjax.console import memory
 from ppcjax.evaluate import EVALUATIONS, opening
 from ppcjax.evaluate.driver import evaluate
 from ppcjax.evaluate.exporting import EXPORTS
 from ppcjax.evaluate.protocol import Request
 from ppcjax.evaluate.training import settings_of
+from ppcjax.predict import needs
 from ppcjax.runs import Run
 from ppcjax.types import UserError
 
@@ -57,9 +59,10 @@ def main(argv: Sequence[str]) -> None:
     shared = _part(given, evaluation.takes)
     request = fields.build(Request, shared, where="options", what="evaluation")
     evaluation.check(settings, request.data(run), run.classes)
-    plan = evaluation.plan(run, settings, request, frozenset(given))
-    out = request.out(plan.run, plan.split)
-    evaluate(name, plan, settings, out, command=shlex.join(typed))
+    with memory.guarded("evaluating", needs.advice(settings)):
+        plan = evaluation.plan(run, settings, request, frozenset(given))
+        out = request.out(plan.run, plan.split)
+        evaluate(name, plan, settings, out, command=shlex.join(typed))
 
 
 def choose(run: Run, argv: Sequence[str]) -> str:

@@ -39,7 +39,11 @@ def evaluate(
             tiles.append(tile)
 
     shown = show_progress(
-        plan.predictions, plan.total - plan.kept, plan.split, unit=plan.unit
+        plan.predictions,
+        plan.total - plan.kept,
+        plan.split,
+        unit=plan.unit,
+        compiles="the network",
     )
     counts = count_all(
         plan._replace(predictions=shown),

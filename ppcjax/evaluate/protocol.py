@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
+from ppcjax.console import screen
 from ppcjax.data_pipelines import survey
 from ppcjax.data_pipelines.sources.base import Source
 from ppcjax.fields import Range
@@ -165,7 +166,7 @@ def announce(
     if request.trial:
         return {}
     read = survey.of_config(data, source, reads=reads)
-    print("\n".join(read.lines()), flush=True)
+    screen.result("\n".join(read.lines()))
     return read.as_json()
 
 

@@ -23,8 +23,9 @@ from typing import Annotated, Any, Literal
 import jax
 import numpy as np
 
-from ppcjax.fields import Length, Range
-from ppcjax.predict import devices, merge
+from ppcjax.console import memory
+from ppcjax.fields import Free, Length, Range
+from ppcjax.predict import devices, merge, needs
 from ppcjax.predict.canvases import (
     PROBE,
     canvas_size,
@@ -54,7 +55,7 @@ class Scaling:
         tuple[Annotated[float, Range(above=0, most=64)], ...], Length(1)
     ] = (0.5, 1.0, 1.5, 2.0)
     flip: bool = True
-    batch_size: Annotated[int, Range(1), "photos"] = 8
+    batch_size: Annotated[int, Range(1), "photos", Free()] = 8
     max_side: Annotated[int, Range(1), "pixels"] = 1024
     canvas_steps: Annotated[int, Range(1)] = 4
 
@@ -122,18 +123,37 @@ def predict(
             windows=windows,
         )
 
-    # One group stays in flight, so that the host works while the device does.
-    previous = None
     sizes = {"batch_size": scaling.batch_size, "max_side": scaling.max_side}
-    for group in groups(examples, canvas, **sizes):
+    found = groups(examples, canvas, **sizes)
+    yield from _in_flight(found, run, needs.advice(scaling))
+
+
+def _in_flight(found, run, advice) -> Iterator[Prediction]:
+    """Predictions of groups; one stays in flight: the host works while the device does.
+
+    What a group needs is known only when its results are there, so that a lack of
+    memory may show at the next one.
+    """
+    previous = None
+    for group in found:
         if all(isinstance(example, Finished) for example in group.examples):
             continue
-        current = group, run(group)
+        with memory.guarded(_said(group), advice):
+            current = group, run(group)
         if previous is not None:
-            yield from _collect(*previous)
+            with memory.guarded(_said(previous[0]), advice):
+                predictions = list(_collect(*previous))
+            yield from predictions
         previous = current
     if previous is not None:
-        yield from _collect(*previous)
+        with memory.guarded(_said(previous[0]), advice):
+            predictions = list(_collect(*previous))
+        yield from predictions
+
+
+def _said(group) -> str:
+    rows, columns = group.canvas
+    return f"predicting {group.size} photos of up to {columns} x {rows} pixels at once"
 
 
 def _activation_maps(convention, group, network, **settings):

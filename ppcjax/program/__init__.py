@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 
 from ppcjax import cli
+from ppcjax.console import screen
 from ppcjax.errors import UserError
 from ppcjax.version import __version__
 
@@ -35,7 +36,9 @@ def _run(argv: list[str]) -> None:
     elif word == "--version":
         print(f"ppcjax {__version__}")
     else:
-        command(word)(rest)
+        with screen.Row("loading libraries"):
+            main = command(word)
+        main(rest)
 
 
 def command(word: str) -> Callable[[list[str]], None]:

@@ -18,6 +18,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
+from ppcjax.console import memory, screen
 from ppcjax.runs import messages
 from ppcjax.types import TrainState, UserError
 
@@ -201,6 +202,8 @@ def restore_state(
         try:
             items = _read(directory, step, ocp.args.StandardRestore(spec))
         except Exception as error:  # whatever Orbax meets in a damaged folder
+            if memory.is_lacking(error):
+                raise  # the checkpoint is as good as it was
             why = messages.first_line(error)
             log(f"checkpoint {directory / str(step)} skipped: {why}")
             unreadable.append(step)
@@ -240,6 +243,8 @@ def restore(path: str | Path) -> Restored:
         try:
             items = _read(directory, step, _parameters_only(directory / str(step)))
         except Exception as error:
+            if memory.is_lacking(error):
+                raise
             last = messages.first_line(error)
             _LOGGER.warning("checkpoint %s skipped: %s", directory / str(step), last)
             continue
@@ -249,9 +254,10 @@ def restore(path: str | Path) -> Restored:
 
 
 def _read(directory: Path, step: int, state_args) -> Any:
-    with ocp.CheckpointManager(
+    manager = ocp.CheckpointManager(
         directory, options=ocp.CheckpointManagerOptions(read_only=True)
-    ) as manager:
+    )
+    with screen.waiting("reading the checkpoint"), manager:
         return manager.restore(
             step,
             args=ocp.args.Composite(state=state_args, meta=ocp.args.JsonRestore()),

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from ppcjax.console import screen
 from ppcjax.train import mesh as meshes
 from ppcjax.types import UserError
 
@@ -20,12 +21,16 @@ def to_devices(
 ) -> Iterator[dict[str, jax.Array]]:
     """Global batches, the next `depth` of them made while a step runs.
 
+    All have the shapes of the first one: what the first step needs of memory is what
+    all need, and nothing is compiled again.
+
     Args:
         batches: this process's rows of each global batch.
         mesh: one axis, "data", over which the rows are split.
         depth: batches that wait on the devices.
 
-    Raises: whatever `batches` raises, in the order of its batches.
+    Raises: whatever `batches` raises, in the order of its batches; ValueError where a
+        batch has other shapes than the first.
     """
     sharding = meshes.sharded(mesh)
     ready = queue.Queue(maxsize=depth)
@@ -42,8 +47,13 @@ def to_devices(
                 continue
 
     def work() -> None:
+        first = None
         try:
             for batch in batches:
+                shapes = jax.tree.map(lambda rows: (rows.shape, rows.dtype), batch)
+                first = first or shapes
+                if shapes != first:
+                    raise ValueError(f"a batch of {shapes} follows one of {first}")
                 put((jax.tree.map(place, batch), None))
                 if stop.is_set():
                     return
@@ -68,7 +78,8 @@ def to_devices(
 
 def first_of(batches: Iterator[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """The next batch; UserError where there is none."""
-    first = next(batches, None)
+    with screen.waiting("reading the first batch"):
+        first = next(batches, None)
     if first is None:
         raise UserError("the training data has no batch; is the split empty?")
     return first

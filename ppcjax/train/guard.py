@@ -2,13 +2,15 @@
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ppcjax import fields
+from ppcjax.console import memory
 from ppcjax.fields import Free, Place
 from ppcjax.runs import checkpoint, messages
+from ppcjax.train import needs
 from ppcjax.types import UserError
 
 # What a resumed run must share with its checkpoints, but for settings that are
@@ -17,10 +19,16 @@ _SAME = ("method", "data", "optim", "seed")
 
 
 @contextlib.contextmanager
-def full_disk(workdir: Path) -> Iterator[None]:
-    """Turns a log or metric file that found no space into a UserError."""
+def enough_room(workdir: Path, config: Mapping[str, Any]) -> Iterator[None]:
+    """Turns a full disk, and a lack of memory, into a UserError.
+
+    Args:
+        workdir: folder of the run, whose logs and metrics may find no space.
+        config: config of the run, which says what needs less memory.
+    """
     try:
-        yield
+        with memory.guarded("training", needs.advice(config)):
+            yield
     except OSError as error:
         if not messages.is_disk_full(error):
             raise

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ppcjax import data_pipelines
+from ppcjax.console import screen
 from ppcjax.data_pipelines import survey
 from ppcjax.data_pipelines.sources.base import BACKGROUND, Source
 from ppcjax.data_pipelines.sources.subset import evenly_spaced
@@ -41,11 +42,11 @@ def inspect(config: Any, workdir: str | Path) -> bool:
         data, data.train_split, reads=reads, lists=lists
     )
     found = survey.of_config(data, source, reads=reads, collect=True)
-    print("\n".join(found.lines()), flush=True)
+    screen.result("\n".join(found.lines()))
     others = (data.get("val_split", ""), data.get("eval_split", ""))
     for split in dict.fromkeys(filter(None, others)):
         if split != data.train_split:
-            print("\n".join(_account(data, split, reads, lists)), flush=True)
+            screen.result("\n".join(_account(data, split, reads, lists)))
     file = Path(workdir).expanduser() / "inspect" / "contact.png"
     _write_sheet(file, source, labels=reads != "views")
     print(f"contact sheet: {file}")

@@ -95,7 +95,7 @@ def make(
             _as_json(whole),
             whole.get("log_every", run.log_every),
             whole.get("checkpoint_every", run.checkpoint_every),
-            watch=score and Watch(score, *times),
+            watch=score and Watch(score.score, *times, rehearse=score.rehearse),
             before=_as_json(config_at(before)) if before else None,
             paced=None if run.steps or before else paced,
         )

@@ -1,20 +1,23 @@
-"""What a run tells: console, log.txt, metrics.jsonl and TensorBoard.
+"""What a run tells: console, log.txt, metrics.jsonl, TensorBoard and a tracker.
 
-On a terminal a progress bar; elsewhere plain lines. Only process 0 writes.
+On a terminal a progress bar; elsewhere plain lines. Only process 0 writes. The console
+has the total loss alone; all terms stand in the other places.
 """
 
 import json
 import math
 import os
-import sys
 import time
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import jax
-from rich.console import Console
 
-from ppcjax.report.progress import make_bar, speed
+from ppcjax.console import compiling, raw, screen
+from ppcjax.console.loops import speed
+from ppcjax.train import tracking
 
 
 class Log:
@@ -24,22 +27,35 @@ class Log:
         """Opens log.txt in `workdir`, which exists."""
         self._workdir = Path(workdir)
         self._writes = jax.process_index() == 0
-        self._bar = self._task = self._metrics = self._board = None
-        self._text = (self._workdir / "log.txt").open("a") if self._writes else None
+        self._row = self._metrics = self._board = self._tracker = self._text = None
+        self._said = time.monotonic()
+        if self._writes:
+            path = self._workdir / "log.txt"
+            self._text = path.open("a", encoding="utf-8")
+            raw.keep_in(path)
 
-    def line(self, message: str) -> None:
-        """One line on the console and, with the time, in log.txt."""
+    def line(self, message: str, *, full: str = "") -> None:
+        """One line on the console and, with the time, in log.txt.
+
+        Args:
+            message: the line.
+            full: what log.txt has in its place; "" for the same.
+        """
         if not self._writes:
             return
         now = datetime.now().isoformat(sep=" ", timespec="seconds")
-        print(f"{now} {message}", file=self._text, flush=True)
-        if self._bar is None:
-            print(message, file=sys.stderr, flush=True)
-        else:
-            self._bar.console.print(message, markup=False, highlight=False)
+        print(f"{now} {full or message}", file=self._text, flush=True)
+        self._said = time.monotonic()
+        screen.line(message)
 
-    def start(self, step: int, steps: int) -> None:
-        """Opens the progress bar and the metric files to go on after `step`."""
+    def start(self, step: int, steps: int, config: Mapping[str, Any]) -> None:
+        """Opens the progress bar and the metric files to go on after `step`.
+
+        Args:
+            step: updates made before.
+            steps: updates of the whole run.
+            config: config of the run, whose tracker takes all values, too.
+        """
         self._steps = steps
         if not self._writes:
             return
@@ -51,11 +67,9 @@ class Log:
         self._board = SummaryWriter(
             str(self._workdir / "tensorboard"), purge_step=step + 1
         )
-        console = Console(stderr=True)
-        if console.is_terminal:
-            self._bar = make_bar(console)
-            self._task = self._bar.add_task("", total=steps, completed=step, speed="")
-            self._bar.start()
+        self._tracker = tracking.opened(config, self._workdir, self.line)
+        self._row = screen.Row("training", steps)
+        self._row.show(step)
 
     def scalars(
         self, step: int, values: dict[str, float], rate: float, seconds_left: float
@@ -73,16 +87,18 @@ class Log:
         named = {f"train/{name}": value for name, value in sorted(values.items())}
         record = {"step": step, **named, "images_per_second": rate}
         print(json.dumps(record), file=self._metrics, flush=True)
-        for name, value in record.items():
-            if name != "step":
-                self._board.add_scalar(name, value, step)
-        losses = "  ".join(
+        self._record(step, {k: v for k, v in record.items() if k != "step"})
+        pace = speed(rate, "images", seconds_left)
+        head = f"step {step}/{self._steps}"
+        total = values.get("loss/total")
+        short = [head, "" if total is None else f"loss {total:.4g}", pace]
+        terms = [
             f"{name.removeprefix('loss/')} {value:.4g}"
             for name, value in sorted(values.items())
             if name.startswith("loss/")
-        )
-        pace = speed(rate, "images", seconds_left)
-        self.line(f"step {step}/{self._steps}  {losses}  {pace}".rstrip())
+        ]
+        full = [head, *terms, pace]
+        self.line("  ".join(filter(None, short)), full="  ".join(filter(None, full)))
 
     def scores(self, step: int, values: dict[str, float], *, note: str) -> None:
         """Records scores that were taken after `step` updates.
@@ -97,25 +113,32 @@ class Log:
         named = {f"val/{name}": value for name, value in values.items()}
         finite = {name: x for name, x in named.items() if math.isfinite(x)}
         print(json.dumps({"step": step, **finite}), file=self._metrics, flush=True)
-        for name, value in finite.items():
-            self._board.add_scalar(name, value, step)
+        self._record(step, finite)
         shown = "  ".join(f"{name} {value:.4g}" for name, value in named.items())
         self.line(f"step {step}/{self._steps}  {shown}  ({note})")
 
     def progress(self, step: int, rate: float, seconds_left: float) -> None:
-        """Moves the bar; costs nothing where there is none."""
-        if self._bar is not None:
-            pace = speed(rate, "images", seconds_left)
-            self._bar.update(self._task, completed=step, speed=pace)
+        """Moves the bar; where there is none, says a line when the last one is old."""
+        if self._row is None:
+            return
+        pace = speed(rate, "images", seconds_left)
+        self._row.show(step, note=pace)
+        if not screen.is_drawn() and time.monotonic() - self._said >= screen.PAUSE:
+            self._said = time.monotonic()
+            screen.line(f"step {step}/{self._steps}  {pace}".rstrip())
 
     def close(self) -> None:
         """Ends the bar and flushes the files."""
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
-        for stream in (self._metrics, self._board, self._text):
-            if stream is not None:
-                stream.close()
+        for part in (self._row, self._metrics, self._board, self._tracker, self._text):
+            if part is not None:
+                part.close()
+        self._row = None
+
+    def _record(self, step: int, values: dict[str, float]) -> None:
+        for name, value in values.items():
+            self._board.add_scalar(name, value, step)
+        if self._tracker is not None:
+            self._tracker.record(step, values)
 
 
 class Meter:
@@ -129,7 +152,8 @@ class Meter:
         """Starts with no values and no clock."""
         self._images = images_per_step
         self._queue: list[tuple[int, dict[str, jax.Array]]] = []
-        self._clock = None  # (step, time) of the first fetched step of the window
+        # (step, time without compiling) of the first fetched step of the window
+        self._clock = None
         self._sums: dict[str, float] = {}
         self._count = 0
         self.rate = 0.0  # images per second
@@ -166,7 +190,7 @@ class Meter:
         return means
 
     def _tick(self, step: int) -> None:
-        now = time.perf_counter()
+        now = time.perf_counter() - compiling.seconds()
         if self._clock is None:
             self._clock = (step, now)  # the first step compiles: not timed
             return

@@ -17,6 +17,7 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 
+from ppcjax.console import compiling, screen
 from ppcjax.runs import checkpoint
 from ppcjax.train import ends, feed, guard, log, pace
 from ppcjax.train import mesh as meshes
@@ -104,7 +105,7 @@ def fit_job(
     """As `fit`, for a job whose steps may be lowered before the first one."""
     workdir = ends.made(workdir)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(guard.full_disk(workdir))
+        stack.enter_context(guard.enough_room(workdir, job.config))
         stopper = stack.enter_context(contextlib.closing(Stopper()))
         logger = stack.enter_context(contextlib.closing(log.Log(workdir)))
         mesh = meshes.make_mesh()
@@ -147,7 +148,7 @@ def fit_job(
         scores = from_meta(meta if restored is not None else None)
         watcher = Watcher(job.watch, scores, logger, best)
         stack.enter_context(contextlib.closing(watcher))
-        logger.start(start, job.steps)
+        logger.start(start, job.steps, job.config)
         device_batches = feed.to_devices(batches, mesh)
         stack.enter_context(contextlib.closing(device_batches))
         return make_updates(
@@ -165,7 +166,8 @@ def fit_job(
 
 
 def _step_of(mesh: Mesh, root_key: jax.Array, job: Job) -> Any:
-    return make_step(job.method, job.optimizer, mesh, root_key)
+    step = make_step(job.method, job.optimizer, mesh, root_key)
+    return compiling.at_first_call(step, "the training step")
 
 
 def _paced(
@@ -199,10 +201,10 @@ def train(
 
     Returns and raises as `fit`.
     """
-    # TensorFlow comes with it, which the step does not need.
-    from ppcjax import data_pipelines
-    from ppcjax.data_pipelines import survey
-    from ppcjax.train import jobs, settings
+    with screen.Row("loading TensorFlow"):  # which the step does not need
+        from ppcjax import data_pipelines
+        from ppcjax.data_pipelines import survey
+        from ppcjax.train import jobs, settings
 
     reads = settings.reads_of(config.method)
     run = settings.check(config, reads)

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import jax
 
 from ppcjax import fields
-from ppcjax.fields import Name, Range
+from ppcjax.fields import Name, OneOf, Range
 from ppcjax.fields.values import LARGEST_INT
-from ppcjax.train import optim
+from ppcjax.train import optim, tracking
 from ppcjax.types import UserError
 
 # Parts of a config that declare fields of their own.
@@ -37,6 +37,8 @@ class RunSettings:
     patience: evaluations without a better score after which training stops; 0: never.
     keep_best: whether the checkpoint that evaluates best stays too, and is the one
         that is evaluated and loaded.
+    track: where all values go besides: "wandb" for Weights & Biases, whose own
+        environment variables count; "" for nowhere.
     """
 
     name: Annotated[str, Name()] = "run"
@@ -51,6 +53,7 @@ class RunSettings:
     eval_every: Annotated[int, Range(0), "updates"] = 0
     patience: Annotated[int, Range(0), "evaluations"] = 0
     keep_best: bool = False
+    track: Annotated[str, OneOf(("", *tracking.TRACKERS))] = ""
 
     def __post_init__(self):
         """Raises UserError where a setting needs evaluations and there are none."""
@@ -60,6 +63,7 @@ class RunSettings:
                     f"config.{name}={getattr(self, name)} needs evaluations while "
                     "training; set config.eval_every to the updates between two"
                 )
+        tracking.check(self.track)
 
 
 def check(config: Any, reads: str) -> RunSettings:

@@ -5,6 +5,7 @@ import threading
 
 import jax
 
+from ppcjax.console import screen
 from ppcjax.runs import checkpoint
 
 
@@ -37,5 +38,12 @@ class Stopper:
 
     def _note(self, number, _) -> None:
         self.reason = signal.Signals(number).name
+        # Not here: the signal may have come in the middle of another line.
+        threading.Thread(target=screen.line, args=(_told(self.reason),)).start()
         # A second signal of this kind does what it does elsewhere.
         signal.signal(number, self._old[number])
+
+
+def _told(reason: str) -> str:
+    key = "Ctrl-C" if reason == "SIGINT" else reason
+    return f"{key}: ends after this step and saves it; once more ends at once"

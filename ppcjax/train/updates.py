@@ -66,6 +66,7 @@ def make_updates(
             report(meter.fetch())  # a state after a non-finite step is not saved
             saver.save(state, done, scores=as_meta(watcher.scores))
 
+    watcher.rehearse(state)
     done = start
     while done < steps and not watcher.stops and not stopper.stop(saver, done):
         try:

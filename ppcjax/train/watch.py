@@ -23,12 +23,15 @@ class Watch(NamedTuple):
     every: updates between two scores.
     patience: scores without a better one after which training stops; 0: never.
     keep_best: whether the checkpoint with the best score is kept beside the newest.
+    rehearse: (params, model_state) -> what scoring needs most memory for is done once;
+        None for nothing.
     """
 
     score: Callable[[Any, Any, int], dict[str, float]]
     every: int
     patience: int = 0
     keep_best: bool = False
+    rehearse: Callable[[Any, Any], None] | None = None
 
 
 class Watcher:
@@ -53,6 +56,11 @@ class Watcher:
         self._watch = watch
         self._logger = logger
         self._best = best
+
+    def rehearse(self, state: TrainState) -> None:
+        """Tries the scoring before the first step: what it lacks shows now."""
+        if self._watch is not None and self._watch.rehearse is not None:
+            self._watch.rehearse(state.params, state.model_state)
 
     def due(self, step: int) -> bool:
         """Whether the state after update `step` is to be scored."""

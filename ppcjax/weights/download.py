@@ -6,9 +6,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
-
+from ppcjax.console import screen
+from ppcjax.console.loops import speed
 from ppcjax.types import UserError
 
 Say = Callable[[str], None]
@@ -29,7 +28,7 @@ STALE = 86_400.0  # seconds after which what a killed process left behind is rem
 
 
 class Meter:
-    """How far a download is: a bar on a terminal, else a line per tenth.
+    """How far a download is: a row of the bar on a terminal, else a line per tenth.
 
     It has the methods that pooch expects of a progress bar.
 
@@ -42,20 +41,19 @@ class Meter:
         self.name, self.total = name, 0
         self.say = say or to_stderr
         self.done = self.shown = 0
-        self.bar = None
-        if say is None and Console(stderr=True).is_terminal:
-            columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn()
-            self.bar = Progress(*columns, console=Console(stderr=True))
-            self.task = self.bar.add_task(name, total=None)
-            self.bar.start()
+        self.begun = time.monotonic()
+        drawn = say is None and screen.is_drawn()
+        self.row = screen.Row(name) if drawn else None
 
     def update(self, count: int = 1) -> None:
         """Counts bytes, and shows them where that is due."""
         self.done += count
-        if self.bar:
-            self.bar.update(
-                self.task, completed=self.done, total=max(self.total, self.done)
-            )
+        if self.row:
+            rate = self.done / max(time.monotonic() - self.begun, 1e-3)
+            total = max(self.total, self.done) if self.total else None
+            left = (total - self.done) / rate if total and rate else None
+            note = f"MB  {speed(rate / 1e6, 'MB', left)}"
+            self.row.show(self.done / 1e6, total=total and total / 1e6, note=note)
         elif self.total:
             tenth = min(10 * self.done // self.total, 10)
             if tenth > self.shown:
@@ -68,14 +66,14 @@ class Meter:
         self.done = 0
 
     def close(self) -> None:
-        """Takes the bar off the terminal."""
-        if self.bar:
-            self.bar.stop()
+        """Takes the row off the terminal."""
+        if self.row:
+            self.row.close()
 
 
 def to_stderr(line: str) -> None:
     """Prints a line."""
-    Console(stderr=True).print(line, markup=False, highlight=False, soft_wrap=True)
+    screen.line(line)
 
 
 def by_url(url: str, target: Path, *, sha256: str = "", say: Say | None = None) -> None:

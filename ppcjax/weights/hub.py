@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from rich.console import Console
-
 from ppcjax.types import UserError
 from ppcjax.weights.download import (
     BROKE,
@@ -21,7 +19,6 @@ from ppcjax.weights.download import (
     cannot,
     no_room,
     reason_of,
-    to_stderr,
 )
 
 # The files that publishers write, in order of preference; see `choose`.
@@ -83,8 +80,9 @@ def download_file(
     given = {"repo_id": repository, "filename": file, "revision": revision}
     url = hub.hf_hub_url(**given, endpoint=hub.constants.ENDPOINT)
 
+    meter = Meter(PurePosixPath(file).name, say)
     try:
-        return Path(hub.hf_hub_download(**given, tqdm_class=_bar(file, say)))
+        return Path(hub.hf_hub_download(**given, tqdm_class=_bar(meter)))
     except errors.LocalEntryNotFoundError as error:
         raise cannot(url, target, reason_of(error.__cause__ or error)) from error
     except errors.GatedRepoError as error:
@@ -102,34 +100,32 @@ def download_file(
         if error.errno is None:  # a size that is not the announced one
             raise cannot(url, target, BROKE) from error
         raise no_room(Path(hub.constants.HF_HUB_CACHE), error, "HF_HOME") from error
+    finally:
+        meter.close()
 
 
-def _bar(file: str, say: Say | None) -> type | None:
-    """What huggingface_hub shows its progress with; None: its own bars, on a terminal.
+def _bar(meter: Meter) -> type:
+    """What huggingface_hub shows its progress with, in the place of its own bars.
 
     A download through Xet has two bars, of which the first counts the file's bytes.
     """
-    if say is None and Console(stderr=True).is_terminal:
-        return None
     from huggingface_hub.utils import tqdm
 
-    meters = []
+    bars = []
 
-    class Lines(tqdm):
-        """Lines of a meter in the place of a bar."""
+    class Shown(tqdm):
+        """Updates of a meter in the place of a bar."""
 
         def __init__(self, *args, **kwargs):
             super().__init__(*args, **kwargs | {"disable": True})
-            if not meters:
-                meters.append(Meter(PurePosixPath(file).name, say or to_stderr))
-                self.meter = meters[0]
+            bars.append(self)
 
         def update(self, n=1):
-            if getattr(self, "meter", None):
-                self.meter.total = self.total or 0
-                self.meter.update(n)
+            if self is bars[0]:
+                meter.total = self.total or 0
+                meter.update(n)
 
-    return Lines
+    return Shown
 
 
 def files_of_hub(repository: str, revision: str, target: Path) -> list[str]:

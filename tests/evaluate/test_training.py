@@ -6,8 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from ppcjax import fields, methods
+from ppcjax import data_pipelines, fields, methods
 from ppcjax.configs import panet_shapes, segment_shapes
+from ppcjax.data_pipelines.sources.base import Record, Source
 from ppcjax.evaluate import EVALUATIONS, training
 from ppcjax.runs import open_run
 from ppcjax.train import loop
@@ -141,3 +142,40 @@ def test_a_few_shot_network_is_scored_on_classes_nobody_reports(tmp_path):
     loop.train(config, tmp_path, scorer=training.scorer)
     text = (tmp_path / "log.txt").read_text()
     assert text.count("val/mean_iou") == 2 and "best mean_iou" in text
+
+
+def test_what_scoring_needs_most_memory_for_is_tried_before_training(
+    tmp_path, monkeypatch
+):
+    """A whole batch of the largest photo, of those whose header tells their size."""
+    seen, sizes = [], {3: (40, 90), 5: (50, 60)}
+
+    def record(index):
+        size = sizes.get(index, (30, 30))
+        return Record(f"{index}", None, None, None, size=lambda: size)
+
+    source = Source("photos", CLASSES, tuple(map(str, range(9))), record)
+    monkeypatch.setattr(data_pipelines, "make_source", lambda *_, **__: source)
+    monkeypatch.setattr(data_pipelines, "make_eval", lambda _, source: source)
+    monkeypatch.setattr(
+        training, "predict_photos", lambda _, source, __: seen.append(source) or []
+    )
+    keep = Method._field_defaults["keep"]
+    method = Method(None, None, None, gives="logits", keep=keep)
+    config = {"name": "x", "data": DATA, "eval": {"batch_size": 3}, "eval_every": 1}
+    made = training.scorer(config, tmp_path, method, CLASSES)
+    made.rehearse({}, {})
+    (taken,) = seen
+    assert [taken.record(i).id for i in range(len(taken))] == ["3"] * 3
+
+
+def test_scoring_that_lacks_memory_names_the_setting(tmp_path, monkeypatch):
+    def lack(*_, **__):
+        raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 4096 bytes.")
+
+    monkeypatch.setattr(training, "_of_largest", lack)
+    method = Method(None, None, None, gives="maps")
+    config = {"name": "x", "data": DATA, "eval": {"batch_size": 3}, "eval_every": 1}
+    made = training.scorer(config, tmp_path, method, CLASSES)
+    with pytest.raises(UserError, match=r"4 KiB asked for.*lower eval.batch_size \(3"):
+        made.rehearse({}, {})

@@ -11,6 +11,7 @@ import pytest
 from ppcjax.runs import checkpoint
 from ppcjax.runs.run import counted_checkpoint
 from ppcjax.train.watch import Watch, as_meta, best_step, from_meta, stops
+from ppcjax.types import UserError
 from tests.train import toy
 
 STEPS = 20
@@ -89,3 +90,15 @@ def test_undefined_scores_are_never_the_best():
     assert from_meta({"scores": kept})[2] == scores[2]
     assert math.isnan(from_meta({"scores": kept})[1]["iou"])
     assert from_meta(None) == from_meta({}) == {}
+
+
+def test_scoring_is_tried_before_the_first_step(tmp_path):
+    tried = []
+
+    def rehearse(params, model_state):
+        tried.append(bool(checkpoint.saved_steps(tmp_path)))
+        raise UserError("out of memory while scoring the run on val")
+
+    with pytest.raises(UserError, match="while scoring"):
+        toy.fit(tmp_path, steps=4, watch=watch(rehearse=rehearse))
+    assert tried == [False] and not rows(tmp_path, "train/")

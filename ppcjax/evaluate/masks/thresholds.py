@@ -67,7 +67,10 @@ def choose_threshold(
         {"scaling": settings.scaling, "convention": settings.convention},
     )
     counts: dict[str, Any] = {}
-    for prediction in show_progress(found, len(source), name, unit="photos"):
+    shown = show_progress(
+        found, len(source), name, unit="photos", compiles="the network"
+    )
+    for prediction in shown:
         if prediction.example.mask is not None:
             counted = metric.count({"scores": prediction.scores}, prediction.example)
             counts = added(counts, counted)

@@ -1,0 +1,69 @@
+"""What is said while a program is compiled."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from ppcjax.console import compiling, loops, screen
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(compiling, "PATIENCE", 0.0)
+    monkeypatch.setattr(compiling, "LEAST", 0.0)
+
+
+def test_compiling_is_announced_once_and_timed(impatient, capsys):
+    calls = []
+
+    def work(x):
+        calls.append(x)
+        return jnp.sin(x) * 3.25
+
+    step = compiling.at_first_call(jax.jit(work), "the training step")
+    before = compiling.seconds()
+    assert float(step(jnp.float32(0))) == 0 and len(calls) == 1
+    assert compiling.seconds() > before
+    said = capsys.readouterr().err
+    assert "the training step: compiled in 0 s" in said
+    step(jnp.float32(1))
+    assert capsys.readouterr().err == "" and len(calls) == 1
+
+
+def test_a_program_of_an_earlier_run_is_no_alarm(monkeypatch, impatient, capsys):
+    monkeypatch.setattr(compiling, "LEAST", 1.0)
+    with compiling.announced("the network"):
+        compiling._counter().add_event(compiling.FOUND)
+        compiling._counter().add_seconds(compiling.COMPILED, 30.0)
+    said = capsys.readouterr().err
+    assert "the network: compiled by an earlier run, ready in 0 s" in said
+    assert "compiled in" not in said
+
+
+def test_rates_leave_compiling_out(monkeypatch):
+    now = iter(float(t) for t in range(0, 10_000, 10))
+    monkeypatch.setattr(loops.time, "monotonic", lambda: next(now))
+    compiled = iter([0.0, 0.0, 90.0])
+    monkeypatch.setattr(compiling, "seconds", lambda: next(compiled, 90.0))
+    monkeypatch.setattr(screen, "is_drawn", lambda: False)
+    monkeypatch.setattr(screen, "line", lambda text: None)
+    progress = loops.Progress("val", 10)
+    progress.done = 5
+    next(compiled)
+    for _ in range(9):
+        next(now)
+    assert progress._pace() == "0.5 images/s  ETA 0:00:10"
+
+
+@pytest.mark.parametrize("home", ["/home/me", "/home/me2"])
+def test_where_programs_are_kept_is_said_shortly(monkeypatch, home):
+    monkeypatch.setenv("HOME", home)
+    before = jax.config.jax_compilation_cache_dir
+    try:
+        jax.config.update("jax_compilation_cache_dir", "/home/me/.cache/ppcjax")
+        short = {"/home/me": "~/.cache/ppcjax"}.get(home, "/home/me/.cache/ppcjax")
+        assert compiling.note().endswith(f"kept in {short}")
+        jax.config.update("jax_compilation_cache_dir", None)
+        assert "kept in" not in compiling.note()
+    finally:
+        jax.config.update("jax_compilation_cache_dir", before)
