@@ -74,6 +74,7 @@ def walk(root: Path) -> Tree:
 
     for folder, folders, names in os.walk(root, followlinks=True, onerror=unreadable):
         here = Path(folder)
+        below = here.relative_to(root)
         folders[:] = sorted(
             f
             for f in folders
@@ -82,11 +83,11 @@ def walk(root: Path) -> Tree:
         for name in sorted(names):
             if is_junk(name):
                 continue
-            why = _unusable(here / name)
+            why = _unusable(folder, name)
             if why:
                 passed[why] += 1
             else:
-                found.append((here / name).relative_to(root))
+                found.append(below / name)
     return Tree(tuple(sorted(found)), passed)
 
 
@@ -99,11 +100,11 @@ def _was_seen(folder: Path, seen: set[str], passed: Counter) -> bool:
     return False
 
 
-def _unusable(file: Path) -> str:
+def _unusable(folder: str, name: str) -> str:
     """Why a file is not looked at; "" where it is."""
     try:
-        file.name.encode()
-        mode = file.stat().st_mode
+        name.encode()
+        mode = os.stat(os.path.join(folder, name)).st_mode
     except UnicodeEncodeError:
         return "file whose name is not UTF-8"
     except OSError:
@@ -167,12 +168,11 @@ def by_id(
     Raises:
         UserError: two have the same id.
     """
-    count = Counter(map(id_of, paths)) if keep_suffix else Counter()
+    keys = [id_of(path) for path in paths]
+    count = Counter(keys if keep_suffix else ())
     found: dict[str, Path] = {}
-    for path in paths:
-        key = id_of(path)
-        if count[key] > 1:
-            key = normal(path.as_posix())
+    for path, plain in zip(paths, keys, strict=True):
+        key = normal(path.as_posix()) if count[plain] > 1 else plain
         if key in found:
             raise UserError(
                 f"{root / path} and {found[key].name} differ only by suffix or by how "

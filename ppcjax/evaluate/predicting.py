@@ -179,8 +179,16 @@ def predict(asked: Asked, command: str) -> dict[str, Any]:
     out = request.out(run, "photos")
     print(f"results go to {out}/", flush=True)
     plan = evaluation.plan(run, settings, request, asked.given)
-    plan = plan._replace(text=lambda metrics: _told(metrics, out, options))
-    return evaluate(name, plan, settings, out, command=command)
+    plan = plan._replace(
+        unit="photos", text=lambda metrics: _told(metrics, out, options)
+    )
+    metrics = evaluate(name, plan, settings, out, command=command)
+    if not metrics["images"]:
+        raise UserError(
+            f"none of the photos could be read, so that {out} holds no mask: see the "
+            'column "left out" of photos.csv'
+        )
+    return metrics
 
 
 def _evaluation(run: Run, asked: Asked) -> str:

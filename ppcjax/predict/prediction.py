@@ -123,21 +123,28 @@ def uncertainty(scores: np.ndarray, threshold: float) -> float:
     Returns:
         A number in [0, 1].
     """
-    found = scores[..., 1:]
-    if found.shape[-1] < 2:  # of none and one class, too
-        found = np.pad(found, [(0, 0)] * (scores.ndim - 1) + [(2, 0)])
-    two = np.partition(found, -2, axis=-1)[..., -2:]
-    second, best = np.moveaxis(_stretched(two, threshold), -1, 0)
-    rest = 1 - best
-    first, other = np.maximum(best, rest), np.minimum(best, rest)
-    # Where the background is likeliest, the best class comes second.
-    other = np.where(best >= rest, np.maximum(other, second), other)
-    return float((1 - (first - other)).mean(dtype=np.float64))
+    best, second = _two_largest(scores[..., 1:])
+    if threshold != 0.5:  # at which nothing is stretched
+        best, second = (_stretched(x, threshold) for x in (best, second))
+    best, second = (np.clip(x, 0, 1) for x in (best, second))
+    # The background has 1 - best: below 1/2 it is the likeliest, and the best second.
+    ahead = np.minimum(2 * best - 1, best - second)
+    margin = np.where(best >= 0.5, ahead, 1 - 2 * best)
+    return float(1 - margin.mean(dtype=np.float64))
+
+
+def _two_largest(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The largest of scores [..., K] and the second largest; 0 where there is none."""
+    if scores.shape[-1] > 2:
+        two = np.partition(scores, -2, axis=-1)
+        return two[..., -1], two[..., -2]
+    nothing = np.zeros(scores.shape[:-1], np.float32)
+    columns = [*np.moveaxis(scores, -1, 0), nothing, nothing]
+    return np.maximum(*columns[:2]), np.minimum(*columns[:2])
 
 
 def _stretched(scores: np.ndarray, threshold: float) -> np.ndarray:
-    """Scores in [0, 1], the threshold at 1/2."""
-    scores = np.clip(scores, 0, 1)
+    """Scores in which the threshold is 1/2, 0 and 1 staying."""
     below = scores / max(2 * threshold, np.finfo(np.float32).tiny)
     above = 1 - (1 - scores) / (2 * (1 - threshold))
     return np.where(scores <= threshold, np.minimum(below, 0.5), above)

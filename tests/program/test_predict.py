@@ -223,6 +223,16 @@ def test_mistakes_are_one_line(place, capsys, words, message):
     assert not (place / "predicted").exists()
 
 
+def test_nothing_but_damaged_photos_is_an_error(place, capsys):
+    (place / "p").mkdir()
+    (place / "p/bad.jpg").write_bytes(b"no photo")
+    with pytest.raises(SystemExit) as caught:
+        call("run", "p")
+    *_, said = capsys.readouterr().err.splitlines()
+    assert caught.value.code == 1 and "none of the photos could be read" in said
+    assert [row["photo"] for row in rows(place / "predicted")] == ["bad"]
+
+
 @pytest.mark.parametrize(
     ("gives", "message"),
     [
