@@ -1,0 +1,114 @@
+"""Every command and snippet of a page really runs, in the order of the page.
+
+A page is a story: later commands use what earlier ones made. Photos, data sets and
+runs that the page supposes are made small, see `tree` and `small`.
+"""
+
+import ast
+import shlex
+import time
+
+import pytest
+
+from tests.docs import blocks, names
+from tests.docs.checks import check
+from tests.docs.networks import Networks
+from tests.docs.runner import Runner
+from tests.docs.small import again
+from tests.docs.tree import Tree
+
+CLUSTER = ("srun", "JAX_NUM_PROCESSES")  # one of several processes
+
+
+def runs(command):
+    """Whether a command can be run here."""
+    cluster = {command.words[0], *command.environment} & set(CLUSTER)
+    return blocks.PROGRAMS[command.words[0]] == "run" and not cluster
+
+
+def chosen(words):
+    """A command with a config in the place of a name that stands for some."""
+    found = []
+    for place, word in enumerate(words):
+        option, equals, value = word.partition("=")
+        if option == "--config" and equals:
+            found.append(f"{option}={names.configs(value)[0]}")
+        elif place and words[place - 1] == "--config":
+            found.append(names.configs(word)[0])
+        else:
+            found.append(word)
+    return found
+
+
+def without_any(words):
+    """A command whose numbers in capitals are those of its config."""
+    config = next((w for w in chosen(words) if w.startswith("configs/")), "")
+    plain = names.read_plain(config) if config else {}
+    return [w for w in words if not names._is_any_value(plain, w.partition("=")[::2])]
+
+
+PAGES = [
+    page
+    for page in blocks.pages()
+    if any(
+        block.language in (*blocks.PYTHON, *blocks.COMMANDS)
+        for block in blocks.blocks_of(page)
+    )
+]
+
+
+@pytest.fixture(scope="module")
+def runner():
+    with Runner() as started:
+        yield started
+
+
+def tell(page, tree, networks, runner):
+    """Runs a page; gives what went wrong, and the seconds of each command."""
+    wrong, seconds, snippets = [], {}, []
+
+    def note(place, done, started):
+        seconds[place] = time.monotonic() - started
+        if done.code and "PyTorch is not installed" not in done.output:
+            end = "\n".join(done.output.strip().splitlines()[-12:])
+            wrong.append(f"{place}\n    exit code {done.code}\n{end}")
+
+    for block in blocks.blocks_of(page):
+        if block.language in blocks.PYTHON:
+            snippets.append((page, block.line, blocks.python_of(block)))
+            continue
+        if block.language not in blocks.COMMANDS:
+            continue
+        for command in blocks.commands_of(block):
+            check(command, networks)
+            if not runs(command):
+                continue
+            for spelled in names.spellings(command.words):
+                words = without_any(chosen(spelled))
+                words += again(words)
+                tree.prepare(words)
+                started = time.monotonic()
+                done = runner.run(words, tree.folder, command.environment)
+                note(f"{page}:{command.line}: {shlex.join(words)}", done, started)
+    if snippets:
+        for _, _, text in snippets:
+            tree.prepare_python(text)
+        started = time.monotonic()
+        note(f"{page}: Python", runner.execute(snippets, tree.folder), started)
+    return wrong, seconds
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_runs_to_its_end(page, runner, tmp_path):
+    networks = Networks()
+    tree = Tree(tmp_path / "tree", networks)
+    wrong, seconds = tell(page, tree, networks, runner)
+    for place, taken in seconds.items():
+        print(f"{taken:6.1f} s  {place}")
+    assert not wrong, "\n\n".join(["", *wrong])
+
+
+def test_a_snippet_names_its_files():
+    """So that `Tree.prepare_python` finds them."""
+    assert ast.parse("import ppcjax")
