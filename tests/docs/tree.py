@@ -132,8 +132,6 @@ class Tree:
         start = config.values.get("init_from", "")
         if Path(start).suffix and not self._is_there(start) and "://" not in start:
             self._weights(start, config)
-        if self._is_there(start) and not start == "" and of_config:
-            pass
         self._data(config, tuple(words), given.get("split", ""))
 
     def read(self, named: str, fields: Sequence[str] = ()) -> Config:
@@ -182,7 +180,7 @@ class Tree:
             SETS[source](path, known["splits"])
 
     def _run(self, named: str) -> None:
-        """A run that was never trained, where a page names one that it does not make."""
+        """A run that was never trained, where a page names one but makes none."""
         found = next(self.networks.find(named))
         config = self.read(found.named.removeprefix("configs/").replace(".py", ""))
         data = dict(config.values["data"])
