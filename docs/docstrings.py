@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from griffe import Class, Docstring, Extension, Function, Object
+from griffe import Class, Extension, Function, Object
 
 _ENTRY = re.compile(r"^(\**\w+(?:, \**\w+)*): +(.*)$")
 _SHARED = re.compile(r"^( +)(\**\w+(?:, \**\w+)+): +(.*)$")
@@ -31,25 +31,31 @@ class House(Extension):
 
 def _change(found: Object, rewrite: Callable[[str], str]) -> None:
     if found.docstring is not None:
-        old = found.docstring
+        text = rewrite(_sections(found.docstring.value))
         # "[H, W] [2]" is no link of Markdown here.
-        text = re.sub(r"\](\s?)\[", r"]\1\\[", rewrite(_sections(old.value)))
-        found.docstring = Docstring(
-            text, lineno=old.lineno, endlineno=old.endlineno, parent=found
-        )
+        found.docstring.value = re.sub(r"\](\s?)\[", r"]\1\\[", text)
 
 
 def _sections(text: str) -> str:
     """A docstring in which "Source: text" is a section of its own."""
     found: list[str] = []
-    inside = False
+    inside = ""
     for line in text.splitlines():
         begins = _NOTE.match(line)
         if begins:
-            found += ["", f"{begins[1]}:", f"    {begins[2]}"]
+            words = begins[2]
+            if begins[1] == "Raises":  # "Raises: UserError where ..."
+                words = re.sub(r"^(\w+):? +", r"\1: ", words)
+            found += ["", f"{begins[1]}:", f"    {words}"]
         else:
-            found.append(f"    {line.strip()}" if inside and line.strip() else line)
-        inside = bool(begins) or (inside and line.startswith(" "))
+            # A line that goes on stands deeper than the name of the error.
+            deeper = inside == "Raises" and line.strip()
+            bare = f"        {line.strip()}" if deeper else f"    {line.strip()}"
+            found.append(bare if inside and line.strip() else line)
+        if begins:
+            inside = begins[1]
+        elif not line.startswith(" "):
+            inside = ""
     return "\n".join(found)
 
 
