@@ -20,7 +20,7 @@ _NOTE = re.compile(r"^(Source|Deviations|Raises|Returns): +(\S.*)$")
 class House(Extension):
     """Rewrites docstrings before they are read."""
 
-    def on_class_instance(self, *, cls: Class, **_: Any) -> None:
+    def on_class_members(self, *, cls: Class, **_: Any) -> None:
         """Puts a heading before the fields of a class."""
         _change(cls, lambda text: _shared(_headed(text, set(cls.members))))
 

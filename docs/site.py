@@ -9,14 +9,22 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mkdocs.structure.files import File, Files
-
 ROOT = Path(__file__).resolve().parents[1]
 # Page of the site -> file of the repository that it is.
 FROM_OUTSIDE = {
     "index.md": "README.md",
     "contributing.md": "CONTRIBUTING.md",
     "changelog.md": "CHANGELOG.md",
+}
+# The pages in order; those that are not named here come last.
+ORDER = {
+    "Start": ("index", "install", "running", "platforms", "compare"),
+    "What you have": ("tags", "few_shot", "masks", "photos_only", "data", "formats"),
+    "Use": ("predict", "python", "score", "export", "weights"),
+    "Papers and numbers": ("papers", "chain", "methods", "deviations", "results")
+    + ("performance",),
+    "All settings": ("settings", "many_devices"),
+    "The house": ("design", "contributing", "changelog"),
 }
 # Pages of the reference: title, what it holds, and modules or packages, whose public
 # modules are all shown.
@@ -46,8 +54,29 @@ REFERENCE = {
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
 
 
-def on_files(files: Files, config: Any) -> Files:
+def on_config(config: Any) -> Any:
+    """Puts the pages in order."""
+    names = {path.relative_to(ROOT / "docs").as_posix() for path in _pages()}
+    names |= set(outside())
+    nav: list[dict[str, list[str]]] = []
+    for title, stems in ORDER.items():
+        found = [f"{stem}.md" for stem in stems if f"{stem}.md" in names]
+        nav.append({title: found})
+        names -= set(found)
+    rest = [{"More": sorted(names)}] if names else []
+    reference = [f"reference/{name}.md" for name in REFERENCE]
+    config.nav = [*nav[:-1], *rest, nav[-1], {"Reference": reference}]
+    return config
+
+
+def _pages() -> Iterator[Path]:
+    return (ROOT / "docs").rglob("*.md")
+
+
+def on_files(files: Any, config: Any) -> Any:
     """Adds pages that lie in no file of docs/."""
+    from mkdocs.structure.files import File  # the functions below need it not
+
     for name, path in outside().items():
         files.append(File.generated(config, name, content=_inside(name, path)))
     for name, (title, text, places) in REFERENCE.items():

@@ -62,14 +62,15 @@ def runner():
 
 
 def tell(page, tree, networks, runner):
-    """Runs a page; gives what went wrong, and the seconds of each command."""
-    wrong, seconds, snippets = [], {}, []
+    """Runs a page, prints the seconds of each command, and gives what went wrong."""
+    wrong, snippets = [], []
 
     def note(place, done):
-        seconds[place] = done.seconds
+        print(f"{done.seconds:6.1f} s  {place}", flush=True)
         if done.code and "PyTorch is not installed" not in done.output:
             end = "\n".join(done.output.strip().splitlines()[-12:])
             wrong.append(f"{place}\n    exit code {done.code}\n{end}")
+            print(wrong[-1], flush=True)
 
     for block in blocks.blocks_of(page):
         if block.language in blocks.PYTHON:
@@ -91,7 +92,7 @@ def tell(page, tree, networks, runner):
         for _, _, text in snippets:
             tree.prepare_python(text)
         note(f"{page}: Python", runner.execute(snippets, tree.folder))
-    return wrong, seconds
+    return wrong
 
 
 @pytest.mark.slow
@@ -99,7 +100,5 @@ def tell(page, tree, networks, runner):
 def test_a_page_runs_to_its_end(page, runner, tmp_path):
     networks = Networks()
     tree = Tree(tmp_path / "tree", networks)
-    wrong, seconds = tell(page, tree, networks, runner)
-    for place, taken in seconds.items():
-        print(f"{taken:6.1f} s  {place}")
+    wrong = tell(page, tree, networks, runner)
     assert not wrong, "\n\n".join(["", *wrong])
