@@ -4,13 +4,13 @@
 """
 
 import ast
+import contextlib
 import functools
 import importlib.util
+import io
 import re
 from collections.abc import Callable, Sequence
 from unittest import mock
-
-from absl import flags
 
 from ppcjax import cli, program
 from ppcjax.evaluate import EVALUATIONS, command, opening
@@ -111,10 +111,8 @@ def _train(words: Sequence[str], networks: Networks) -> None:
 
 @functools.cache
 def _flags_of_train() -> frozenset[str]:
-    program.command("train")
-    own = flags.FLAGS.get_key_flags_for_module("ppcjax.program.train")
-    switches = {f"no{flag.name}" for flag in own if flag.boolean}
-    return frozenset({flag.name for flag in own} | switches | {"help"})
+    text = _source("ppcjax.program.train")
+    return frozenset(re.findall(r'DEFINE_\w+\(\s*"(\w+)"', text)) | {"help"}
 
 
 def _values(words: Sequence[str], known: frozenset[str]) -> dict[str, str]:
@@ -247,7 +245,10 @@ def _known_options(word: str, words: Sequence[str]) -> None:
 @functools.cache
 def _in_help(word: str) -> frozenset[str]:
     """Options that a word names in its --help, in its module and those it calls."""
-    text = _source(f"ppcjax.program.{word}") + (program.command(word).__doc__ or "")
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
+        program.command(word)(["--help"])
+    text = _source(f"ppcjax.program.{word}") + said.getvalue()
     found = set(re.findall(r"--([\w-]+)", text))
     return frozenset(name.replace("-", "_") for name in found | {"help"})
 

@@ -11,12 +11,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from absl import flags
-from ml_collections import config_flags
-
-from ppcjax import checkout, cli
-from ppcjax.train import length
-from ppcjax.types import UserError
+from ppcjax import checkout
+from ppcjax.evaluate import opening
 
 ANY = re.compile(r"[A-Z][A-Z_]*")
 # The first config of each kind of network, for those that a page does not describe.
@@ -141,30 +137,15 @@ def read_config(named: str, words: Sequence[str]) -> Config:
             value, unless that is a text.
 
     Raises:
-        UserError or AssertionError: there is no such config or field, or a value is of
+        UserError or SystemExit: there is no such config or field, or a value is of
             another type.
     """
-    values = flags.FlagValues()
-    holder = config_flags.DEFINE_config_file(
-        "config", flag_values=values, lock_config=True
-    )
     plain = read_plain(named)
     kept = [
         word for word in words if not _is_any_value(plain, word.partition("=")[::2])
     ]
-    argv = ["train.py", f"--config={named}", *kept]
-    import sys
-
-    typed, sys.argv = sys.argv, argv
-    try:
-        cli.parse(argv, values)
-        config = holder.value
-        found = length.at(config, config.steps or length.LEAST_STEPS)
-    except OSError as error:
-        raise UserError(cli.missing_config(error)) from error
-    finally:
-        sys.argv = typed
-    return Config(named, (f"--config={named}", *kept), found)
+    of_config = (f"--config={named}", *kept)
+    return Config(named, of_config, opening.read_config(list(of_config)))
 
 
 @functools.cache

@@ -41,6 +41,7 @@ OTHERS: dict[str, Any] = {
     "eval.photos": 2,
     "eval.max_side": 64,
     "optim.frozen": (),
+    "optim.schedule.warmup": 1,
     "optim.lr_mults": (),
 }
 # Of eval.py, set once more behind what a command gives.

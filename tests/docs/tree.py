@@ -29,6 +29,11 @@ SETS = {
     "cityscapes": sets.write_cityscapes,
     "imagenet": sets.write_imagenet,
 }
+# Of programs with --root that want more than photos with masks.
+BUILDERS = {
+    "ppcjax.data_pipelines.voc_builder": lambda path: sets.write_voc(path, ()),
+    "ppcjax.data_pipelines.imagenet_builder": sets.write_imagenet_archives,
+}
 PICTURES = (".jpg", ".jpeg", ".png")
 
 
@@ -63,23 +68,20 @@ class Tree:
         for option, make in self._roles(words).items():
             if given.get(option) and not self._is_there(given[option]):
                 make(given[option])
-        word = next((x for x in words[1:] if not x.startswith("-")), "")
         if "predict" in words[:4]:
             self._positional(others, [self._run, self._photos])
         elif "score" in words[:4]:
             self._positional(others, [self._masks, self._masks])
         elif "inspect" in words[:4]:
             self._positional(others, [self._tagged])
-        elif "imagenet_builder" in word or "imagenet_builder" in " ".join(words[:3]):
-            sets.write_imagenet_archives(self.path(given["root"]))
-        elif "voc_builder" in " ".join(words[:3]):
-            sets.write_voc(self.path(given["root"]), ())
         self._config(words, given)
 
     def _roles(self, words: Sequence[str]):
         classes = classes_named(tuple(words)) or ("cat", "cow")
-        of_module = {} if "-m" not in words[:2] else {"root": self._masked(classes)}
-        return of_module | {
+        module = words[2] if "-m" in words[1:2] else ""
+        of_module = BUILDERS.get(module, lambda path: self._masked(path, classes))
+        return {
+            "root": lambda named: of_module(self.path(named)) if module else None,
             "images": self._photos,
             "others": self._photos,
             "support": lambda path: sets.write_examples(self.path(path), classes),
@@ -106,8 +108,9 @@ class Tree:
             path = self.path(named) / f"photo_{number}.png"
             sets.write_mask(path, sets.mask(shown))
 
-    def _masked(self, classes: Sequence[str]):
-        return lambda named: sets.write_folder(self.path(named), classes, masks=True)
+    @staticmethod
+    def _masked(path: Path, classes: Sequence[str]) -> None:
+        sets.write_folder(path, classes, masks=True)
 
     def _tagged(self, named: str) -> None:
         sets.write_folder(self.path(named), ("cat", "cow"), masks=False)
