@@ -268,5 +268,6 @@ def _options(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
             found[last], last = word, ""
         else:
             others.append(word)
-    start = 2 if others[:1] == ["ppcjax"] else 1
-    return found, others[start:]
+    if "ppcjax" in others:  # the word behind it, too
+        return found, others[others.index("ppcjax") + 2 :]
+    return found, others[1:]
