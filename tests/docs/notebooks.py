@@ -1,6 +1,7 @@
 """Runs notebooks without a kernel: cells in one namespace, `!command` in a shell.
 
-python -m tests.docs.notebooks FILE.ipynb ...    runs each and keeps what it shows
+python -m tests.docs.notebooks FILE.ipynb ...           runs each, keeps what it shows
+python -m tests.docs.notebooks --check FILE.ipynb ...   runs each, changes nothing
 
 What a cell prints and the picture that its last line gives are its outputs, as Jupyter
 has them; the files stay small, so that they can be read where nothing runs.
@@ -119,10 +120,12 @@ def _shell(text: str) -> None:
     assert not done.returncode, f"{text}\n{done.stdout}\n{done.stderr}"
 
 
-def keep(path: Path) -> None:
-    """Runs a notebook and writes its outputs into it."""
+def keep(path: Path, check: bool = False) -> None:
+    """Runs a notebook and, unless it is only checked, writes its outputs into it."""
     with tempfile.TemporaryDirectory() as folder:
         found = run(path.absolute(), Path(folder))
+    if check:
+        return
     whole = json.loads(path.read_text())
     for cell, outputs in zip(whole["cells"], found, strict=True):
         if cell["cell_type"] == "code":
@@ -132,4 +135,5 @@ def keep(path: Path) -> None:
 
 if __name__ == "__main__":
     for argument in sys.argv[1:]:
-        keep(Path(argument))
+        if argument != "--check":
+            keep(Path(argument), check="--check" in sys.argv)

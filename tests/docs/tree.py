@@ -1,8 +1,8 @@
 """A folder in which a reader could stand: photos, masks and runs that a page names.
 
-What a command needs follows from the option that names it and from the config, not
-from a list of commands: a root that is not there becomes a set of the config's source,
---images photos, --support examples, --ckpt a run that was never trained.
+What a command needs follows from its options and its config, no command is listed: a
+root that is not there becomes a set of the config's source, --images photos, --support
+examples, --ckpt a run that was never trained.
 """
 
 import ast
