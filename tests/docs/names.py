@@ -25,7 +25,7 @@ _MODULE = re.compile(r"(?:.*/)?([\w*]+?)(?:\.py)?(?::([\w\[\]]*))?$")
 class Config(NamedTuple):
     """A config that a command names.
 
-    named: as it stands on a command line, without names that stand for others.
+    named: what stands behind --config, without names that stand for others.
     words: all arguments about it.
     values: what it holds with them, JSON types.
     """
