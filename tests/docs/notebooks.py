@@ -16,6 +16,7 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,11 +88,19 @@ def _run_cell(cell: Cell, name: str, space: dict[str, Any]) -> list[dict[str, An
         value = None if last is None else eval(compile(last, where, "eval"), space)
     outputs = []
     if said.getvalue():
-        lines = said.getvalue().splitlines(keepends=True)[-_LONGEST:]
+        text = _without_places(said.getvalue())
+        lines = text.splitlines(keepends=True)[-_LONGEST:]
         outputs.append({"name": "stdout", "output_type": "stream", "text": lines})
     if value is not None:
         outputs.append(_result(value))
     return outputs
+
+
+def _without_places(text: str) -> str:
+    """What was said, without where this machine keeps its packages and folders."""
+    for place in (sysconfig.get_path("purelib"), os.getcwd(), str(ROOT)):
+        text = text.replace(f"{place}/", "")
+    return text
 
 
 def _result(value: Any) -> dict[str, Any]:
