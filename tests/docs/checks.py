@@ -18,6 +18,7 @@ from ppcjax.evaluate.exporting import EXPORTS
 from ppcjax.evaluate.training import settings_of
 from ppcjax.train import settings
 from ppcjax.types import UserError
+from ppcjax.weights import known
 from tests.docs import names, outside
 from tests.docs.blocks import PROGRAMS, ROOT, Command
 from tests.docs.names import Config
@@ -104,6 +105,7 @@ def _train(words: Sequence[str], networks: Networks) -> None:
         reads = settings.reads_of(config.values["method"])
         with mock.patch.object(settings, "check_devices"):  # the reader has others
             settings.check(config.values, reads)
+        _start(config.values.get("init_from", ""))
         evaluation = EVALUATIONS[as_run(config, tuple(words)).method.gives]
         settings_of(evaluation, config.values.get("eval", {}), "the evaluation")
         networks.add(own.get("workdir") or f"runs/{config.values['name']}", config)
@@ -115,14 +117,24 @@ def _flags_of_train() -> frozenset[str]:
     return frozenset(re.findall(r'DEFINE_\w+\(\s*"(\w+)"', text)) | {"help"}
 
 
-def _values(words: Sequence[str], known: frozenset[str]) -> dict[str, str]:
+def _start(named: str) -> None:
+    """Weights that are named, and are no path and no run, are known by that name."""
+    for one in filter(None, named.split(",")):
+        if re.fullmatch(r"[a-z]\w*", one):
+            published = {"imagenet", *(row.id for row in known.rows())}
+            assert one in published, f"config.init_from={one}: no such weights"
+
+
+def _values(words: Sequence[str], declared: frozenset[str]) -> dict[str, str]:
     """Options and their values; AssertionError at one that there is not."""
     found: dict[str, str] = {}
     last = ""
     for word in words:
         if word.startswith("--"):
             name, _, value = word[2:].partition("=")
-            assert name in known, f"--{name}: there are {', '.join(sorted(known))}"
+            assert name in declared, (
+                f"--{name}: there are {', '.join(sorted(declared))}"
+            )
             found[name], last = value, "" if value else name
         else:
             assert last, f"{word!r} stands behind no option"

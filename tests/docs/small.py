@@ -5,6 +5,7 @@ stands here changed. What a command sets itself counts, but for the fields in SI
 which are set once more behind it.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,7 @@ MODULES = {
     "benchmarks.episodes": ("--batches", "2"),
     "benchmarks.input": ("--batches", "2"),
 }
+_PUBLISHED = re.compile(r"--config\.init_from=[a-z]\w*")
 FILE = """from ppcjax.configs import {name} as whole
 from tests.docs.small import shrunk
 
@@ -113,6 +115,8 @@ def again(words: Sequence[str]) -> list[str]:
         if f"--config.{path}" in given
     ]
     found += [f"--{name}={v}" for name, v in OPTIONS.items() if f"--{name}" in given]
+    # Published weights are of whole networks, and `checks` knows their names.
+    found += ["--config.init_from="] * any(map(_PUBLISHED.fullmatch, words))
     if "-m" in words[:2]:
         found += MODULES.get(words[words.index("-m") + 1], ())
     return found

@@ -27,6 +27,7 @@ WRONG = {
     "ppcjax train --config ppc_shapes --config.eval.scales=(0,)": "eval.scales",
     "ppcjax train --config ppc_shapes --look": "--look",
     "ppcjax train --config ppc_shapes photos": "no option",
+    "ppcjax train --config ppc_folder --config.init_from=imagenets": "no such weights",
     "python eval.py --ckpt runs/ppc_shapes --episodes 200": "--episodes",
     "python eval.py --ckpt runs/panet_shapes --alpha 8": "--alpha",
     "python eval.py --ckpt RUN --crf k9": "k9",

@@ -133,8 +133,11 @@ class Tree:
         if config is None or given.get("images"):
             return
         start = config.values.get("init_from", "")
-        if Path(start).suffix and not self._is_there(start) and "://" not in start:
-            self._weights(start, config)
+        if start and not self._is_there(start) and "://" not in start:
+            if start.startswith("runs/") or names.is_any(start):
+                self._run(start)
+            elif Path(start).suffix:
+                self._weights(start, config)
         self._data(config, tuple(words), given.get("split", ""))
 
     def read(self, named: str, fields: Sequence[str] = ()) -> Config:
