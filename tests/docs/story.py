@@ -63,7 +63,7 @@ def tell(page: str, folder: Path, runner: Runner) -> list[str]:
 
     def note(place, done):
         print(f"{done.seconds:6.1f} s  {place}", flush=True)
-        if done.code and "PyTorch is not installed" not in done.output:
+        if done.code and "is not installed" not in done.output:
             end = "\n".join(done.output.strip().splitlines()[-12:])
             wrong.append(f"{place}\n    exit code {done.code}\n{end}")
             print(wrong[-1], flush=True)

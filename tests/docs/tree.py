@@ -127,7 +127,9 @@ class Tree:
             if config is not None:
                 self._weights(path, config)
             else:
-                self._run(path)
+                # Names of others are known of published networks alone.
+                kind = "segment_resnet" if "export_backbone" in given else ""
+                self._run(path, kind)
         if config is None and path:
             config = next(self.networks.find(path))
         if config is None or given.get("images"):
@@ -185,10 +187,11 @@ class Tree:
         else:
             SETS[source](path, known["splits"])
 
-    def _run(self, named: str) -> None:
+    def _run(self, named: str, kind: str = "") -> None:
         """A run that was never trained, where a page names one but makes none."""
         found = next(self.networks.find(named))
-        config = self.read(found.named.removeprefix("configs/").replace(".py", ""))
+        kind = kind or found.named.removeprefix("configs/").replace(".py", "")
+        config = self.read(kind)
         data = dict(config.values["data"])
         if data["source"] in ("folder", "photos"):
             data["root"] = "photos"
