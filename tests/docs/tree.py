@@ -1,0 +1,279 @@
+"""A folder in which a reader could stand: photos, masks and runs that a page names.
+
+What a command needs follows from its options and its config, no command is listed: a
+root that is not there becomes a set of the config's source, --images photos, --support
+examples, --ckpt a run that was never trained.
+"""
+
+import ast
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from ppcjax import checkout
+from ppcjax.evaluate import opening
+from ppcjax.runs.checkpoint import Checkpoints
+from ppcjax.train import settings
+from ppcjax.types import TrainState
+from ppcjax.weights.released import SHAPES
+from ppcjax.weights.writers import write_network
+from tests.docs import names, sets, small
+from tests.docs.names import Config
+from tests.docs.networks import Networks, as_run, classes_named
+
+USUAL = ("", "all", "train", "val", "train_aug", "test", "validation")
+SETS = {
+    "voc": sets.write_voc,
+    "cityscapes": sets.write_cityscapes,
+    "imagenet": sets.write_imagenet,
+}
+# Of programs with --root that want more than photos with masks.
+BUILDERS = {
+    "ppcjax.data_pipelines.voc_builder": lambda path: sets.write_voc(path, ()),
+    "ppcjax.data_pipelines.imagenet_builder": sets.write_imagenet_archives,
+}
+PICTURES = (".jpg", ".jpeg", ".png")
+
+
+class Tree:
+    """The folder of one page.
+
+    folder: where it lies.
+    networks: what the page has trained.
+    """
+
+    def __init__(self, folder: Path, networks: Networks):
+        self.folder = folder
+        self.networks = networks
+        self._made: dict[Path, dict] = {}
+        folder.mkdir(parents=True)
+        (folder / "home").mkdir()
+        small.write_configs(folder / "configs", list(checkout.shipped()))
+
+    def path(self, named: str) -> Path:
+        """Where a file or folder of a page lies."""
+        if named.startswith("~/"):
+            return self.folder / "home" / named[2:]
+        return self.folder / named.partition("*")[0]
+
+    def prepare(self, words: Sequence[str]) -> None:
+        """Makes what a command reads and nothing has made yet.
+
+        Args:
+            words: the command, without names that stand for configs.
+        """
+        given, others = _options(words)
+        for option, make in self._roles(words).items():
+            if given.get(option) and not self._is_there(given[option]):
+                make(given[option])
+        if "predict" in words[:4]:
+            self._positional(others, [self._run, self._photos])
+        elif "score" in words[:4]:
+            self._positional(others, [self._masks, self._masks])
+        elif "inspect" in words[:4]:
+            self._positional(others, [self._tagged])
+        self._config(words, given)
+
+    def _roles(self, words: Sequence[str]):
+        classes = classes_named(tuple(words)) or ("cat", "cow")
+        module = words[2] if "-m" in words[1:2] else ""
+        of_module = BUILDERS.get(module, lambda path: self._masked(path, classes))
+        return {
+            "root": lambda named: of_module(self.path(named)) if module else None,
+            "images": self._photos,
+            "others": self._photos,
+            "support": lambda path: sets.write_examples(self.path(path), classes),
+            "run": self._run,
+        }
+
+    def _is_there(self, named: str) -> bool:
+        return self.path(named).exists()
+
+    def _positional(self, others: Sequence[str], makers: Sequence) -> None:
+        for place, named in enumerate(others):
+            if not self._is_there(named):
+                makers[min(place, len(makers) - 1)](named)
+
+    def _photos(self, named: str) -> None:
+        path = self.path(named)
+        if path.suffix.lower() in PICTURES:
+            sets.write_image(path, sets.photo(1, [1, 2]))
+        else:
+            sets.write_photos(path)
+
+    def _masks(self, named: str) -> None:
+        for number, shown in enumerate(sets.contents(2)[:4]):
+            path = self.path(named) / f"photo_{number}.png"
+            sets.write_mask(path, sets.mask(shown))
+
+    @staticmethod
+    def _masked(path: Path, classes: Sequence[str]) -> None:
+        sets.write_folder(path, classes, masks=True)
+
+    def _tagged(self, named: str) -> None:
+        sets.write_folder(self.path(named), ("cat", "cow"), masks=False)
+
+    def _config(self, words: Sequence[str], given: dict[str, str]) -> None:
+        """The data of a config, the run and the weights that a command names."""
+        of_config, rest = opening.split(words)
+        config = None
+        if of_config and given.get("config"):
+            fields = [w for w in _joined(of_config) if not w.startswith("--config=")]
+            config = self.read(given["config"], fields)
+        path = given.get("ckpt")
+        if path and not self._is_there(path):
+            if config is not None:
+                self._weights(path, config)
+            else:
+                # Names of others are known of published networks alone.
+                kind = "segment_resnet" if "export_backbone" in given else ""
+                self._run(path, kind)
+        if config is None and path:
+            config = next(self.networks.find(path))
+        if config is None or given.get("images"):
+            return
+        start = config.values.get("init_from", "")
+        if start and not self._is_there(start) and "://" not in start:
+            if start.startswith("runs/") or names.is_any(start):
+                self._run(start)
+            elif Path(start).suffix:
+                self._weights(start, config)
+        self._data(config, tuple(words), given.get("split", ""))
+
+    def read(self, named: str, fields: Sequence[str] = ()) -> Config:
+        """A config of this tree, which is small."""
+        return names.read_config(self._file(named), fields)
+
+    def _file(self, named: str) -> str:
+        file = checkout.config_file(named)
+        path, colon, variant = file.partition(":")
+        return f"{self.folder / 'configs' / Path(path).name}{colon}{variant}"
+
+    def _data(self, config: Config, words: tuple[str, ...], split: str) -> None:
+        """The set that a config reads, of its source."""
+        data = config.values["data"]
+        source, root = data["source"], data.get("root", "")
+        if source == "shapes" or not root or data.get("tfds_dir"):
+            return
+        path = self.path(root)
+        if path.exists() and path not in self._made:
+            return
+        wanted = {
+            split,
+            *(data.get(f"{x}_split", "") for x in ("train", "eval", "val")),
+        }
+        wanted = sorted(wanted - set(USUAL))
+        known = self._made.setdefault(
+            path, {"classes": (), "splits": (), "masks": False}
+        )
+        reads = settings.reads_of(config.values["method"])
+        known["masks"] |= reads == "episodes" or bool(data.get("with_masks"))
+        known["masks"] |= config.values["method"]["name"] == "affinity"
+        named = classes_named(words)
+        known["classes"] = tuple(dict.fromkeys((*known["classes"], *named)))
+        known["splits"] = tuple(dict.fromkeys((*known["splits"], *wanted)))
+        if source == "photos":
+            sets.write_photos(path, count=6)
+        elif source == "folder":
+            classes = [c for c in known["classes"] if c != "background"]
+            sets.write_folder(
+                path,
+                classes or ["cat", "cow"],
+                masks=known["masks"],
+                splits=known["splits"],
+            )
+        else:
+            SETS[source](path, known["splits"])
+
+    def _run(self, named: str, kind: str = "") -> None:
+        """A run that was never trained, where a page names one but makes none."""
+        found = next(self.networks.find(named))
+        kind = kind or found.named.removeprefix("configs/").replace(".py", "")
+        config = self.read(kind)
+        data = dict(config.values["data"])
+        if data["source"] in ("folder", "photos"):
+            data["root"] = "photos"
+        config = config.having(data=data)
+        self._data(config, (), "")
+        self.networks.add(named, config)
+        run, state = self._state(config)
+        saver = Checkpoints(
+            self.path(named), keep=1, config=run.config, classes=run.classes
+        )
+        saver.save(jax.device_put(TrainState(np.int32(2), *state, {})), 2)
+        saver.wait()
+        saver.close()
+
+    def _weights(self, named: str, config: Config) -> None:
+        """A file of weights that others have published, with a network as it begins."""
+        run, (params, model_state) = self._state(config)
+        params, model_state = run.method.keep(params, model_state)
+        path = self.path(named)
+        written = path.with_suffix(".safetensors")
+        write_network(written, run._replace(params=params, model_state=model_state))
+        written.rename(path)
+
+    def _state(self, config: Config):
+        run = as_run(config, ())
+        return run, run.method.init(jax.random.key(0), SHAPES)
+
+    def prepare_python(self, text: str) -> None:
+        """Makes the photos and runs that a snippet names."""
+        for node in ast.walk(ast.parse(text)):
+            for named in _texts_of(node):
+                if not self._is_there(named):
+                    self._named_in_python(node, named)
+
+    def _named_in_python(self, node: ast.Call, named: str) -> None:
+        called = ast.unparse(node.func).split(".")[-1]
+        if called in ("load", "fit", "fewshot") and named.startswith("runs/"):
+            self._run(named)
+        elif called == "fewshot":
+            sets.write_examples(self.path(named), ("cat", "cow"))
+        elif Path(named).suffix.lower() in PICTURES:
+            self._photos(named)
+        elif called in ("Path", "glob", "iterdir", "listdir", "predict"):
+            self._photos(named)
+
+
+def _texts_of(node: ast.AST) -> Iterator[str]:
+    """Texts that a call is given and that may name files."""
+    if isinstance(node, ast.Call):
+        given = [*node.args, *(word.value for word in node.keywords)]
+        for one in given:
+            items = one.elts if isinstance(one, ast.List | ast.Tuple) else [one]
+            for item in items:
+                if isinstance(item, ast.Constant) and isinstance(item.value, str):
+                    yield item.value
+
+
+def _joined(words: Sequence[str]) -> list[str]:
+    """Arguments in which a value stands behind "=", as "--config=FILE"."""
+    found: list[str] = []
+    for word in words:
+        if not word.startswith("--"):
+            found[-1] += f"={word}"
+        else:
+            found.append(word)
+    return found
+
+
+def _options(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Options with their values, and the words that belong to none."""
+    found: dict[str, str] = {}
+    others: list[str] = []
+    last = ""
+    for word in words:
+        if word.startswith("--"):
+            name, equals, value = word[2:].partition("=")
+            found[name.replace("-", "_")] = value
+            last = "" if equals else name.replace("-", "_")
+        elif last:
+            found[last], last = word, ""
+        else:
+            others.append(word)
+    if "ppcjax" in others:  # the word behind it, too
+        return found, others[others.index("ppcjax") + 2 :]
+    return found, others[1:]
