@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from ppcjax import cli, fields
+from ppcjax.checkout import program
 from ppcjax.evaluate import EVALUATIONS, opening
 from ppcjax.evaluate.driver import evaluate
 from ppcjax.evaluate.exporting import EXPORTS
@@ -14,7 +15,7 @@ from ppcjax.evaluate.training import settings_of
 from ppcjax.runs import Run
 from ppcjax.types import UserError
 
-USAGE = "eval.py --ckpt RUN [--OPTION=VALUE ...]"
+USAGE = f"{program('eval')} --ckpt RUN [--OPTION=VALUE ...]"
 
 
 def main(argv: Sequence[str]) -> None:
@@ -26,7 +27,7 @@ def main(argv: Sequence[str]) -> None:
     Raises:
         UserError: an option is foreign or holds a wrong value.
     """
-    typed = ["python", "eval.py", *argv]
+    typed = f"{program('eval')} {shlex.join(argv)}"
     of_config, argv = opening.split(cli.underscored(argv))
     path = _value_of("ckpt", argv)
     if not path and not of_config:
@@ -59,7 +60,7 @@ def main(argv: Sequence[str]) -> None:
     evaluation.check(settings, request.data(run), run.classes)
     plan = evaluation.plan(run, settings, request, frozenset(given))
     out = request.out(plan.run, plan.split)
-    evaluate(name, plan, settings, out, command=shlex.join(typed))
+    evaluate(name, plan, settings, out, command=typed)
 
 
 def choose(run: Run, argv: Sequence[str]) -> str:

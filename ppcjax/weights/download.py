@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
+from ppcjax.checkout import install
 from ppcjax.types import UserError
 
 Say = Callable[[str], None]
@@ -99,8 +100,8 @@ def by_url(url: str, target: Path, *, sha256: str = "", say: Say | None = None) 
         import requests
     except ImportError:
         raise UserError(
-            f"{url}: downloads need pooch (pip install pooch); or download it yourself "
-            f"and put it at {target}"
+            f"{url}: downloads need pooch ({install('weights')}); or download it "
+            f"yourself and put it at {target}"
         ) from None
 
     def checked(url, output, _):

@@ -13,6 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
+from ppcjax.checkout import install
 from ppcjax.types import UserError
 from ppcjax.weights.download import (
     BROKE,
@@ -174,8 +175,8 @@ def _hub(repository: str, target: Path) -> Any:
         import huggingface_hub.errors  # noqa: F401
     except ImportError:
         raise UserError(
-            f"hf://{repository}: downloads need huggingface_hub (pip install "
-            f"huggingface_hub); or put the file at {target}"
+            f"hf://{repository}: downloads need huggingface_hub "
+            f"({install('weights')}); or put the file at {target}"
         ) from None
     return huggingface_hub
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ppcjax.checkout import program
 from ppcjax.runs import Run, provenance
 from ppcjax.runs.files import read_json
 from ppcjax.types import UserError
@@ -65,7 +66,7 @@ each in the top left corner, with its own `size`.{onnx}
 ## Use with ppcjax
 
 ```
-python eval.py --ckpt EXPORT --images photos/
+{command} --ckpt EXPORT --images photos/
 ```
 
 ```python
@@ -125,6 +126,7 @@ def card(run: Run, note: Mapping[str, Any], sizes: Mapping[str, int]) -> bytes:
         threshold=note["threshold"],
         chosen=how,
         loader=LOADER,
+        command=program("eval"),
         onnx=onnx,
         facts=_facts(note["config"]),
         scores=_scores(run),

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ppcjax import checkout
 from ppcjax.runs.messages import first_line
 from ppcjax.types import UserError
 
@@ -42,14 +43,10 @@ def onnx_bytes(
         UserError: jax2onnx is not installed, the network cannot be expressed, or the
             file says something else than the network.
     """
-    try:
-        import jax2onnx
-        import onnxruntime
-    except ImportError as error:
-        raise UserError(
-            f"--onnx needs {error.name}, which is not installed: "
-            'pip install "ppcjax[onnx]", or pip install jax2onnx onnxruntime'
-        ) from error
+    checkout.require("--onnx", "jax2onnx", "onnxruntime")
+    import jax2onnx
+    import onnxruntime
+
     batch = jax.export.symbolic_shape(BATCH)[0]
     image = jax.ShapeDtypeStruct((batch, *size, 3), np.uint8)
     closed = jax.make_jaxpr(score)(image)
