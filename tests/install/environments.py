@@ -62,11 +62,11 @@ class Environment(NamedTuple):
             "import importlib.metadata as m, json; "
             "print(json.dumps([d.metadata['Name'] for d in m.distributions()]))"
         )
-        return set(json.loads(self._done([self.python, "-c", code])))
+        return set(json.loads(self.code(code)))
 
     def scan(self) -> Mapping:
         """Imports every module; says which could not be, and for want of what."""
-        return json.loads(self._done([self.python, "-c", _SCAN]).splitlines()[-1])
+        return json.loads(self.code(_SCAN).splitlines()[-1])
 
     def megabytes(self) -> float:
         """What its libraries take, in 10^6 bytes, but for the installer itself."""

@@ -142,7 +142,7 @@ def test_extras_are_said_in_one_line(empty, run, photos):
     # HTTP is never reached: what reads it is not installed.
     fetched = empty.ppcjax("weights", "fetch", "hf://nobody/nothing/x.safetensors")
     assert 'pip install "ppcjax[weights]"' in error_of(fetched)
-    options = [f"--export_model={photos}/exported", "--onnx"]
+    options = ["--export_model=exported", "--onnx"]
     exported = empty.ppcjax("eval", "--ckpt", run, *options)
     assert 'pip install "ppcjax[onnx]"' in error_of(exported)
     for name in NEEDS_MORE:
@@ -184,8 +184,12 @@ def test_from_python(empty, run, photos):
 
 
 def test_networks_are_exported(empty, run, tmp_path):
-    file = tmp_path / "backbone.safetensors"
-    done(empty.ppcjax("eval", "--ckpt", run, f"--export_backbone={file}"))
+    """What jax.export needs beside JAX is declared, too."""
+    out = tmp_path / "exported"
+    done(empty.ppcjax("eval", "--ckpt", run, f"--export_model={out}"))
+    assert (out / "model.jaxexp").stat().st_size > 1000
+    file = tmp_path / "network.safetensors"
+    done(empty.ppcjax("eval", "--ckpt", run, f"--export_weights={file}"))
     assert file.stat().st_size > 1000
 
 

@@ -60,8 +60,9 @@ has all of them.
 ```python
 {loader}```
 
-The first image of a size compiles for seconds. Images of several sizes go in one batch,
-each in the top left corner, with its own `size`.{onnx}
+`pip install jax flatbuffers pillow` is all that it needs. The first image of a size
+compiles for seconds. Images of several sizes go in one batch, each in the top left
+corner, with its own `size`.{onnx}
 
 ## Use with ppcjax
 

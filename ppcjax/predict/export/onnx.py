@@ -21,6 +21,15 @@ BATCH = "b"  # name of the one size that may be anything
 TOLERANCE = 1e-4
 
 
+def need_libraries() -> None:
+    """Says what to install where jax2onnx or ONNX Runtime is missing.
+
+    Raises:
+        UserError: one is.
+    """
+    checkout.require("--onnx", "jax2onnx", "onnxruntime")
+
+
 def onnx_bytes(
     score: Callable[[Any], tuple[Any, Any]], size: tuple[int, int], *, what: str
 ) -> tuple[bytes, float]:
@@ -40,10 +49,9 @@ def onnx_bytes(
         the largest difference of "grid" from JAX, as a share of its largest value.
 
     Raises:
-        UserError: jax2onnx is not installed, the network cannot be expressed, or the
-            file says something else than the network.
+        UserError: the network cannot be expressed, or the file says something else than
+            the network.
     """
-    checkout.require("--onnx", "jax2onnx", "onnxruntime")
     import jax2onnx
     import onnxruntime
 
