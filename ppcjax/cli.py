@@ -85,6 +85,9 @@ def parse(argv: Sequence[str], values: flags.FlagValues) -> None:
     except flags.Error as error:
         raise UserError(_one_line(error)) from error
     except Exception as error:
+        if len(argv) > 1:
+            # What is given for its fields fails, too, where the config itself does.
+            parse(argv[:1], define_config(argv[:1]))
         raise UserError(_of_config(argv, error)) from error
     _check_made(argv[0], values.config)
     if rest:
@@ -131,6 +134,7 @@ def _check_type(argv: Sequence[str], config: Any) -> None:
 
 
 def _check_made(given: str, config: Any) -> None:
+    """Raises a UserError where what was read is no config."""
     try:
         # In the place of a file that cannot be opened stands what raises on use.
         getattr(config, "name", None)

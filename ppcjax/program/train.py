@@ -29,10 +29,12 @@ def main(argv: list[str]) -> None:
         checkout.require("training", "tensorflow", "tensorboardX")
     argv = cli.config_first(word for word in argv if word not in cli.HELP)
     if not argv or not argv[0].startswith("--config="):
-        if not wants_help:
-            cli.complain("--config=CONFIG is missing: one of these, or a file of yours")
-        print(help_text() if wants_help else listing())
-        sys.exit(not wants_help)
+        if wants_help:
+            print(help_text())
+            return
+        cli.complain("--config=CONFIG is missing: one of these, or a file of yours")
+        print(listing())
+        sys.exit(1)
     values = cli.define_config(argv)
     flags.DEFINE_string("workdir", None, "Folder of the run.", flag_values=values)
     flags.DEFINE_bool("inspect", False, "Only show what is read.", flag_values=values)
