@@ -121,7 +121,7 @@ MISTAKES = {
     "def get_config():\n    return 1 / 0\n": "division by zero ({file}, line 2)",
     "def get_config():\n    return {}['x']\n": "'x' ({file}, line 2)",
     "def get_config():\n    raise ValueError('so')\n": "so",
-    "def get_config():\n    open('/no/where')\n": "No such file or directory",
+    "def get_config():\n    open('/no/where')\n": "directory: '/no/where'",
 }
 
 
