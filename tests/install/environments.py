@@ -47,14 +47,14 @@ class Environment(NamedTuple):
         uv = shutil.which("uv")
         first = [uv, "pip", "install", "--python", self.python]
         if not uv:
-            first = [self.python, "-m", "pip", "install"]
+            first = [self.python, "-I", "-m", "pip", "install"]
         self._done([*first, "-q", what])
 
     def check(self) -> str:
         """What `pip check` says."""
         uv = shutil.which("uv")
         words = [uv, "pip", "check", "--python", self.python]
-        return self._done(words if uv else [self.python, "-m", "pip", "check"])
+        return self._done(words if uv else [self.python, "-I", "-m", "pip", "check"])
 
     def distributions(self) -> set[str]:
         """Names of all that is installed."""
@@ -78,6 +78,10 @@ class Environment(NamedTuple):
     def ppcjax(self, *words: object) -> subprocess.CompletedProcess:
         """Types a command."""
         return self._run([self.folder / "bin" / "ppcjax", *words])
+
+    def module(self, *words: object) -> subprocess.CompletedProcess:
+        """Starts a module as a program."""
+        return self._run([self.python, "-I", "-m", *words])
 
     def code(self, text: str) -> str:
         """What a program prints."""

@@ -146,8 +146,7 @@ def test_extras_are_said_in_one_line(empty, run, photos):
     exported = empty.ppcjax("eval", "--ckpt", run, *options)
     assert 'pip install "ppcjax[onnx]"' in error_of(exported)
     for name in NEEDS_MORE:
-        words = [empty.python, "-m", name, "--root=x", "--tfds_dir=y"]
-        started = subprocess.run(words, cwd="/", capture_output=True, text=True)
+        started = empty.module(name, "--root=x", "--tfds_dir=y")
         assert 'pip install "ppcjax[train]"' in error_of(started)
 
 
