@@ -1,6 +1,9 @@
 # make demo   trains on the embedded data and opens the way to a report
 # make test   the tests but for the slow ones
-# make test-slow   whole published networks, and one over many processes
+# make test-slow   whole published networks, one over many processes, and the wheel in
+#             empty environments
+# make test-newest  the tests but for the slow ones, on the newest Python that is found
+# make wheel  the wheel and the source archive, in dist/
 # make test-torch  networks of PyTorch's libraries, which it installs: gigabytes
 # make docs   the documentation as a site, in .cache/site
 # make check  lint and all tests but those of PyTorch, as CI runs them
@@ -11,7 +14,10 @@ BIN := .venv/bin
 INSTALL := $(shell command -v uv >/dev/null 2>&1 && \
 	echo "uv pip install -q --python $(BIN)/python" || echo "$(BIN)/pip install -q")
 
-.PHONY: demo test test-slow test-torch lint check docs clean
+# Which tests run on the newest Python; "" for all but the slow ones.
+TESTS ?=
+
+.PHONY: demo test test-slow test-newest test-torch wheel lint check docs clean
 
 demo: .venv/ready
 	$(BIN)/python train.py --config configs/ppc_shapes.py
@@ -22,6 +28,13 @@ test: .venv/ready-dev
 
 test-slow: .venv/ready-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and not torch"
+
+test-newest: .venv-newest/ready
+	.venv-newest/bin/python -m pytest -n 2 --dist loadfile -m "not slow and not torch" \
+		$(TESTS)
+
+wheel: .venv/ready-dev
+	$(BIN)/python -m hatchling build
 
 test-torch: .venv-torch/ready
 	.venv-torch/bin/python -m pytest -m torch
@@ -46,6 +59,13 @@ docs: .venv-docs/ready
 	$(INSTALL) -r requirements-dev.txt
 	touch $@
 
+.venv-newest/ready: requirements.txt requirements-weights.txt requirements-dev.txt
+	test -x .venv-newest/bin/python || \
+		"$$($(PYTHON) -m tests.install.pythons newest)" -m venv .venv-newest
+	.venv-newest/bin/pip install -q -r requirements-dev.txt
+	.venv-newest/bin/pip check
+	touch $@
+
 .venv-torch/ready: requirements.txt requirements-weights.txt requirements-dev.txt \
 		requirements-torch.txt
 	test -x .venv-torch/bin/python || $(PYTHON) -m venv .venv-torch
@@ -58,4 +78,4 @@ docs: .venv-docs/ready
 	touch $@
 
 clean:
-	rm -rf .venv .venv-torch .venv-docs .cache runs
+	rm -rf .venv .venv-newest .venv-torch .venv-docs .cache dist runs

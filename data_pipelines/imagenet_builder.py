@@ -8,11 +8,19 @@ then reads the records with --config.data.source=imagenet --config.data.tfds_dir
 """
 
 import argparse
+import sys
 from pathlib import Path
 
-import tensorflow_datasets as tfds
-
+from ppcjax import checkout
 from ppcjax.types import UserError
+
+if __name__ == "__main__":
+    # Before the import, so that the line stands in the place of a traceback.
+    try:
+        checkout.require("preparing records", "tensorflow_datasets")
+    except UserError as error:
+        sys.exit(f"error: {error}")
+import tensorflow_datasets as tfds
 
 TARS = ("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar")
 

@@ -13,6 +13,8 @@ from typing import IO
 
 from PIL import Image, JpegImagePlugin
 
+from ppcjax.checkout import install
+
 try:
     from PIL.AvifImagePlugin import SUPPORTED as _AVIF
 except ImportError:  # Pillow before 11.3
@@ -45,8 +47,8 @@ KINDS |= {"HEIF": (".heic", ".heif")} if _HEIF else {}
 _JPEG_PIXELS_PER_BYTE = 1000
 _CONVERT = "convert it to JPEG or PNG"
 _OWN_ADVICE = {
-    ".heic": f"HEIC is read after pip install pillow-heif; or {_CONVERT}",
-    ".heif": f"HEIF is read after pip install pillow-heif; or {_CONVERT}",
+    ".heic": f"HEIC is read after {install('photos')}; or {_CONVERT}",
+    ".heif": f"HEIF is read after {install('photos')}; or {_CONVERT}",
     ".avif": f"AVIF is read after pip install -U pillow; or {_CONVERT}",
 }
 _RAW = (".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".raf", ".rw2", ".pef", ".srw")
@@ -97,7 +99,7 @@ def why_passed_over(name: str) -> str | None:
 
     Returns:
         None for a readable photo; words such as ".heic: HEIC is read after pip install
-        pillow-heif; ..." for other photos; "" for what is no photo.
+        -r requirements-photos.txt; ..." for other photos; "" for what is no photo.
     """
     suffix = os.path.splitext(name)[1].lower()
     if suffix in readable_suffixes():

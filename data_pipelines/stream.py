@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ppcjax import checkout
 from ppcjax.data_pipelines.order import Draws, image_at
 from ppcjax.data_pipelines.sources.base import Source
 from ppcjax.types import UserError
@@ -147,6 +148,7 @@ def batches(
 
 
 def _iterate(make, layout, batch_size, rows, first, start_step, workers):
+    checkout.require("training", "tensorflow")
     import tensorflow as tf  # takes seconds, and only training needs it
 
     tf.config.set_visible_devices([], "GPU")  # the accelerator belongs to JAX

@@ -9,13 +9,23 @@ colours, not ids, everywhere but in Pillow.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
+
+from ppcjax import checkout
+from ppcjax.types import UserError
+
+if __name__ == "__main__":
+    # Before the import, so that the line stands in the place of a traceback.
+    try:
+        checkout.require("preparing records", "tensorflow_datasets")
+    except UserError as error:
+        sys.exit(f"error: {error}")
 import tensorflow_datasets as tfds
 
 from ppcjax.data_pipelines.sources.voc import ADVICE, CLASSES, voc
-from ppcjax.types import UserError
 
 
 class PascalVocMasks(tfds.core.GeneratorBasedBuilder):

@@ -1,13 +1,17 @@
-"""Where the configs and the data side are found: installed, or in a checkout.
+"""What differs between a wheel and a checkout: places, commands, what to install.
 
-Code imports them as `ppcjax.configs` and `ppcjax.data_pipelines`. In a wheel they lie
-inside the package; in a checkout they are the top-level folders beside it. A config of
-a user may say `from configs import base` in both.
+Code imports the configs and the data side as `ppcjax.configs` and
+`ppcjax.data_pipelines`. In a wheel they lie inside the package; in a checkout they are
+the top-level folders beside it. A config of a user may say `from configs import base`
+in both.
 """
 
+import ast
 import difflib
+import functools
 import importlib.util
 import os
+import re
 import sys
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -18,6 +22,22 @@ PACKAGE = Path(__file__).resolve().parent
 BESIDE = ("configs", "data_pipelines")
 INSTALLED = (PACKAGE / "configs").is_dir()
 CONFIGS = (PACKAGE if INSTALLED else PACKAGE.parent) / "configs"
+
+# Module that is imported only where it is needed -> its extra in pyproject.toml.
+EXTRAS = {
+    "tensorflow": "train",
+    "tensorflow_datasets": "train",
+    "tensorboardX": "train",
+    "huggingface_hub": "weights",
+    "pooch": "weights",
+    "requests": "weights",
+    "pillow_heif": "photos",
+    "jax2onnx": "onnx",
+    "onnxruntime": "onnx",
+    "wandb": "wandb",
+}
+# In a checkout two of the commands are files.
+_FILES = ("train", "eval")
 
 
 class Beside:
@@ -55,24 +75,71 @@ def find_packages() -> None:
     sys.meta_path += [f for f in (Beside, Configs) if f not in sys.meta_path]
 
 
+def require(what: str, *modules: str) -> None:
+    """Says in one line what to install where a module of an extra is not there.
+
+    Args:
+        what: what needs them, for the message.
+        modules: keys of EXTRAS.
+
+    Raises:
+        UserError: one is not installed.
+    """
+    for module in modules:
+        if importlib.util.find_spec(module) is None:
+            raise UserError(
+                f"{what} needs {module}, which is not installed: "
+                f"{install(EXTRAS[module])}"
+            )
+
+
+def install(extra: str) -> str:
+    """How an extra is installed here.
+
+    Args:
+        extra: name of an extra of pyproject.toml.
+    """
+    if INSTALLED:
+        return f'pip install "ppcjax[{extra}]"'
+    own = "" if extra == "train" else f"-{extra}"
+    return f"pip install -r requirements{own}.txt"
+
+
 def program(word: str) -> str:
-    """How a command is typed here: "ppcjax eval", and in a checkout "eval.py".
+    """How a command is typed here.
+
+    The way in which this process was started, where that is known; else "ppcjax eval"
+    of a wheel and "python eval.py" of a checkout.
 
     Args:
         word: name of the command, a key of `ppcjax.program.COMMANDS`.
     """
-    if not INSTALLED and word in ("train", "eval"):
-        return f"{word}.py"
-    return f"ppcjax {word}" if INSTALLED else f"python -m ppcjax {word}"
+    script = Path(sys.argv[0] if sys.argv else "")
+    if script.stem == "ppcjax":
+        return f"ppcjax {word}"
+    if (script.parent.name, script.name) != ("ppcjax", "__main__.py"):
+        if INSTALLED:
+            return f"ppcjax {word}"
+        if word in _FILES:
+            return f"python {word}.py"
+    return f"python -m ppcjax {word}"
 
 
+def as_typed(text: str) -> str:
+    """A text in which every "ppcjax eval" reads as it is typed here."""
+    words = r"\bppcjax (train|eval|predict|score|inspect|weights)\b"
+    return re.sub(words, lambda found: program(found[1]), text)
+
+
+@functools.cache
 def shipped() -> dict[str, str]:
     """The configs that come with the program: name -> first line of its docstring."""
     found = {}
     for file in sorted(CONFIGS.glob("*.py")):
-        text = file.read_text("utf-8")
-        if file.stem != "base" and "def get_config(" in text:
-            found[file.stem] = text.lstrip('"').partition("\n")[0].rstrip('"')
+        tree = ast.parse(file.read_text("utf-8"))
+        functions = [n.name for n in tree.body if isinstance(n, ast.FunctionDef)]
+        if file.stem != "base" and "get_config" in functions:
+            found[file.stem] = (ast.get_docstring(tree) or "").partition("\n")[0]
     return found
 
 
@@ -83,18 +150,30 @@ def config_file(named: str) -> str:
         named: NAME, NAME:VARIANT or FILE.py[:VARIANT].
 
     Returns:
-        FILE.py or FILE.py:VARIANT; of files, what was given.
+        FILE.py or FILE.py:VARIANT.
 
     Raises:
-        UserError: no config is shipped under that name.
+        UserError: no config is shipped under that name, or there is no such file.
     """
-    name, colon, variant = named.partition(":")
-    if not name or name.endswith(".py") or {"/", os.sep} & set(name):
-        return named
-    if name not in shipped():
-        near = difflib.get_close_matches(name, shipped(), 1, 0.5)
-        hint = (
-            f"did you mean {near[0]}?" if near else f"there are {', '.join(shipped())}"
-        )
-        raise UserError(f"--config={named}: no config of that name is shipped; {hint}")
-    return f"{CONFIGS / name}.py{colon}{variant}"
+    drive, rest = os.path.splitdrive(named)
+    name, variant = re.fullmatch(r"([^:]*)(.*)", rest, re.DOTALL).groups()
+    name, variant = drive + name, "" if variant == ":" else variant
+    file = CONFIGS / f"{name}.py" if name in shipped() else os.path.expanduser(name)
+    if not os.path.isfile(file):
+        is_path = name.endswith(".py") or {"/", os.sep} & set(name)
+        what = "no such file" if is_path else "no config of that name is shipped"
+        what = "a folder is no config" if os.path.isdir(file) else what
+        raise UserError(f"--config={named}: {what}; {_instead(name, variant)}")
+    # What reads it takes the first colon for that of the variant.
+    return (os.path.relpath(file) if ":" in str(file) else str(file)) + variant
+
+
+def _instead(name: str, variant: str) -> str:
+    """What to give for a config that is not there."""
+    stem = Path(name).name.removesuffix(".py")
+    if stem in shipped():
+        return f"the shipped one is --config {stem}{variant}"
+    near = difflib.get_close_matches(stem, shipped(), 1)
+    if near:
+        return f"did you mean --config {near[0]}{variant}?"
+    return f"`{program('train')} --help` lists those that are shipped"

@@ -4,53 +4,22 @@ import logging
 import os
 import re
 import sys
+import traceback
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from absl import app, flags
+import ml_collections
+from absl import flags
+from ml_collections import config_flags
 
 from ppcjax import checkout
 from ppcjax.console import memory, raw, screen
 from ppcjax.errors import UserError
 
 HELP = frozenset(("--help", "-h"))
-
-
-def run(main: Callable[[list[str]], None], help_text: Callable[[], str]) -> None:
-    """Parses the flags, runs `main` and exits; absl's `app.run` with short errors.
-
-    `help_text` is what --help says, beside a --config of the settings in it.
-
-    Misspelt flags or config fields, values of the wrong type, a config file that
-    does not exist and every `UserError` become "error: ..." on stderr and exit
-    code 1. Anything else is a defect of ppcjax and keeps its traceback.
-    """
-
-    def guarded(argv):
-        if len(argv) > 1:
-            _fail(
-                f"unexpected argument {argv[1]!r}; options begin with --, and a "
-                "pattern such as 'photos/*.jpg' needs quotes"
-            )
-        try:
-            one_line(main, argv)
-        except OSError as error:
-            # ml_collections reports a missing config file when it is first read.
-            _fail(missing_config(error))
-
-    if HELP & set(sys.argv):
-        argv = [word for word in sys.argv if word not in HELP]
-        if len(argv) > 1:
-            parse(argv)
-        else:
-            flags.FLAGS.mark_as_parsed()
-        one_line(lambda: print(help_text()))
-        return
-    app.run(guarded, flags_parser=parse)
-
-
-def run_options(main: Callable[[list[str]], None]) -> None:
-    """Calls `main` with the arguments of the process, and exits; errors are short."""
-    one_line(main, sys.argv[1:])
+# Files whose lines in a traceback are not those of a config.
+_LIBRARIES = (ml_collections.__file__, flags.__file__, __file__)
+_NOT_OF_CONFIGS = ("<frozen", *(os.path.dirname(file) + os.sep for file in _LIBRARIES))
 
 
 def one_line(main: Callable[..., None], *arguments) -> None:
@@ -88,26 +57,54 @@ def keep_compiled_programs() -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
-def parse(argv: list[str], values: flags.FlagValues | None = None) -> list[str]:
-    """Reads the flags and returns what is left; a mistake ends the process.
+def define_config(argv: Sequence[str]) -> flags.FlagValues:
+    """Flags of which "config" reads a file, and what is given for its fields.
 
     Args:
-        argv: name of the program and its arguments.
-        values: the flags; None for those of the process.
+        argv: arguments as `config_first` orders them.
+
+    Raises:
+        UserError: a file of flags cannot be read.
     """
-    argv = with_files(underscored(argv))
+    values = flags.FlagValues()
+    typed = ["ppcjax", *argv]
     try:
-        return (flags.FLAGS if values is None else values)(argv)
-    except (flags.Error, UserError) as error:
-        if "Flag --config must have a value" in str(error):
-            _fail("--config=configs/NAME.py is missing; --help says more")
-        _fail(_one_line(error))
-    except (AttributeError, KeyError, TypeError) as error:
-        if "ml_collections" not in _origin(error):
-            raise
-        _fail(_unknown_field(argv, str(error)))
-    except OSError as error:
-        _fail(missing_config(error))
+        config_flags.DEFINE_config_file(
+            "config", flag_values=values, lock_config=True, sys_argv=typed
+        )
+    except flags.Error as error:
+        raise UserError(_one_line(error)) from error
+    return values
+
+
+def parse(argv: Sequence[str], values: flags.FlagValues) -> None:
+    """Reads the flags.
+
+    Misspelt flags or fields of the config, values of the wrong type, and a config that
+    cannot be read are one line each.
+
+    Args:
+        argv: arguments as `config_first` orders them.
+        values: the flags, which are filled.
+
+    Raises:
+        UserError: something in it is wrong.
+    """
+    try:
+        rest = values(["ppcjax", *argv])[1:]
+    except flags.Error as error:
+        raise UserError(_one_line(error)) from error
+    except Exception as error:
+        if len(argv) > 1:
+            # What is given for its fields fails, too, where the config itself does.
+            parse(argv[:1], define_config(argv[:1]))
+        raise UserError(_of_config(argv, error)) from error
+    _check_made(argv[0], values.config)
+    if rest:
+        raise UserError(
+            f"unexpected argument {rest[0]!r}; options begin with --, and a pattern "
+            "such as 'photos/*.jpg' needs quotes"
+        )
 
 
 def underscored(argv: Sequence[str]) -> list[str]:
@@ -118,33 +115,64 @@ def underscored(argv: Sequence[str]) -> list[str]:
     ]
 
 
-def with_files(argv: Sequence[str]) -> list[str]:
-    """Arguments in which --config names a file, also where a shipped config is named.
+def config_first(argv: Sequence[str]) -> list[str]:
+    """Arguments with --config=FILE in front, also where a shipped config is named.
 
     Raises:
-        UserError: no config is shipped under the name that is given.
+        UserError: there is no such config, or several are given.
     """
-    words = list(argv)
-    for place, word in enumerate(words):
-        if word.startswith("--config="):
-            words[place] = "--config=" + checkout.config_file(word[len("--config=") :])
-        elif word == "--config" and place + 1 < len(words):
-            words[place + 1] = checkout.config_file(words[place + 1])
-    return words
+    named, rest = [], []
+    words = iter(argv)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if name not in ("--config", "-config"):
+            rest.append(word)
+        elif equals:
+            named.append(value)
+        else:
+            named.append(next(words, ""))
+    if len(named) > 1:
+        raise UserError(f"--config is given more than once: {', '.join(named)}")
+    return [f"--config={checkout.config_file(name)}" for name in named] + rest
 
 
-def _origin(error: BaseException) -> str:
-    """File in which `error` was raised."""
-    frame = error.__traceback__
-    while frame.tb_next is not None:
-        frame = frame.tb_next
-    return frame.tb_frame.f_code.co_filename
+def _check_type(argv: Sequence[str], config: Any) -> None:
+    if not isinstance(config, ml_collections.ConfigDict):
+        raise UserError(
+            f"{argv[0]}: its get_config() returns no ml_collections.ConfigDict"
+        )
 
 
-def _unknown_field(argv: list[str], error: str) -> str:
+def _check_made(given: str, config: Any) -> None:
+    """Raises a UserError where what was read is no config."""
+    try:
+        # In the place of a file that cannot be opened stands what raises on use.
+        getattr(config, "name", None)
+    except OSError as error:
+        raise UserError(f"{given}: {error.__cause__}") from error
+    if not isinstance(config, ml_collections.ConfigDict):
+        raise UserError(f"{given}: get_config() returns no ml_collections.ConfigDict")
+
+
+def _of_config(argv: Sequence[str], error: Exception) -> str:
+    """What to say of an error that a config raises, or what is given for its fields."""
+    own = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(_NOT_OF_CONFIGS)
+    ]
+    if not own and isinstance(error, AttributeError | KeyError | TypeError):
+        if "has no attribute 'get_config'" in str(error):
+            return f"{argv[0]}: there is no function get_config in it"
+        return _unknown_field(argv, str(error))
+    place = f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
+    return f"{argv[0]}: {type(error).__name__}: {_one_line(error)}{place}"
+
+
+def _unknown_field(argv: Sequence[str], error: str) -> str:
     hint = re.search(r'Did you mean "([^"]+)"', error)
     quoted = re.findall(r"'(\w+)'", error.replace("\\", "").partition("\n")[0])
-    overrides = [a for a in argv[1:] if a.startswith("--config.")]
+    overrides = [a for a in argv if re.match(r"--(no)?config\.", a)]
     named = [a for a in overrides if quoted and re.search(rf"\.{quoted[0]}\b", a)]
     return f"{' '.join(named or overrides)}: the config has no such field" + (
         f"; did you mean {hint.group(1)!r}?" if hint else ""
@@ -154,19 +182,18 @@ def _unknown_field(argv: list[str], error: str) -> str:
 def _one_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if len(lines) > 1 and "parsing config file" in lines[0]:
-        return f"{lines[0].rstrip(':')}: {lines[-1]}"  # drops the traceback between
-    return " ".join(lines)
+        # Drops the traceback between, and the name of its last line.
+        where = lines[0].removeprefix("flag ").partition(": Error whilst")[0]
+        return f"{where}: {lines[-1].removeprefix('ValueError: ')}"
+    # What Python says of its own nodes is of no use.
+    return re.sub(r": ValueError\('malformed node.*", "", " ".join(lines))
 
 
-def missing_config(error: OSError) -> str:
-    """What to say of a config file that does not exist; another error is raised on."""
-    text = str(error)
-    if "Failed loading config file" not in text:
-        raise error
-    paths = re.findall(r"\[[^\]]* path\]:\s+(.+)", text)
-    return f"no config file {paths[0] if paths else text!r}; see configs/ for those"
+def complain(message: str) -> None:
+    """Prints an error as all of them are printed."""
+    print(f"error: {message}", file=sys.stderr, flush=True)
 
 
 def _fail(message: str) -> None:
-    print(f"error: {message}", file=sys.stderr)
+    complain(message)
     sys.exit(1)

@@ -125,7 +125,7 @@ def _pictures(root: Path, tree: files.Tree) -> tuple[list[Path], Counter]:
     for path in tree.files:
         suffix = path.suffix.lower()
         if exports.intersection(path.parents) and Path() not in exports:
-            passed["file of an export of eval.py"] += 1
+            passed["file of an exported evaluation"] += 1
         elif suffix in (*images.IMAGE_SUFFIXES, *_ARRAYS):
             found.append(path)
         elif suffix not in TABLES:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ppcjax import checkout
 from ppcjax.data_pipelines import images
 from ppcjax.data_pipelines.masks import read_mask
 from ppcjax.data_pipelines.sources.base import Record, Source
@@ -83,6 +84,7 @@ def open_records(
 
 def _open(split: str, tfds_dir: str, advice: str, encoded: tuple[str, ...]):
     """Records of a split, and the metadata of the whole set."""
+    checkout.require(f"{tfds_dir}: reading records", "tensorflow_datasets")
     import tensorflow_datasets as tfds  # takes seconds; only these sources need it
 
     builder = tfds.builder_from_directory(str(_find(tfds_dir, advice)))

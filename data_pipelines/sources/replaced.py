@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from ppcjax.checkout import program
 from ppcjax.data_pipelines.masks import (
     LOSSY_SUFFIXES,
     MASK_SUFFIXES,
@@ -40,7 +41,7 @@ def replace_masks(
     if not root.is_dir():
         raise UserError(
             f"{where}: no such directory; export masks into it "
-            "with eval.py --export, or leave the setting empty"
+            f"with {program('eval')} --export, or leave the setting empty"
         )
     root = root / "masks" if (root / "masks").is_dir() else root
     listed = _check_class_list(root, source, setting)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from ppcjax import cli, fields
+from ppcjax.checkout import program
 from ppcjax.console import memory
 from ppcjax.evaluate import EVALUATIONS, opening
 from ppcjax.evaluate.driver import evaluate
@@ -16,7 +17,7 @@ from ppcjax.predict import needs
 from ppcjax.runs import Run
 from ppcjax.types import UserError
 
-USAGE = "eval.py --ckpt RUN [--OPTION=VALUE ...]"
+USAGE = f"{program('eval')} --ckpt RUN [--OPTION=VALUE ...]"
 
 
 def main(argv: Sequence[str]) -> None:
@@ -28,7 +29,7 @@ def main(argv: Sequence[str]) -> None:
     Raises:
         UserError: an option is foreign or holds a wrong value.
     """
-    typed = ["python", "eval.py", *argv]
+    typed = f"{program('eval')} {shlex.join(argv)}"
     of_config, argv = opening.split(cli.underscored(argv))
     path = _value_of("ckpt", argv)
     if not path and not of_config:
@@ -62,7 +63,7 @@ def main(argv: Sequence[str]) -> None:
     with memory.guarded("evaluating", needs.advice(settings)):
         plan = evaluation.plan(run, settings, request, frozenset(given))
         out = request.out(plan.run, plan.split)
-        evaluate(name, plan, settings, out, command=shlex.join(typed))
+        evaluate(name, plan, settings, out, command=typed)
 
 
 def choose(run: Run, argv: Sequence[str]) -> str:

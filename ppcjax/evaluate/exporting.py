@@ -33,7 +33,7 @@ def export_backbone(
 
 
 def export_weights(run: Run, *, export_weights: str) -> None:
-    """Writes the whole network as safetensors, which eval.py opens again.
+    """Writes the whole network as safetensors, which --ckpt opens again.
 
     Args:
         run: any run.

@@ -1,13 +1,8 @@
 """What --ckpt and --config name: a run, a file of weights, an untrained network."""
 
-import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-from absl import flags
-from ml_collections import config_flags
 
 from ppcjax import cli
 from ppcjax.runs import Run
@@ -47,25 +42,14 @@ def read_config(words: Sequence[str]) -> dict[str, Any] | None:
     """
     if not words:
         return None
-    if not any(re.match(r"--config(=|$)", word) for word in words):
-        raise UserError(f"{words[0]}: --config=configs/NAME.py is missing beside it")
-    values = flags.FlagValues()
-    holder = config_flags.DEFINE_config_file(
-        "config", flag_values=values, lock_config=True
-    )
-    argv = ["eval.py", *words]
-    # The flag looks for the fields that are given in the arguments of the process.
-    typed, sys.argv = sys.argv, argv
-    try:
-        cli.parse(argv, values)
-    finally:
-        sys.argv = typed
-    try:
-        config = holder.value
-        # What refers to the steps needs some, even where nothing is trained.
-        return length.at(config, config.steps or length.LEAST_STEPS)
-    except OSError as error:  # the file is looked for now
-        raise UserError(cli.missing_config(error)) from error
+    argv = cli.config_first(words)
+    if not argv[0].startswith("--config="):
+        raise UserError(f"{argv[0]}: --config=CONFIG is missing beside it")
+    values = cli.define_config(argv)
+    cli.parse(argv, values)
+    config = values.config
+    # What refers to the steps needs some, even where nothing is trained.
+    return length.at(config, config.steps or length.LEAST_STEPS)
 
 
 def open_any(path: str, config: dict[str, Any] | None, photos: bool = False) -> Run:

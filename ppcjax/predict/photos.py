@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ppcjax import fields
+from ppcjax.checkout import program
 from ppcjax.data_pipelines import large
 from ppcjax.fields import Range
 from ppcjax.predict import devices, tta
@@ -25,10 +26,11 @@ _LOG = logging.getLogger(__name__)
 
 # What to use instead of `load`, by what a run gives.
 _INSTEAD = {
-    "affinity": "it needs the scores of another run: eval.py --ckpt RUN --cams EXPORT",
+    "affinity": "it needs the scores of another run: "
+    f"{program('eval')} --ckpt RUN --cams EXPORT",
     "episodes": "it needs examples: ppcjax.fewshot(images, masks, run=RUN)",
     "features": "it has no classes: start another run from it with config.init_from, "
-    "or see eval.py --ckpt RUN",
+    f"or see {program('eval')} --ckpt RUN",
 }
 
 _Threshold = Annotated[float, Range(0, below=1)]

@@ -49,7 +49,8 @@ def command(word: str) -> Callable[[list[str]], None]:
     """
     if word not in COMMANDS:
         raise UserError(
-            f"{word!r} is no command of ppcjax; there are {', '.join(COMMANDS)}"
+            f"{word!r} is no command of ppcjax; there are {', '.join(COMMANDS)}, and "
+            "--help"
         )
     return importlib.import_module(f"ppcjax.program.{word}").main
 

@@ -12,47 +12,69 @@ import sys
 from pathlib import Path
 
 from absl import flags
-from ml_collections import config_flags
 
-from ppcjax import cli
-from ppcjax.evaluate import declared, training
-from ppcjax.train import inspection, loop, mesh
-
-CONFIG = config_flags.DEFINE_config_file(
-    "config",
-    None,
-    "Name of a shipped config, or file, as NAME[:VARIANT].",
-    lock_config=True,
-)
-WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Folder of the run; runs/NAME of the config where it is not given."
-)
-INSPECT = flags.DEFINE_bool(
-    "inspect", False, "Only show what is read; writes WORKDIR/inspect/contact.png."
-)
-flags.mark_flag_as_required("config")
+from ppcjax import checkout, cli
 
 
 def main(argv: list[str]) -> None:
-    """Trains what the arguments name, and exits."""
-    # The flag of the config looks for its fields in the arguments of the process.
-    sys.argv = ["ppcjax train", *argv]
-    cli.run(_train, _help_text)
+    """Trains what the arguments name.
+
+    Raises:
+        UserError: no config is given, something about it is wrong, or a library that
+            training needs is not installed.
+    """
+    argv = cli.underscored(argv)
+    wants_help = bool(cli.HELP & set(argv))
+    if not wants_help and "--inspect" not in argv:
+        checkout.require("training", "tensorflow", "tensorboardX")
+    argv = cli.config_first(word for word in argv if word not in cli.HELP)
+    if not argv or not argv[0].startswith("--config="):
+        if wants_help:
+            print(help_text())
+            return
+        cli.complain("--config=CONFIG is missing: one of these, or a file of yours")
+        print(listing())
+        sys.exit(1)
+    values = cli.define_config(argv)
+    flags.DEFINE_string("workdir", None, "Folder of the run.", flag_values=values)
+    flags.DEFINE_bool("inspect", False, "Only show what is read.", flag_values=values)
+    cli.parse(argv, values)
+    if wants_help:
+        print(help_text(values.config.to_dict()))
+    else:
+        _train(values)
 
 
-def _train(_) -> None:
+def _train(values: flags.FlagValues) -> None:
     """Runs the training loop on all devices of all processes."""
-    config = CONFIG.value
-    workdir = WORKDIR.value or Path("runs") / config.name
-    if INSPECT.value:
+    # Here, after the libraries were told to be quiet.
+    from ppcjax.evaluate import training
+    from ppcjax.train import inspection, loop, mesh
+
+    config = values.config
+    workdir = values.workdir or Path("runs") / str(config.get("name"))
+    if values.inspect:
         sys.exit(not inspection.inspect(config, workdir))
     cli.keep_compiled_programs()
     mesh.maybe_distributed()
     loop.train(config, workdir, scorer=training.scorer)
 
 
-def _help_text() -> str:
-    """What --help says: of a config, all its settings."""
-    if CONFIG.value is None:
-        return __doc__
-    return f"{__doc__}\n{declared.help_text(CONFIG.value.to_dict())}"
+def help_text(config: dict | None = None) -> str:
+    """What --help says: of a config, all its settings.
+
+    Args:
+        config: the whole config; None where none is given.
+    """
+    if config is None:
+        return f"{checkout.as_typed(__doc__)}\nShipped configs:\n{listing()}"
+    from ppcjax.evaluate import declared
+
+    return f"{checkout.as_typed(__doc__)}\n{declared.help_text(config)}"
+
+
+def listing() -> str:
+    """The shipped configs, a line each."""
+    width = max(map(len, checkout.shipped())) + 2
+    lines = [f"  {name:<{width}}{text}" for name, text in checkout.shipped().items()]
+    return "\n".join(lines)

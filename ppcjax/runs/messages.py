@@ -5,6 +5,8 @@ import importlib.metadata
 import logging
 import platform
 
+from ppcjax.version import __version__
+
 
 def is_disk_full(error: Exception) -> bool:
     """Whether `error` says that the disk or the user's share of it is full."""
@@ -16,10 +18,10 @@ def is_disk_full(error: Exception) -> bool:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the libraries that a result depends on."""
+    """Versions of ppcjax, Python and the libraries that a result depends on."""
     names = ("jax", "flax", "optax", "orbax-checkpoint", "numpy")
     found = {name: importlib.metadata.version(name) for name in names}
-    return {"python": platform.python_version(), **found}
+    return {"python": platform.python_version(), "ppcjax": __version__, **found}
 
 
 def first_line(error: Exception) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ppcjax.runs.files import write_json
 from ppcjax.types import UserError
+from ppcjax.version import __version__
 
 NAME = "provenance.json"
 
@@ -32,8 +33,8 @@ def _git(root: Path, *words: str) -> str:
 
 
 def write(folder: Path, record: dict[str, Any]) -> None:
-    """Writes `record` and the commit as folder/provenance.json."""
-    write_json(folder / NAME, {"commit": commit(), **record})
+    """Writes `record`, the version and the commit as folder/provenance.json."""
+    write_json(folder / NAME, {"version": __version__, "commit": commit(), **record})
 
 
 def read(folder: Path) -> dict[str, Any] | None:

@@ -1,14 +1,15 @@
 """Published weights on the command line.
 
-python -m ppcjax.weights list           all that are known by name
-python -m ppcjax.weights list NAME      those with NAME in id, network, source or config
-python -m ppcjax.weights fetch SOURCE   downloads one and prints its path; SOURCE is an
-                                        id of the list, hf://OWNER/NAME[/FILE] or a URL
+ppcjax weights list           all that are known by name
+ppcjax weights list NAME      those with NAME in id, network, source or config
+ppcjax weights fetch SOURCE   downloads one and prints its path; SOURCE is an id of the
+                              list, hf://OWNER/NAME[/FILE] or a URL
 """
 
 import sys
 from collections.abc import Sequence
 
+from ppcjax import checkout
 from ppcjax.types import UserError
 from ppcjax.weights import fetch, known, uses
 
@@ -31,7 +32,7 @@ COMMANDS = {"list": (list_, 0, 1), "fetch": (fetch_, 1, 1)}
 def main(words: Sequence[str]) -> int:
     """Does what the words ask for; returns the exit code."""
     if not words or {"--help", "-h"} & set(words):
-        print(__doc__.strip())
+        print(checkout.as_typed(__doc__.strip()))
         return 0
     command, *rest = words
     try:

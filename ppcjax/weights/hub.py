@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from ppcjax.checkout import install
 from ppcjax.types import UserError
 from ppcjax.weights.download import (
     BROKE,
@@ -170,8 +171,8 @@ def _hub(repository: str, target: Path) -> Any:
         import huggingface_hub.errors  # noqa: F401
     except ImportError:
         raise UserError(
-            f"hf://{repository}: downloads need huggingface_hub (pip install "
-            f"huggingface_hub); or put the file at {target}"
+            f"hf://{repository}: downloads need huggingface_hub "
+            f"({install('weights')}); or put the file at {target}"
         ) from None
     return huggingface_hub
 

@@ -9,11 +9,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from ppcjax.checkout import program
 from ppcjax.nn import backbones
 from ppcjax.types import UserError
 
 TABLE = Path(__file__).with_name("known.toml")
-LIST = "python -m ppcjax.weights list"
+LIST = f"{program('weights')} list"
 
 # Settings by which files of one network differ, where a config sets none.
 DEFAULTS = {"stem": "plain", "registers": 0}

@@ -85,7 +85,7 @@ def _described(path, config, classes, note) -> tuple[dict[str, Any], tuple[str, 
     if config is None:
         raise UserError(
             f"{path} is a file of weights: name the config of the network that it is "
-            "of, such as --config configs/ppc_voc.py"
+            "of, such as --config ppc_voc"
         )
     return dict(config), tuple(classes)
 

@@ -76,6 +76,6 @@ def _method(settings: Mapping[str, Any], classes: tuple[str, ...]) -> Method:
 
 def _refuse(name: str, why: str) -> NoReturn:
     raise UserError(
-        f"method {name!r} needs training ({why}): give --ckpt=RUN that train.py made, "
-        "or a config that works without, such as configs/panet_folder.py"
+        f"method {name!r} needs training ({why}): give --ckpt=RUN of a training, "
+        "or a config that works without, such as panet_folder"
     )

@@ -78,7 +78,7 @@ def test_an_exported_network_needs_no_config(run_of, tmp_path, capsys):
     ("words", "message"),
     [
         ([], "name the config of the network"),
-        (["--config=configs/nope.py"], "no config file 'configs/nope.py'"),
+        (["--config=configs/nope.py"], "configs/nope.py: no such file"),
         (["--config=configs/panet_shapes.py"], "where the network has"),
         (["--config.steps=3"], "is missing beside it"),
     ],

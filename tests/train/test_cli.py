@@ -6,10 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from absl import flags
-from ml_collections import config_flags
 
-from ppcjax import cli
+from ppcjax import cli, program
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,21 +26,22 @@ ROOT = Path(__file__).parents[2]
     ],
 )
 def test_wrong_options_are_one_line(options, words, monkeypatch, capsys):
-    values = flags.FlagValues()
-    config_flags.DEFINE_config_file(
-        "config", None, lock_config=True, flag_values=values
-    )
-    argv = ["train.py", "--config=configs/base.py", *options]
-    monkeypatch.setattr(cli.flags, "FLAGS", values)
-    monkeypatch.setattr("sys.argv", argv)  # ml_collections looks for fields here
     monkeypatch.chdir(ROOT)
+    if not options[0].startswith("--config="):
+        options = ["--config=configs/base.py", *options]
+    error = error_of(options, capsys)
+    for word in words:
+        assert word in error
+
+
+def error_of(options, capsys):
+    """The one line that the process ends with."""
     with pytest.raises(SystemExit) as caught:
-        cli.parse(argv)
+        program.main("train", *options)
     assert caught.value.code == 1
     error = capsys.readouterr().err
     assert error.startswith("error: ") and error.count("\n") == 1
-    for word in words:
-        assert word in error
+    return error
 
 
 def train(*options):

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from ppcjax.checkout import program
 from ppcjax.data_pipelines.formats import WRITERS, Exported, check_names
 from ppcjax.data_pipelines.large import nearest
 from ppcjax.data_pipelines.masks import read_mask
@@ -181,7 +182,7 @@ def read_scores(
     except FileNotFoundError as error:
         raise UserError(
             f"{file} is not there: export the scores of all images to be evaluated "
-            "first, with eval.py --export"
+            f"first, with {program('eval')} --export"
         ) from error
     except (ValueError, KeyError) as error:
         raise UserError(f"{file} is damaged ({error}); export it again") from error

@@ -20,7 +20,7 @@ class Scoring:
     """How masks are made and scored.
 
     threshold: score above which a pixel is foreground; None: 0.26 for activation maps,
-        0.5, the arg-max, for probabilities. Given to eval.py it counts for the masks,
+        0.5, the arg-max, for probabilities. Given as an option it counts for the masks,
         too, in place of the one that a validation split chooses.
     report_classes: names of the classes that the mean is taken over; empty: all.
     absent: whether a class that is neither in the masks nor predicted is left out of

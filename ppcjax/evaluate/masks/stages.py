@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.special import softmax
 
+from ppcjax.checkout import program
 from ppcjax.data_pipelines.episodes.supports import Supports, read_supports
 from ppcjax.evaluate.masks import files
 from ppcjax.evaluate.masks.evaluation import probabilities_plan
@@ -127,13 +128,13 @@ def _checked_cams(run: Run, cams: str) -> Path:
     if not cams:
         raise UserError(
             f"{run.folder} holds an affinity network: give the scores that are to "
-            "walk, --cams=EXPORT of an earlier eval.py"
+            "walk, --cams=EXPORT of an earlier evaluation"
         )
     folder = Path(cams).expanduser()
     if not (folder / "scores").is_dir():
         raise UserError(
             f"--cams={cams}: there is no folder {folder / 'scores'}; export the "
-            "activation maps into it first, with eval.py --export"
+            f"activation maps into it first, with {program('eval')} --export"
         )
     made = (provenance.read(folder) or {}).get("classes")
     if made is not None and made != list(run.classes):

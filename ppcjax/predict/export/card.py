@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ppcjax.checkout import program
 from ppcjax.runs import Run, provenance
 from ppcjax.runs.files import read_json
 from ppcjax.types import UserError
@@ -59,13 +60,14 @@ has all of them.
 ```python
 {loader}```
 
-The first image of a size compiles for seconds. Images of several sizes go in one batch,
-each in the top left corner, with its own `size`.{onnx}
+`pip install jax flatbuffers pillow` is all that it needs. The first image of a size
+compiles for seconds. Images of several sizes go in one batch, each in the top left
+corner, with its own `size`.{onnx}
 
 ## Use with ppcjax
 
 ```
-python eval.py --ckpt EXPORT --images photos/
+{command} --ckpt EXPORT --images photos/
 ```
 
 ```python
@@ -125,6 +127,7 @@ def card(run: Run, note: Mapping[str, Any], sizes: Mapping[str, int]) -> bytes:
         threshold=note["threshold"],
         chosen=how,
         loader=LOADER,
+        command=program("eval"),
         onnx=onnx,
         facts=_facts(note["config"]),
         scores=_scores(run),

@@ -13,11 +13,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ppcjax import checkout
 from ppcjax.runs.messages import first_line
 from ppcjax.types import UserError
 
 BATCH = "b"  # name of the one size that may be anything
 TOLERANCE = 1e-4
+
+
+def need_libraries() -> None:
+    """Says what to install where jax2onnx or ONNX Runtime is missing.
+
+    Raises:
+        UserError: one is.
+    """
+    checkout.require("--onnx", "jax2onnx", "onnxruntime")
 
 
 def onnx_bytes(
@@ -39,17 +49,12 @@ def onnx_bytes(
         the largest difference of "grid" from JAX, as a share of its largest value.
 
     Raises:
-        UserError: jax2onnx is not installed, the network cannot be expressed, or the
-            file says something else than the network.
+        UserError: the network cannot be expressed, or the file says something else than
+            the network.
     """
-    try:
-        import jax2onnx
-        import onnxruntime
-    except ImportError as error:
-        raise UserError(
-            f"--onnx needs {error.name}, which is not installed: "
-            'pip install "ppcjax[onnx]", or pip install jax2onnx onnxruntime'
-        ) from error
+    import jax2onnx
+    import onnxruntime
+
     batch = jax.export.symbolic_shape(BATCH)[0]
     image = jax.ShapeDtypeStruct((batch, *size, 3), np.uint8)
     closed = jax.make_jaxpr(score)(image)

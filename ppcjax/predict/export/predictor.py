@@ -13,7 +13,7 @@ from jax import export
 
 from ppcjax.predict import photos
 from ppcjax.predict.export.card import card, share, start_weights
-from ppcjax.predict.export.onnx import onnx_bytes
+from ppcjax.predict.export.onnx import need_libraries, onnx_bytes
 from ppcjax.predict.export.scores import WORDS, scorer
 from ppcjax.runs import Run, provenance
 from ppcjax.runs.files import read_json, write_file, write_json
@@ -43,9 +43,11 @@ def export_model(
 
     Raises:
         UserError: the run does not segment photos by itself, something else lies in
-            `folder`, or the network cannot be expressed as ONNX.
+            `folder`, a library is missing, or the network cannot be expressed as ONNX.
     """
     photos.need_segmenter(run)
+    if onnx is not None:
+        need_libraries()
     folder = Path(folder).expanduser()
     _check_folder(folder, run)
     convention = run.evaluation.get("convention", "ppc")

@@ -111,8 +111,16 @@ def test_folder_that_cannot_be_made(web, cache):
 def test_without_the_libraries(web, cache, monkeypatch):
     for name in ("pooch", "huggingface_hub"):
         monkeypatch.setitem(sys.modules, name, None)
-    one_line(web.address + "/net.pth", "pip install pooch", cache)
-    one_line("hf://owner/net/a.pth", "pip install huggingface_hub", cache)
+    one_line(
+        web.address + "/net.pth",
+        "need pooch (pip install -r requirements-weights.txt)",
+        cache,
+    )
+    one_line(
+        "hf://owner/net/a.pth",
+        "huggingface_hub (pip install -r requirements-weights.txt)",
+        cache,
+    )
 
 
 def test_killed_and_started_twice_at_once(web, cache, tmp_path):
