@@ -16,7 +16,6 @@ import shlex
 import sys
 
 from ppcjax import cli, fields
-from ppcjax.types import UserError
 
 USAGE = "ppcjax predict RUN PHOTOS... [--out DIR]"
 
@@ -37,9 +36,6 @@ def main(argv: list[str]) -> None:
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on", file=sys.stderr)
         sys.exit(130)
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        raise UserError(f"{where}{error.strerror or error}") from error
 
 
 def short_help() -> str:
