@@ -13,7 +13,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from ppcjax import checkout
-from ppcjax.console import memory, raw, screen
+from ppcjax.console import logged, memory, raw, screen
 from ppcjax.errors import UserError
 
 HELP = frozenset(("--help", "-h"))
@@ -35,7 +35,7 @@ def one_line(main: Callable[..., None], *arguments) -> None:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # and its two lines
     screen.write_all()
     try:
-        with raw.aside(), memory.guarded("working"):
+        with raw.aside(), logged.as_lines(), memory.guarded("working"):
             try:
                 main(*arguments)
             finally:
