@@ -105,10 +105,8 @@ def _train(words: Sequence[str], networks: Networks) -> None:
         return
     for config in _some(_configs(of_config)):
         reads = settings.reads_of(config.values["method"])
-        with (  # the reader has other devices, and may have other libraries
-            mock.patch.object(settings, "check_devices"),
-            mock.patch.object(tracking, "check"),
-        ):
+        here = mock.patch.object(settings, "check_devices")  # the reader has others
+        with here, mock.patch.object(tracking, "check"):
             settings.check(config.values, reads)
         _start(config.values.get("init_from", ""))
         evaluation = EVALUATIONS[as_run(config, tuple(words)).method.gives]
