@@ -66,6 +66,7 @@ class Tree:
             words: the command, without names that stand for configs.
         """
         given, others = reading.options(words)
+        self._capitals(given)
         for option, make in self._roles(words).items():
             if given.get(option) and not self._is_there(given[option]):
                 make(given[option])
@@ -80,6 +81,20 @@ class Tree:
         elif "inspect" in words[:4]:
             self._positional(others, [self._tagged])
         self._config(words, given)
+
+    def _capitals(self, given: dict[str, str]) -> None:
+        """A run in capitals is another one in each block: that of the last training."""
+        new, named = given.get("workdir", ""), given.get("ckpt", "")
+        if names.is_any(new):
+            shutil.rmtree(self.path(new), ignore_errors=True)
+        trained = [
+            made
+            for made in self.networks.made
+            if (self.path(made) / "checkpoints").is_dir()
+        ]
+        if names.is_any(named) and trained and trained[-1] != named:
+            shutil.rmtree(self.path(named), ignore_errors=True)
+            shutil.copytree(self.path(trained[-1]), self.path(named))
 
     def _roles(self, words: Sequence[str]):
         classes = classes_named(tuple(words)) or ("cat", "cow")
