@@ -134,7 +134,7 @@ def main(argv: list[str] | None = None) -> None:
             images = [record.photo(0).pixels for record in records]
             masks = [_of_class(record.mask(), way) for record in records]
             for shot in shots:
-                fitted = fewshot.fit(images[:shot], masks[:shot], run=run)
+                fitted = fewshot(images[:shot], masks[:shot], run=run)
                 found = score(fitted, source, chosen, way, others)
                 rows.setdefault(shot, []).append(found)
                 print(f"{name} seed {seed} {shot}-shot  {_text([found])}", flush=True)

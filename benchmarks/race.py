@@ -18,6 +18,7 @@ each side again in a process of its own and takes what that had at most, all inc
 
 import argparse
 import importlib.metadata
+import importlib.util
 import json
 import os
 import platform
@@ -34,6 +35,7 @@ from typing import Any
 from benchmarks import race_settings
 from benchmarks import sides as racers
 from ppcjax import cli
+from ppcjax.types import UserError
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "torch", "triton")
 
@@ -135,7 +137,13 @@ def line(name: str, record: Mapping[str, Any]) -> str:
 
 
 def prepare(options: argparse.Namespace) -> str:
-    """Sets devices and precision of both frameworks; the name of the device."""
+    """Sets devices and precision of both frameworks; the name of the device.
+
+    Raises:
+        UserError: PyTorch is not installed.
+    """
+    if importlib.util.find_spec("torch") is None:
+        raise UserError("torch is not installed: pip install -r requirements-torch.txt")
     # Both share the card.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     import jax

@@ -169,18 +169,18 @@ def coins() -> tuple[np.ndarray, np.ndarray]:
 
 def few_shot() -> None:
     """One example, and what is found in a photo by it: two halves of one photo."""
-    from ppcjax import fewshot
+    import ppcjax
     from ppcjax.configs import panet_folder
 
     photo, mask = coins()
     half = len(photo) // 2
-    run = fewshot.untrained(panet_folder.get_config())
+    run = ppcjax.fewshot.untrained(panet_folder.get_config())
 
     def twice(image: np.ndarray) -> np.ndarray:
         return image[:half].repeat(2, 0).repeat(2, 1)
 
     example, new, marked = twice(photo), twice(photo[half:]), twice(mask)
-    found = fewshot.fit([example], [marked], run=run, names=["coin"]).predict(new)
+    found = ppcjax.fewshot([example], [marked], run=run, names=["coin"]).predict(new)
     truth = twice(mask[half:])
     overlap = ((found == 1) & (truth == 1)).sum() / ((found == 1) | (truth == 1)).sum()
     print(f"few_shot: IoU with the mask of the lower half {100 * overlap:.1f} %")

@@ -20,20 +20,22 @@ FROM_OUTSIDE = {
 ORDER = {
     "Start": ("index", "install", "running", "platforms", "compare"),
     "What you have": ("tags", "few_shot", "masks", "photos_only", "data", "formats"),
-    "Use": ("predict", "python", "score", "export", "weights"),
+    "Use": ("predict", "python", "export", "weights"),
     "Papers and numbers": ("papers", "chain", "methods", "deviations", "results")
     + ("performance",),
     "All settings": ("settings", "many_devices"),
     "The house": ("design", "contributing", "changelog"),
 }
 # Pages of the reference: title, what it holds, and modules or packages, whose public
-# modules are all shown.
+# modules are all shown, each on the first page that names it.
 REFERENCE = {
     "python": (
         "Use from Python",
-        "Trained networks, and masks from a few examples.",
-        ("ppcjax/predict/photos.py", "ppcjax/predict/supports.py")
-        + ("ppcjax/predict/images.py", "ppcjax/predict/prediction.py"),
+        "Trained networks, masks from a few examples, and scores of masks.",
+        ("ppcjax/__init__.py", "ppcjax/predict/photos.py")
+        + ("ppcjax/predict/supports.py", "ppcjax/predict/prototypes.py")
+        + ("ppcjax/predict/images.py", "ppcjax/predict/prediction.py")
+        + ("ppcjax/evaluate/scoring",),
     ),
     "methods": ("Methods", "What is trained.", ("ppcjax/methods",)),
     "losses": ("Losses", "Plain losses; those of papers stand with their methods.")
@@ -41,6 +43,7 @@ REFERENCE = {
     "ops": ("Operations", "Pure functions of arrays.", ("ppcjax/ops",)),
     "networks": ("Networks", "Flax modules.", ("ppcjax/nn",)),
     "training": ("Training", "Loop, optimizers, schedules.", ("ppcjax/train",)),
+    "prediction": ("Prediction", "From photos to masks.", ("ppcjax/predict",)),
     "evaluation": ("Evaluation", "What a run is worth.", ("ppcjax/evaluate",)),
     "refinement": ("Refinement", "Dense CRF, random walk.", ("ppcjax/refine",)),
     "weights": ("Weights", "Published and own files.", ("ppcjax/weights",)),
@@ -79,9 +82,9 @@ def on_files(files: Any, config: Any) -> Any:
 
     for name, path in outside().items():
         files.append(File.generated(config, name, content=_inside(name, path)))
-    for name, (title, text, places) in REFERENCE.items():
+    for name, (title, text, _) in REFERENCE.items():
         page = f"# {title}\n\n{text}\n\n" + "\n\n".join(
-            f"::: {module}" for place in places for module in modules(ROOT / place)
+            f"::: {module}" for module in shown(name)
         )
         files.append(File.generated(config, f"reference/{name}.md", content=page))
     return files
@@ -143,6 +146,16 @@ def _normal(path: PurePosixPath) -> str:
         else:
             parts.append(part)
     return "/".join(parts)
+
+
+def shown(name: str) -> list[str]:
+    """Modules on a page of the reference: those that no earlier page shows."""
+    found: dict[str, str] = {}
+    for page, (_, _, places) in REFERENCE.items():
+        for place in places:
+            for module in modules(ROOT / place):
+                found.setdefault(module, page)
+    return [module for module, page in found.items() if page == name]
 
 
 def modules(place: Path) -> Iterator[str]:

@@ -32,6 +32,7 @@ PROGRAMS = {
 # Programs of the checkout that prose names without "python" before them.
 SCRIPTS = ("train.py", "eval.py")
 _ASSIGNMENT = re.compile(r"[A-Z_][A-Z0-9_]*=")
+_REDIRECTIONS = (">", ">>", "2>", "2>>", "&>")
 _FENCE = re.compile(r"^( *)(`{3,}|~{3,}) *([\w+-]*)")
 _SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 
@@ -153,14 +154,20 @@ def _joined(block: Block) -> Iterator[tuple[int, str]]:
 
 
 def _split(page: str, line: int, text: str) -> Iterator[list[str]]:
-    """The words of each command of a line; && and ; stand between commands."""
+    """The words of each command of a line; && and ; stand between commands.
+
+    Where the shell puts what a command prints, "> FILE", is none of its words.
+    """
     try:
         words = shlex.split(text, comments=True)
     except ValueError as error:
         raise AssertionError(f"{page}:{line}: {text!r}: {error}") from error
     found: list[str] = []
+    last = ""
     for word in [*words, "&&"]:
-        if word in ("&&", ";"):
+        if word in _REDIRECTIONS or last in _REDIRECTIONS:
+            last = word
+        elif word in ("&&", ";"):
             if found:
                 yield found
             found = []

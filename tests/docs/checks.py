@@ -17,7 +17,7 @@ from ppcjax.evaluate import EVALUATIONS, command, opening
 from ppcjax.evaluate.exporting import EXPORTS
 from ppcjax.evaluate.training import settings_of
 from ppcjax.fields.options import spellings
-from ppcjax.train import settings
+from ppcjax.train import settings, tracking
 from ppcjax.types import UserError
 from ppcjax.weights import known
 from tests.docs import names, outside
@@ -79,6 +79,8 @@ def _word(words: Sequence[str], networks: Networks, fenced: bool) -> None:
         assert set(words) <= {"--help", "-h", "--version"}, f"ppcjax takes no {words}"
         return
     word, *rest = words
+    if names.is_any(word):
+        return
     program.command(word)  # UserError where there is none
     given = [command._value_of(name, rest) for name in ("ckpt", "config")]
     if not fenced and not any(given):
@@ -104,7 +106,8 @@ def _train(words: Sequence[str], networks: Networks) -> None:
         return
     for config in _some(_configs(of_config)):
         reads = settings.reads_of(config.values["method"])
-        with mock.patch.object(settings, "check_devices"):  # the reader has others
+        here = mock.patch.object(settings, "check_devices")  # the reader has others
+        with here, mock.patch.object(tracking, "check"):
             settings.check(config.values, reads)
         _start(config.values.get("init_from", ""))
         evaluation = EVALUATIONS[as_run(config, tuple(words)).method.gives]

@@ -8,25 +8,36 @@ import re
 import tomllib
 from collections.abc import Callable, Sequence
 
+from ppcjax import __version__
+from tests.docs import names
 from tests.docs.blocks import ROOT
+
+_OF_PIP = ("install", "check", "download", "uninstall", "list")
+# Options of pip that a place follows.
+_WITH_PLACE = ("-r", "-d", "-c", "--dest", "--find-links")
+_REQUIREMENT = re.compile(r"([\w./-]+|\.)(?:\[([\w, -]+)\])?")
 
 
 def pip(words: Sequence[str]) -> None:
     """Requirements are files that are there, extras and names that are declared."""
-    assert words and words[0] in ("install", "check", "uninstall", "list"), words
-    rest = [word for word in words[1:] if not word.startswith("-") or word == "-r"]
+    assert words and words[0] in _OF_PIP, f"pages say no pip {words[:1]}"
+    rest = list(words[1:])
     while rest:
         word = rest.pop(0)
-        if word == "-r":
-            assert (ROOT / rest[0]).is_file(), f"there is no {rest[0]}"
-            rest.pop(0)
+        if word in _WITH_PLACE:
+            place = rest.pop(0)
+            assert word != "-r" or (ROOT / place).is_file(), f"there is no {place}"
             continue
-        if word.startswith("-") or word in (".", "-e") or word.endswith(".whl"):
+        if word.startswith("-"):
             continue
-        found = re.match(r"([\w.-]+|\.)(?:\[([\w, -]+)\])?", word)
+        found = _REQUIREMENT.match(word)
         assert found, f"{word!r} is no requirement"
+        if names.is_any(found[1]):
+            continue
         name, extras = found[1].lower().replace("_", "-"), found[2] or ""
-        if name in ("ppcjax", "."):
+        if name.endswith(".whl"):
+            assert name.rpartition("/")[2] == _wheel(), f"make wheel makes {_wheel()}"
+        if name in ("ppcjax", ".") or name.endswith(".whl"):
             for extra in filter(None, re.split(r"[, ]+", extras)):
                 assert extra in _extras(), f"ppcjax has no extra {extra!r}"
         else:
@@ -36,6 +47,10 @@ def pip(words: Sequence[str]) -> None:
 @functools.cache
 def _project() -> dict:
     return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def _wheel() -> str:
+    return f"ppcjax-{__version__}-py3-none-any.whl"
 
 
 def _extras() -> frozenset[str]:

@@ -26,6 +26,7 @@ ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "TF_ENABLE_ONEDNN_OPTS": "0",
 }
+LOG = ".output"  # what the last job of a folder said
 
 
 class Done(NamedTuple):
@@ -93,7 +94,7 @@ def _serve() -> None:
 
 
 def _forked(job: dict[str, Any]) -> Done:
-    log = Path(job["folder"]) / ".output"
+    log = Path(job["folder"]) / LOG
     child = os.fork()
     if not child:
         code = 1

@@ -4,6 +4,7 @@ A page is a story: later commands use what earlier ones made. Photos, data sets 
 runs that the page supposes are made small, see `tree` and `small`.
 """
 
+import functools
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.docs.checks import check
 from tests.docs.networks import Networks
 from tests.docs.runner import Runner
 from tests.docs.small import again
+from tests.docs.told import Told
 from tests.docs.tree import Tree
 
 CLUSTER = ("srun", "JAX_NUM_PROCESSES")  # one of several processes
@@ -53,9 +55,17 @@ PAGES = [
         for block in blocks.blocks_of(page)
     )
 ]
+# Pages of the second of two processes. Those that begin alike are in one.
+SECOND = ("data", "export", "formats", "many_devices", "papers", "results", "weights")
+HALVES = [
+    [page for page in PAGES if (Path(page).stem in SECOND) == second]
+    for second in (False, True)
+]
+# What a program says that lacks a library which the tests can do without.
+LACKING = ("is not installed", "needs the library")
 
 
-def tell(page: str, folder: Path, runner: Runner) -> list[str]:
+def tell(page: str, folder: Path, runner: Runner, told: Told) -> list[str]:
     """Runs a page, prints the seconds of each command, and gives what went wrong."""
     networks = Networks()
     tree = Tree(folder, networks)
@@ -63,7 +73,7 @@ def tell(page: str, folder: Path, runner: Runner) -> list[str]:
 
     def note(place, done):
         print(f"{done.seconds:6.1f} s  {place}", flush=True)
-        if done.code and "is not installed" not in done.output:
+        if done.code and not any(words in done.output for words in LACKING):
             end = "\n".join(done.output.strip().splitlines()[-12:])
             wrong.append(f"{place}\n    exit code {done.code}\n{end}")
             print(wrong[-1], flush=True)
@@ -82,7 +92,8 @@ def tell(page: str, folder: Path, runner: Runner) -> list[str]:
                 words = without_any(chosen(spelled))
                 words += again(words)
                 tree.prepare(words)
-                done = runner.run(words, tree.folder, command.environment)
+                job = (words, tree.folder, command.environment)
+                done = told.run(*job, functools.partial(runner.run, *job))
                 note(f"{page}:{command.line}: {shlex.join(words)}", done)
     if snippets:
         for _, _, text in snippets:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from ppcjax import __version__
 from tests.docs import blocks
 from tests.docs.checks import check
 from tests.docs.networks import Networks
@@ -14,10 +15,12 @@ ppcjax train --config segment_folder \\
 XLA_FLAGS=--xla_foo srun python train.py --config ...
 pip install 'ppcjax[weights,onnx]' pillow && make test
 pip install -r requirements.txt
+pip download -d wheels "dist/ppcjax-VERSION-py3-none-any.whl[train]"
+ppcjax train --config ppc_shapes --config.track=wandb
 python -m benchmarks.step --config configs/ppc_voc.py
-ppcjax weights list ppc
+ppcjax weights list ppc > list.txt
 ppcjax --version
-"""
+""".replace("VERSION", __version__)
 WRONG = {
     "python train.py --config configs/ppc_shape.py": "ppc_shape",
     "python train.py --config configs/ppc_shapes.py:cams": "no variant",
@@ -42,6 +45,8 @@ WRONG = {
     "ppcjax weights list --all": "--all",
     "pip install ppcjax[everything]": "everything",
     "pip install -r requirements-all.txt": "requirements-all",
+    "pip install dist/ppcjax-0.0.1-py3-none-any.whl": "make wheel makes",
+    "pip download 'dist/ppcjax-VERSION-py3-none-any.whl[all]'": "'all'",
     "pip install requests-html": "requests-html",
     "make tests": "make tests",
     "bash benchmarks/tpu.sh": "tpu.sh",
@@ -58,7 +63,7 @@ def commands(text):
 def test_right_commands_pass():
     networks = Networks()
     typed = list(commands(RIGHT))
-    assert len(typed) == 10
+    assert len(typed) == 12
     for command in typed:
         check(command, networks)
 
@@ -66,7 +71,7 @@ def test_right_commands_pass():
 @pytest.mark.parametrize("text", WRONG)
 def test_a_wrong_command_is_refused_with_its_line(text, capsys):
     networks = Networks()
-    (command,) = commands(f"# first\n{text}")
+    (command,) = commands(f"# first\n{text}".replace("VERSION", __version__))
     with pytest.raises(AssertionError) as caught:
         check(command, networks)
     said = f"{caught.value} {capsys.readouterr().err}"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import ppcjax
 from tests.docs.blocks import ROOT
 
 # It is found by its file, as mkdocs does it.
@@ -38,11 +39,17 @@ def test_links_are_those_of_the_site(page, path, target, there):
 
 @pytest.mark.parametrize("name", site.REFERENCE)
 def test_the_reference_names_modules_that_there_are(name):
-    places = site.REFERENCE[name][2]
-    found = [module for place in places for module in site.modules(ROOT / place)]
+    found = site.shown(name)
     assert found
     for module in found:
         assert importlib.util.find_spec(module), module
+
+
+def test_what_is_public_is_in_the_reference_once():
+    pages = [module for name in site.REFERENCE for module in site.shown(name)]
+    assert len(pages) == len(set(pages))
+    shown = set(site.shown("python"))
+    assert {"ppcjax", *ppcjax._LATER.values()} <= shown
 
 
 @pytest.mark.slow

@@ -3,7 +3,8 @@
 import pytest
 
 from tests.docs.runner import Runner
-from tests.docs.story import PAGES, tell
+from tests.docs.story import HALVES, tell
+from tests.docs.told import Told
 
 
 @pytest.fixture(scope="module")
@@ -12,8 +13,13 @@ def runner():
         yield started
 
 
+@pytest.fixture(scope="module")
+def told():
+    return Told()
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("page", PAGES[1::2])
-def test_a_page_runs_to_its_end(page, runner, tmp_path):
-    wrong = tell(page, tmp_path / "tree", runner)
+@pytest.mark.parametrize("page", HALVES[1])
+def test_a_page_runs_to_its_end(page, runner, told, tmp_path):
+    wrong = tell(page, tmp_path / "tree", runner, told)
     assert not wrong, "\n\n".join(["", *wrong])

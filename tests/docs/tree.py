@@ -6,7 +6,8 @@ examples, --ckpt a run that was never trained.
 """
 
 import ast
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -19,7 +20,7 @@ from ppcjax.train import settings
 from ppcjax.types import TrainState
 from ppcjax.weights.released import SHAPES
 from ppcjax.weights.writers import write_network
-from tests.docs import names, sets, small
+from tests.docs import names, reading, sets, small
 from tests.docs.names import Config
 from tests.docs.networks import Networks, as_run, classes_named
 
@@ -64,24 +65,43 @@ class Tree:
         Args:
             words: the command, without names that stand for configs.
         """
-        given, others = _options(words)
+        given, others = reading.options(words)
+        self._capitals(given)
         for option, make in self._roles(words).items():
             if given.get(option) and not self._is_there(given[option]):
                 make(given[option])
         if "predict" in words[:4]:
-            self._positional(others, [self._run, self._photos])
+            few_shot = "support" in given
+            run = (
+                [] if "config" in given else [self._few_shot if few_shot else self._run]
+            )
+            self._positional(others, [*run, self._photos])
         elif "score" in words[:4]:
             self._positional(others, [self._masks, self._masks])
         elif "inspect" in words[:4]:
             self._positional(others, [self._tagged])
         self._config(words, given)
 
+    def _capitals(self, given: dict[str, str]) -> None:
+        """A run in capitals is another one in each block: that of the last training."""
+        new, named = given.get("workdir", ""), given.get("ckpt", "")
+        if names.is_any(new):
+            shutil.rmtree(self.path(new), ignore_errors=True)
+        trained = [
+            made
+            for made in self.networks.made
+            if (self.path(made) / "checkpoints").is_dir()
+        ]
+        if names.is_any(named) and trained and trained[-1] != named:
+            shutil.rmtree(self.path(named), ignore_errors=True)
+            shutil.copytree(self.path(trained[-1]), self.path(named))
+
     def _roles(self, words: Sequence[str]):
         classes = classes_named(tuple(words)) or ("cat", "cow")
         module = words[2] if "-m" in words[1:2] else ""
-        of_module = BUILDERS.get(module, lambda path: self._masked(path, classes))
+        build = BUILDERS.get(module, lambda path: self._masked(path, classes))
         return {
-            "root": lambda named: of_module(self.path(named)) if module else None,
+            "root": lambda named: build(self.path(named)) if module else None,
             "images": self._photos,
             "others": self._photos,
             "support": lambda path: sets.write_examples(self.path(path), classes),
@@ -93,8 +113,9 @@ class Tree:
 
     def _positional(self, others: Sequence[str], makers: Sequence) -> None:
         for place, named in enumerate(others):
-            if not self._is_there(named):
-                makers[min(place, len(makers) - 1)](named)
+            make = makers[min(place, len(makers) - 1)]
+            if not self._is_there(named) or make == self._few_shot:
+                make(named)
 
     def _photos(self, named: str) -> None:
         path = self.path(named)
@@ -103,14 +124,20 @@ class Tree:
         else:
             sets.write_photos(path)
 
+    def _picture(self, named: str) -> None:
+        if "masks" in Path(named).parts:
+            sets.write_mask(self.path(named), sets.mask([1]))
+        else:
+            self._photos(named)
+
     def _masks(self, named: str) -> None:
         for number, shown in enumerate(sets.contents(2)[:4]):
             path = self.path(named) / f"photo_{number}.png"
             sets.write_mask(path, sets.mask(shown))
 
-    @staticmethod
-    def _masked(path: Path, classes: Sequence[str]) -> None:
+    def _masked(self, path: Path, classes: Sequence[str]) -> None:
         sets.write_folder(path, classes, masks=True)
+        self._made[path] = {"classes": tuple(classes), "splits": (), "masks": True}
 
     def _tagged(self, named: str) -> None:
         sets.write_folder(self.path(named), ("cat", "cow"), masks=False)
@@ -120,7 +147,9 @@ class Tree:
         of_config, rest = opening.split(words)
         config = None
         if of_config and given.get("config"):
-            fields = [w for w in _joined(of_config) if not w.startswith("--config=")]
+            fields = [
+                w for w in reading.joined(of_config) if not w.startswith("--config=")
+            ]
             config = self.read(given["config"], fields)
         path = given.get("ckpt")
         if path and not self._is_there(path):
@@ -206,6 +235,13 @@ class Tree:
         saver.wait()
         saver.close()
 
+    def _few_shot(self, named: str) -> None:
+        """A run that learns from examples; RUN may have been another one before."""
+        if self._is_there(named) and not names.is_any(named):
+            return
+        shutil.rmtree(self.path(named), ignore_errors=True)
+        self._run(named, "panet_folder")
+
     def _weights(self, named: str, config: Config) -> None:
         """A file of weights that others have published, with a network as it begins."""
         run, (params, model_state) = self._state(config)
@@ -222,58 +258,17 @@ class Tree:
     def prepare_python(self, text: str) -> None:
         """Makes the photos and runs that a snippet names."""
         for node in ast.walk(ast.parse(text)):
-            for named in _texts_of(node):
+            for named in reading.texts_of(node):
                 if not self._is_there(named):
                     self._named_in_python(node, named)
 
-    def _named_in_python(self, node: ast.Call, named: str) -> None:
-        called = ast.unparse(node.func).split(".")[-1]
+    def _named_in_python(self, node: ast.AST, named: str) -> None:
+        called = ast.unparse(getattr(node, "func", node)).split(".")[-1]
         if called in ("load", "fit", "fewshot") and named.startswith("runs/"):
             self._run(named)
         elif called == "fewshot":
             sets.write_examples(self.path(named), ("cat", "cow"))
         elif Path(named).suffix.lower() in PICTURES:
-            self._photos(named)
+            self._picture(named)
         elif called in ("Path", "glob", "iterdir", "listdir", "predict"):
             self._photos(named)
-
-
-def _texts_of(node: ast.AST) -> Iterator[str]:
-    """Texts that a call is given and that may name files."""
-    if isinstance(node, ast.Call):
-        given = [*node.args, *(word.value for word in node.keywords)]
-        for one in given:
-            items = one.elts if isinstance(one, ast.List | ast.Tuple) else [one]
-            for item in items:
-                if isinstance(item, ast.Constant) and isinstance(item.value, str):
-                    yield item.value
-
-
-def _joined(words: Sequence[str]) -> list[str]:
-    """Arguments in which a value stands behind "=", as "--config=FILE"."""
-    found: list[str] = []
-    for word in words:
-        if not word.startswith("--"):
-            found[-1] += f"={word}"
-        else:
-            found.append(word)
-    return found
-
-
-def _options(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """Options with their values, and the words that belong to none."""
-    found: dict[str, str] = {}
-    others: list[str] = []
-    last = ""
-    for word in words:
-        if word.startswith("--"):
-            name, equals, value = word[2:].partition("=")
-            found[name.replace("-", "_")] = value
-            last = "" if equals else name.replace("-", "_")
-        elif last:
-            found[last], last = word, ""
-        else:
-            others.append(word)
-    if "ppcjax" in others:  # the word behind it, too
-        return found, others[others.index("ppcjax") + 2 :]
-    return found, others[1:]
