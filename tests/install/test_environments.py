@@ -162,15 +162,15 @@ def test_photos_are_evaluated_by_a_run_made_elsewhere(empty, run, photos, tmp_pa
 
 def test_photos_are_predicted_and_masks_scored(empty, run, photos, tmp_path):
     out = tmp_path / "out"
-    predicted = empty.ppcjax("predict", run, photos, "--out", out)
-    if "is being written" in predicted.stderr:
-        pytest.skip("ppcjax predict is not there yet")
-    done(predicted)
-    assert len(list((out / "masks").rglob("*.png"))) == 8
-    scored = empty.ppcjax("score", out / "masks", out / "masks")
-    if "is being written" in scored.stderr:
-        pytest.skip("ppcjax score is not there yet")
-    assert "100" in done(scored)
+    words = [run, photos, "--out", out]
+    done(empty.ppcjax("predict", *words))
+    masks, figures = out / "masks", tmp_path / "figures.json"
+    assert len(list(masks.rglob("*.png"))) == 8
+    assert len(list((out / "overlays").rglob("*.jpg"))) == 8
+    assert len((out / "photos.csv").read_text().splitlines()) == 9
+    assert (out / "report.html").stat().st_size > 1000
+    done(empty.ppcjax("score", masks, masks, "--json", figures))
+    assert json.loads(figures.read_text())["mean_iou"] == 100
 
 
 def test_from_python(empty, run, photos):
