@@ -107,7 +107,7 @@ def test_it_is_whole_and_small(empty, capsys):
     size = empty.megabytes()
     with capsys.disabled():
         print(f"\nPython {empty.version}: base {size:,.0f} MB")
-    assert size < 900
+    assert size < 850
 
 
 def test_every_module_is_imported_with_what_is_declared(empty):
