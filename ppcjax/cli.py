@@ -90,6 +90,9 @@ def define_config(argv: Sequence[str]) -> flags.FlagValues:
     """
     values = flags.FlagValues()
     typed = ["ppcjax", *argv]
+    # Its file is read into a module that is kept: what the last config left in it, such
+    # as get_config, would stand in for what this one lacks.
+    sys.modules.pop("config_config", None)
     try:
         config_flags.DEFINE_config_file(
             "config", flag_values=values, lock_config=True, sys_argv=typed

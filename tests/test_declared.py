@@ -31,6 +31,8 @@ UNSEEN = {
     "pycocotools": "the tests compare readers with it",
     "opencv-python-headless": "the tests compare readers with it",
 }
+# Module -> what brings it, where that has another name and need not be installed here.
+BROUGHT = {"griffe": "griffelib"}
 
 
 def test_requirements_files_are_the_base_and_the_extras():
@@ -66,7 +68,8 @@ def test_what_is_declared_is_imported():
 
 
 def test_what_tests_import_is_declared():
-    known = names(read("requirements-dev.txt")) | names(read("requirements-torch.txt"))
+    files = ("dev", "torch", "docs")
+    known = set().union(*(names(read(f"requirements-{file}.txt")) for file in files))
     # They are skipped where these are not installed.
     known |= set().union(*map(names, EXTRAS.values()))
     for folder in ("tests", "benchmarks", "docs"):
@@ -125,7 +128,8 @@ def _installed():
 
 def distributions(module):
     """Names under which the index may have what holds a module."""
-    return {*map(canonicalize_name, [module, *_installed().get(module, [])])}
+    known = [module, BROUGHT.get(module, module), *_installed().get(module, [])]
+    return {*map(canonicalize_name, known)}
 
 
 def names(requirement_lines):

@@ -20,7 +20,9 @@ def on_terminal(
 ) -> tuple[int, str]:
     """Exit code of a Python program, and what it wrote to a terminal of its own."""
     name, _, value = variable.partition("=")
-    environment = {**os.environ, "TERM": "xterm", "PYTHONPATH": str(ROOT), name: value}
+    # From 3.13 on Python colours its tracebacks, between the words that tests look for.
+    own = {"TERM": "xterm", "PYTHONPATH": str(ROOT), "PYTHON_COLORS": "0"}
+    environment = {**os.environ, **own, name: value}
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
     streams = dict.fromkeys(("stdin", "stdout", "stderr"), theirs)

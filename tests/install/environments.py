@@ -69,11 +69,11 @@ class Environment(NamedTuple):
         return json.loads(self.code(_SCAN).splitlines()[-1])
 
     def megabytes(self) -> float:
-        """What its libraries take, in 10^6 bytes, but for the installer itself."""
+        """What its libraries take, in 2^20 bytes, but for the installer itself."""
         (libraries,) = self.folder.glob("lib/python*/site-packages")
         files = (f for f in libraries.rglob("*") if f.is_file() and not f.is_symlink())
         own = (f for f in files if f.relative_to(libraries).parts[0][:3] != "pip")
-        return sum(f.stat().st_size for f in own) / 1e6
+        return sum(f.stat().st_size for f in own) / 2**20
 
     def ppcjax(self, *words: object) -> subprocess.CompletedProcess:
         """Types a command."""
