@@ -43,6 +43,7 @@ class Options:
     limit: largest number of photos, evenly spaced; None: all.
     on_bad_image: what happens at a photo that cannot be read: it is left out, named in
         the table, or all stops.
+    anew: whether finished photos are predicted again where something else made them.
     support: folder of masked examples that a few-shot run learns the classes from.
     """
 
@@ -53,6 +54,7 @@ class Options:
     scores: bool = False
     limit: Annotated[int, Range(1), "photos"] | None = None
     on_bad_image: Literal["skip", "stop"] = "skip"
+    anew: bool = False
     support: str = ""
 
 
@@ -175,6 +177,7 @@ def predict(asked: Asked, command: str) -> dict[str, Any]:
         export=options.out,
         limit=options.limit,
         on_bad_image=options.on_bad_image,
+        anew=options.anew,
     )
     out = request.out(run, "photos")
     print(f"results go to {out}/", flush=True)
