@@ -1,6 +1,7 @@
 """ppcjax predict: masks, overlays and a table of any photos, by one command."""
 
 import csv
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from ppcjax.evaluate import predicting
 from ppcjax.evaluate.masks import files, table
 from ppcjax.evaluate.predicting import Options
 from ppcjax.fields import fields_of
+from ppcjax.predict import tta
 from tests.program.toy import content, make_run, write_photo
 
 
@@ -254,6 +256,19 @@ def test_runs_without_masks_say_what_to_do(place, capsys, monkeypatch, gives, me
     run = make_run(place / "run", gives=gives)
     monkeypatch.setattr(predicting.opening, "open_any", lambda *_, **__: run)
     assert message in refused(capsys, "run", "p")
+
+
+def test_a_lack_of_memory_names_options_that_predict_has(place, capsys, monkeypatch):
+    write_photo(place / "p/0.png")
+
+    def lacks(*_, **__):
+        raise MemoryError("Unable to allocate 3 GiB")
+
+    monkeypatch.setattr(tta, "_network", lacks)
+    said = refused(capsys, "run", "p")
+    named = re.findall(r"eval\.(\w+)", said)
+    assert "out of memory" in said and named
+    assert set(named) & set(fields_of(Options)), said
 
 
 def test_usage_is_short_and_help_names_all_options(capsys):
