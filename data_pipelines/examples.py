@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ppcjax.data_pipelines import large, settings
-from ppcjax.data_pipelines.images import Photo
+from ppcjax.data_pipelines.images import Photo, why_left_out
 from ppcjax.data_pipelines.settings import OnBadImage
 from ppcjax.data_pipelines.sources.base import Source, read_checked
 from ppcjax.types import UserError
@@ -74,8 +74,8 @@ def _examples(source: Source, *, skip: bool) -> Iterator[Example]:
         except UserError as error:
             if not skip:
                 raise
-            source.skipped[source.ids[index]] = str(error)
-            _LOG.warning("left out (%d so far) %s", len(source.skipped), error)
+            source.skipped[source.ids[index]] = reason = why_left_out(error)
+            _LOG.warning("left out (%d so far) %s", len(source.skipped), reason)
             continue
         if example.full_size is not None:
             count += 1

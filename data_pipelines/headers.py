@@ -4,7 +4,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from ppcjax.data_pipelines.images import DAMAGE, first_line, open_photo
+from ppcjax.data_pipelines.images import DAMAGE, damage, open_photo
 from ppcjax.types import UserError
 
 _ORIENTATION = 0x0112  # the EXIF field
@@ -25,10 +25,7 @@ def read_size(file: Path) -> tuple[int, int]:
             width, height = image.size
             turned = _orientation(image) in _TURNED
     except DAMAGE as error:
-        raise UserError(
-            f"{file}: cannot be read as an image ({first_line(error)}); replace or "
-            "remove it, or leave such images out with on_bad_image=skip"
-        ) from error
+        raise UserError(f"{file}: {damage(error)}") from error
     return (width, height) if turned else (height, width)
 
 

@@ -45,6 +45,8 @@ IMAGE_SUFFIXES = readable_suffixes()
 # refused. Pillow refuses at this number, too.
 MOST_PIXELS = 178_956_970
 
+SKIP = ", or leave such images out with on_bad_image=skip"  # ends an advice
+
 # What Pillow raises on a damaged file, by format and by the place of the damage, and
 # on a header that claims a size which no memory holds.
 DAMAGE = (
@@ -115,16 +117,8 @@ def read_photo(
             _draft(file, at_least)
             pixels = _pixels(file, data, white)
             turn = _orientation(file)  # after the pixels, which it may load
-    except Image.DecompressionBombError as error:
-        raise UserError(
-            f"{name}: has more than {MOST_PIXELS // 10**6} megapixels, more than is "
-            "read of such a file; make it smaller, or save it as a baseline JPEG"
-        ) from error
     except DAMAGE as error:
-        raise UserError(
-            f"{name}: cannot be read as an image ({first_line(error)}); replace or "
-            "remove it, or leave such images out with on_bad_image=skip"
-        ) from error
+        raise UserError(f"{name}: {damage(error)}") from error
     if turn > 4:  # a turn by 90 degrees leaves the sides swapped
         width, height = height, width
     return Photo(_upright(pixels, turn), height, width)
@@ -222,6 +216,23 @@ def _rgb(image: Image.Image) -> Image.Image:
         paper = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(paper, image)
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def damage(error: Exception) -> str:
+    """What is wrong with a file that Pillow cannot open or decode, and what to do."""
+    if isinstance(error, Image.DecompressionBombError):
+        return (
+            f"has more than {MOST_PIXELS // 10**6} megapixels, more than is read of "
+            "such a file; make it smaller, or save it as a baseline JPEG"
+        )
+    return (
+        f"cannot be read as an image ({first_line(error)}); replace or remove it{SKIP}"
+    )
+
+
+def why_left_out(error: Exception | str) -> str:
+    """The same without the advice to leave it out, where that is done already."""
+    return str(error).replace(SKIP, "")
 
 
 def first_line(error: Exception) -> str:

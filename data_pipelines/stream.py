@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ppcjax import checkout
+from ppcjax.data_pipelines.images import why_left_out
 from ppcjax.data_pipelines.order import Draws, image_at
 from ppcjax.data_pipelines.sources.base import Source
 from ppcjax.types import UserError
@@ -98,7 +99,7 @@ class InTurn:
             except UserError as error:
                 if self.on_bad_image == "stop":
                     raise
-                self._leave_out(index, str(error))
+                self._leave_out(index, why_left_out(error))
         raise UserError(
             f"{self.source.name}: none of the {len(self.source)} images can be used; "
             f"the last because: {next(reversed(self.source.skipped.values()))}"

@@ -13,7 +13,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from ppcjax import checkout
-from ppcjax.console import memory, raw, screen
+from ppcjax.console import logged, memory, raw, screen
 from ppcjax.errors import UserError
 
 HELP = frozenset(("--help", "-h"))
@@ -25,8 +25,9 @@ _NOT_OF_CONFIGS = ("<frozen", *(os.path.dirname(file) + os.sep for file in _LIBR
 def one_line(main: Callable[..., None], *arguments) -> None:
     """Calls `main`; a `UserError` becomes one line on stderr and exit code 1.
 
-    So do a lack of memory and Ctrl-C, and what libraries write past Python is kept off
-    a terminal.
+    So do a lack of memory, Ctrl-C and what the system says of a file, a full disk or
+    stdout, and what libraries write past Python is kept off a terminal. The program
+    ends without a word where nobody reads its stdout any more.
     """
     # absl lets every library talk; what concerns the user is printed by ppcjax.
     logging.getLogger("jax").setLevel(logging.WARNING)
@@ -34,18 +35,39 @@ def one_line(main: Callable[..., None], *arguments) -> None:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # and its two lines
     screen.write_all()
     try:
-        with raw.aside(), memory.guarded("working"):
-            main(*arguments)
+        with raw.aside(), logged.as_lines(), memory.guarded("working"):
+            try:
+                main(*arguments)
+            finally:
+                if sys.stdout:
+                    sys.stdout.flush()
     except UserError as error:
         _fail(_one_line(error))
     except KeyboardInterrupt:
         screen.line("stopped by Ctrl-C")
         sys.exit(130)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        _end_stdout()
+        if isinstance(error, BrokenPipeError):
+            sys.exit(141)  # as the shell says of SIGPIPE: head has seen enough
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"{where}{error.strerror}")
     except RuntimeError as error:
         # What pathlib says of ~NAME where there is no such user.
         if "home directory" not in str(error):
             raise
         _fail("a path begins with ~ and a name that is no user here; write it in full")
+
+
+def _end_stdout() -> None:
+    """Drops what stdout does not take, which Python would complain of once more."""
+    try:
+        if sys.stdout:
+            sys.stdout.flush()
+    except OSError:
+        sys.stdout = None
 
 
 def keep_compiled_programs() -> None:

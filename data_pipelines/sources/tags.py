@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ppcjax.data_pipelines.images import SKIP
 from ppcjax.data_pipelines.sources.base import BACKGROUND
 from ppcjax.data_pipelines.sources.words import clean, same
 from ppcjax.types import UserError
@@ -77,7 +78,6 @@ def encode_all(
         if not names.get(key):
             untagged[index] = (
                 f"{image} has no tag; give it one ({BACKGROUND} if it shows none of "
-                "the classes), remove it, or leave such images out with "
-                "on_bad_image=skip"
+                f"the classes), remove it{SKIP}"
             )
     return vectors, untagged

@@ -7,6 +7,7 @@ Whether that stops the run or is only said stands in the table RULES.
 from collections.abc import Callable, Iterable
 from typing import Literal, NamedTuple
 
+from ppcjax.data_pipelines.images import why_left_out
 from ppcjax.data_pipelines.sources.base import BACKGROUND, Source
 from ppcjax.data_pipelines.survey.counting import Counts
 from ppcjax.data_pipelines.survey.words import listing, many, share
@@ -105,8 +106,9 @@ def _damaged(facts: Facts) -> str:
     if not reasons:
         return ""
     left_out = " and are left out" if facts.skip else ""
+    why = why_left_out(reasons[0]) if facts.skip else reasons[0]
     count = many(len(reasons), "photo")
-    return f"{count} cannot be used{left_out}, such as {reasons[0]}"
+    return f"{count} cannot be used{left_out}, such as {why}"
 
 
 def _unmasked(facts: Facts) -> str:

@@ -1,9 +1,8 @@
 """The command line of evaluation: a run first, then the options that fit it."""
 
-import argparse
 import shlex
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from ppcjax import cli, fields
 from ppcjax.checkout import program
@@ -13,6 +12,7 @@ from ppcjax.evaluate.driver import evaluate
 from ppcjax.evaluate.exporting import EXPORTS
 from ppcjax.evaluate.protocol import Request
 from ppcjax.evaluate.training import settings_of
+from ppcjax.fields.options import as_help, read, spellings
 from ppcjax.predict import needs
 from ppcjax.runs import Run
 from ppcjax.types import UserError
@@ -82,7 +82,7 @@ def choose(run: Run, argv: Sequence[str]) -> str:
         return asked
     given = {name for name, _ in _options(argv)}
     for name in fitting:
-        if given <= _spellings(options_of(name, run)):
+        if given <= {*spellings(options_of(name, run)), "ckpt", "help"}:
             if name != fitting[0]:
                 print(f"evaluation {name!r}: {EVALUATIONS[name].text}")
             return name
@@ -120,34 +120,13 @@ def parse(
     Raises:
         UserError: an option is not among `options`, or its value is not allowed.
     """
-    parser = _Parser(add_help=False, allow_abbrev=False, usage=USAGE)
-    parser.add_argument("--ckpt")
-    parser.add_argument("--evaluation")
-    for name, field in options.items():
-        if _is_switch(field):
-            parser.add_argument(f"--{name}", dest=name, nargs="?", const="true")
-            parser.add_argument(
-                f"--no{name}", dest=name, action="store_const", const="false"
-            )
-        else:
-            parser.add_argument(f"--{name}", dest=name)
-    found, foreign = parser.parse_known_args(list(argv))
-    for word in foreign:
-        if word.startswith("--"):
-            known = ", ".join(f"--{name}" for name in options)
-            raise UserError(
-                f"{word.partition('=')[0]} is no option of {what}; its options are "
-                f"{known}"
-            )
+    given = read(argv, options, what=what, further=("ckpt", "evaluation"))
+    if given.words:
         raise UserError(
-            f"unexpected argument {word!r}; options begin with --, and a pattern such "
-            "as 'photos/*.jpg' needs quotes"
+            f"unexpected argument {given.words[0]!r}; options begin with --, and a "
+            "pattern such as 'photos/*.jpg' needs quotes"
         )
-    return {
-        name: fields.parse(options[name].hint, text, f"--{name}")
-        for name, text in vars(found).items()
-        if name in options and text is not None
-    }
+    return given.values
 
 
 def general_help() -> str:
@@ -176,26 +155,7 @@ def help_text(name: str, run: Run, options: dict[str, fields.Field]) -> str:
     for other in fitting_names(run):
         mark = "*" if other == name else " "
         lines.append(f"{mark} --evaluation={other}: {EVALUATIONS[other].text}")
-    for option, field in options.items():
-        shown = field.default
-        shown = ",".join(map(str, shown)) if isinstance(shown, list | tuple) else shown
-        lines.append(f"  --{option}={shown}")
-        lines.append(f"      {field.text} Give {fields.describe(field.hint)}.")
-    return "\n".join(lines)
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message}; usage: {USAGE}")
-
-
-def _is_switch(field: fields.Field) -> bool:
-    return field.hint is bool
-
-
-def _spellings(options: dict[str, fields.Field]) -> set[str]:
-    switches = {f"no{name}" for name, field in options.items() if _is_switch(field)}
-    return {*options, *switches, "ckpt", "help", "evaluation"}
+    return "\n".join([*lines, *as_help(options)])
 
 
 def _options(argv: Sequence[str]) -> list[tuple[str, str | None]]:

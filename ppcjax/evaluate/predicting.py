@@ -15,6 +15,7 @@ from ppcjax.evaluate.driver import evaluate
 from ppcjax.evaluate.protocol import Request
 from ppcjax.evaluate.training import settings_of
 from ppcjax.fields import OneOf, Range
+from ppcjax.fields.options import read as read_options
 from ppcjax.refine.crf import PRESETS
 from ppcjax.runs import Run
 from ppcjax.types import UserError
@@ -95,12 +96,12 @@ def read(argv: Sequence[str], usage: str) -> Asked:
             missing.
     """
     of_config, rest = opening.split(argv)
-    declared = fields.fields_of(Options)
-    texts, words = _split(rest, declared)
-    values = {
-        name: fields.parse(declared[name].hint, text, f"--{name}")
-        for name, text in texts.items()
-    }
+    values, _, words = read_options(
+        rest,
+        fields.fields_of(Options),
+        what="predict",
+        hint=", --config; a photo whose name begins with - is ./-NAME",
+    )
     if not values.get("out", "predicted"):
         raise UserError("--out needs a folder: --out DIR")
     config = opening.read_config(of_config)
@@ -113,38 +114,6 @@ def read(argv: Sequence[str], usage: str) -> Asked:
         raise UserError(f"no photos are given behind {run or 'RUN'}; usage: {usage}")
     options = fields.build(Options, values, where="options", what="predict")
     return Asked(options, frozenset(values), config, run, tuple(words))
-
-
-def _split(
-    argv: Sequence[str], declared: Mapping[str, fields.Field]
-) -> tuple[dict[str, str], list[str]]:
-    """The texts of the options by name, and all other words; "--" ends the options."""
-    texts: dict[str, str] = {}
-    words: list[str] = []
-    left = list(argv)
-    while left:
-        word = left.pop(0)
-        if word == "--":
-            return texts, words + left
-        if not word.startswith("-") or word == "-":
-            words.append(word)
-            continue
-        name, equals, value = word.removeprefix("--").partition("=")
-        switches = {n: "true" for n, f in declared.items() if f.hint is bool}
-        switches |= {f"no{n}": "false" for n in switches}
-        if name in switches and not equals:
-            texts[name if name in declared else name[2:]] = switches[name]
-        elif name not in declared or not word.startswith("--"):
-            known = ", ".join(f"--{n}" for n in (*declared, "config", "help"))
-            raise UserError(
-                f"{word.partition('=')[0]} is no option of predict; its options are "
-                f"{known}; a photo whose name begins with - is ./-NAME"
-            )
-        elif equals or left:
-            texts[name] = value if equals else left.pop(0)
-        else:
-            raise UserError(f"--{name} needs a value: --{name}=VALUE")
-    return texts, words
 
 
 def _is_weights(word: str) -> bool:

@@ -15,10 +15,10 @@ it was stopped, and with photos that are new.
 import shlex
 import sys
 
-from ppcjax import cli, fields
-from ppcjax.types import UserError
+from ppcjax import checkout, cli, fields
+from ppcjax.fields.options import as_help
 
-USAGE = "ppcjax predict RUN PHOTOS... [--out DIR]"
+USAGE = f"{checkout.program('predict')} RUN PHOTOS... [--out DIR]"
 
 
 def main(argv: list[str]) -> None:
@@ -31,15 +31,11 @@ def main(argv: list[str]) -> None:
 
     cli.keep_compiled_programs()
     try:
-        predicting.predict(
-            predicting.read(words, USAGE), shlex.join(["ppcjax", "predict", *argv])
-        )
+        typed = f"{checkout.program('predict')} {shlex.join(argv)}"
+        predicting.predict(predicting.read(words, USAGE), typed)
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on", file=sys.stderr)
         sys.exit(130)
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        raise UserError(f"{where}{error.strerror or error}") from error
 
 
 def short_help() -> str:
@@ -51,10 +47,4 @@ def help_text() -> str:
     """What --help says."""
     from ppcjax.evaluate.predicting import Options
 
-    lines = [__doc__]
-    for option, field in fields.fields_of(Options).items():
-        shown = field.default
-        shown = ",".join(map(str, shown)) if isinstance(shown, tuple) else shown
-        lines.append(f"  --{option}={shown}")
-        lines.append(f"      {field.text} Give {fields.describe(field.hint)}.")
-    return "\n".join(lines)
+    return "\n".join([checkout.as_typed(__doc__), *as_help(fields.fields_of(Options))])

@@ -7,21 +7,21 @@ TIFF, BMP, GIF or NPY files at any depth, or the files of an annotation tool. Ma
 one photo are told by their names. 255 is void. docs/python.md has the formulas.
 """
 
-import argparse
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from ppcjax import cli, fields
+from ppcjax import checkout, cli, fields
 from ppcjax.errors import UserError
 from ppcjax.evaluate.scoring.comparing import Comparing, open_pair
 from ppcjax.evaluate.scoring.result import Scores
 from ppcjax.evaluate.scoring.scoring import compare
+from ppcjax.fields import options
 from ppcjax.report.progress import show_progress
 from ppcjax.runs.files import write_file, write_json
 
-_USAGE = "ppcjax score PRED TRUTH [--OPTION=VALUE ...]"
+_USAGE = f"{checkout.program('score')} PRED TRUTH [--OPTION=VALUE ...]"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,11 +36,6 @@ class Options:
     comparing: Comparing = Comparing()
     json: str = ""
     out: str = ""
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message}; usage: {_USAGE}")
 
 
 def main(argv: list[str]) -> None:
@@ -79,31 +74,15 @@ def parse(argv: list[str]) -> tuple[list[str], dict[str, Any]]:
         UserError: an option is foreign, or its value is not allowed.
     """
     known = fields.fields_of(Options)
-    parser = _Parser(add_help=False, allow_abbrev=False, usage=_USAGE)
-    parser.add_argument("folders", nargs="*")
-    for name in known:
-        parser.add_argument(f"--{name}")
-    found, foreign = parser.parse_known_args(argv)
-    if foreign:
-        there = ", ".join(f"--{name}" for name in known)
+    # Which class names are meant may stand in a file.
+    given = options.read(argv, known, what="score", further=("classes",))
+    if len(given.words) != 2:
         raise UserError(
-            f"{foreign[0].partition('=')[0]} is no option of score; its options are "
-            f"{there}"
-        )
-    if len(found.folders) != 2:
-        raise UserError(
-            f"score compares two folders, and {len(found.folders)} are given; usage: "
+            f"score compares two folders, and {len(given.words)} are given; usage: "
             f"{_USAGE}"
         )
-    texts = {name: getattr(found, name) for name in known}
-    given = {
-        name: fields.parse(known[name].hint, text, f"--{name}")
-        for name, text in texts.items()
-        if text is not None and name != "classes"
-    }
-    if texts["classes"] is not None:
-        given["classes"] = _classes(texts["classes"])
-    return found.folders, given
+    names = {name: _classes(text) for name, text in given.texts.items()}
+    return given.words, given.values | names
 
 
 def _classes(text: str) -> tuple[str, ...] | str:
@@ -131,10 +110,5 @@ def _write(found: Scores, given: dict[str, Any]) -> None:
 
 def help_text() -> str:
     """What --help says: the options with their values."""
-    lines = [__doc__.strip(), ""]
-    for name, field in fields.fields_of(Options).items():
-        shown = field.default
-        shown = ",".join(map(str, shown)) if isinstance(shown, tuple) else shown
-        lines.append(f"  --{name}={shown}")
-        lines.append(f"      {field.text} Give {fields.describe(field.hint)}.")
-    return "\n".join(lines)
+    lines = [checkout.as_typed(__doc__.strip()), ""]
+    return "\n".join([*lines, *options.as_help(fields.fields_of(Options))])

@@ -29,6 +29,7 @@ class Log:
         self._writes = jax.process_index() == 0
         self._row = self._metrics = self._board = self._tracker = self._text = None
         self._said = time.monotonic()
+        self._told = -1  # step of the last line of scalars
         if self._writes:
             path = self._workdir / "log.txt"
             self._text = path.open("a", encoding="utf-8")
@@ -88,6 +89,7 @@ class Log:
         record = {"step": step, **named, "images_per_second": rate}
         print(json.dumps(record), file=self._metrics, flush=True)
         self._record(step, {k: v for k, v in record.items() if k != "step"})
+        self._told = step
         pace = speed(rate, "images", seconds_left)
         head = f"step {step}/{self._steps}"
         total = values.get("loss/total")
@@ -123,7 +125,8 @@ class Log:
             return
         pace = speed(rate, "images", seconds_left)
         self._row.show(step, note=pace)
-        if not screen.is_drawn() and time.monotonic() - self._said >= screen.PAUSE:
+        idle = time.monotonic() - self._said >= screen.PAUSE
+        if idle and step != self._told and not screen.is_drawn():
             self._said = time.monotonic()
             screen.line(f"step {step}/{self._steps}  {pace}".rstrip())
 

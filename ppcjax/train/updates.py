@@ -54,12 +54,13 @@ def make_updates(
         for step, values in known:
             guard.check_finite(step, values, saver)
             left = meter.seconds_left(steps - step)
-            logger.progress(step, meter.rate, left)
+            rate = meter.rate
             if meter.is_steady and not told and step < steps:
                 told = True
                 logger.line(f"{steps - step:,} steps left: {duration(left)}")
             if step % job.log_every == 0 or step == steps:
-                logger.scalars(step, meter.means(), meter.rate, left)
+                logger.scalars(step, meter.means(), rate, left)
+            logger.progress(step, rate, left)  # a step has one line
 
     def save() -> None:
         if done > start:

@@ -31,11 +31,11 @@ COMMANDS = {"list": (list_, 0, 1), "fetch": (fetch_, 1, 1)}
 
 def main(words: Sequence[str]) -> int:
     """Does what the words ask for; returns the exit code."""
-    if not words or {"--help", "-h"} & set(words):
-        print(checkout.as_typed(__doc__.strip()))
-        return 0
-    command, *rest = words
     try:
+        if not words or {"--help", "-h"} & set(words):
+            print(checkout.as_typed(__doc__.strip()), flush=True)
+            return 0
+        command, *rest = words
         if command not in COMMANDS:
             there = ", ".join(COMMANDS)
             raise UserError(f"{command!r} is no command; there are {there}, and --help")

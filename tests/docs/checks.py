@@ -16,6 +16,7 @@ from ppcjax import cli, program
 from ppcjax.evaluate import EVALUATIONS, command, opening
 from ppcjax.evaluate.exporting import EXPORTS
 from ppcjax.evaluate.training import settings_of
+from ppcjax.fields.options import spellings
 from ppcjax.train import settings
 from ppcjax.types import UserError
 from ppcjax.weights import known
@@ -235,7 +236,7 @@ def _options_of_all() -> frozenset[str]:
     for kind in names.KINDS:
         run = as_run(names.read_config(f"configs/{kind}.py", ()), ())
         for name in command.fitting_names(run):
-            found |= command._spellings(command.options_of(name, run))
+            found |= spellings(command.options_of(name, run)) | {"ckpt"}
     for export in EXPORTS.values():
         found |= set(command.fields.fields_of(export, without=("run",)))
     return frozenset(found)

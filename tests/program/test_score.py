@@ -173,7 +173,7 @@ def test_what_is_no_folder_of_masks_is_one_line(score, tmp_path, name):
         (["p", "t", "--nope=1"], "--nope is no option of score; its options are"),
         (["p", "t", "--absent=never"], "--absent='never': give one of skip, zero"),
         (["p", "t", "--void=x"], "--void='x': give a list"),
-        (["p", "t", "--resize"], "expected one argument"),
+        (["p", "t", "--resize"], "--resize needs a value"),
         (["p", "t", "--classes=names.txt"], "--classes=names.txt: no such file"),
         (["p", "t", "--classes=a,a"], "give names that are distinct"),
     ],

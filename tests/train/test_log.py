@@ -42,6 +42,13 @@ def test_a_log_hears_of_slow_steps_between_two_lines(log, monkeypatch, capfd):
     assert capfd.readouterr().err == "step 2/1000  0.1 images/s  ETA 0:15:00\n"
 
 
+def test_a_step_has_one_line(log, monkeypatch, capfd):
+    monkeypatch.setattr(screen, "PAUSE", 0.0)
+    log.scalars(2, VALUES, 0.1, 900.0)
+    log.progress(2, 0.1, 900.0)
+    assert capfd.readouterr().err.count("step 2/1000") == 1
+
+
 def test_names_of_any_letters_are_logged(log, tmp_path):
     log.line("classes: 猫, Müll")
     assert "猫, Müll" in (tmp_path / "log.txt").read_text("utf-8")

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from ppcjax import data_pipelines
+from ppcjax.data_pipelines.sources.base import Source
 from ppcjax.data_pipelines.sources.subset import part
 from ppcjax.evaluate.masks.metric import make_metric, sweep_with
 from ppcjax.evaluate.masks.settings import MapSettings
@@ -54,6 +55,8 @@ def choose_threshold(
     except UserError as error:
         return _none(str(error))
     source = part(source, limit)
+    if not _has_masks(source):
+        return _none(f"{name} has no masks")
     metric = make_metric(
         run.classes,
         sweep_with(fixed),
@@ -84,6 +87,17 @@ def choose_threshold(
     if limit is None:
         write_json(run.folder / "threshold.json", chosen | {"step": run.step})
     return chosen
+
+
+def _has_masks(source: Source) -> bool:
+    """Whether any photo has one; only masks are looked at, and up to the first."""
+    for index in range(len(source)):
+        try:
+            if source.record(index).mask() is not None:
+                return True
+        except UserError:  # there is one, and what is wrong is said when it is needed
+            return True
+    return False
 
 
 def _none(reason: str) -> None:
