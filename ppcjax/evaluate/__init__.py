@@ -9,7 +9,8 @@ from ppcjax.evaluate.protocol import Evaluation, nothing
 from ppcjax.evaluate.views import evaluation as views
 from ppcjax.types import Method
 
-_PHOTOS = ("split", "root", "images", "export", "limit", "on_bad_image")
+_SHARED = ("split", "root", "images", "export", "limit", "on_bad_image")
+_MASKS = (*_SHARED, "anew")
 
 
 def _giving(gives: str):
@@ -27,7 +28,7 @@ EVALUATIONS: dict[str, Evaluation] = {
         masks.check,
         masks.trial,
         _giving("maps"),
-        _PHOTOS,
+        _MASKS,
         "masks from activation maps, mean IoU at every threshold",
     ),
     "logits": Evaluation(
@@ -36,7 +37,7 @@ EVALUATIONS: dict[str, Evaluation] = {
         masks.check,
         masks.trial,
         _giving("logits"),
-        _PHOTOS,
+        _MASKS,
         "masks from class probabilities, mean IoU",
     ),
     "affinity": Evaluation(
@@ -45,7 +46,7 @@ EVALUATIONS: dict[str, Evaluation] = {
         masks.check,
         None,
         _giving("affinity"),
-        _PHOTOS,
+        _MASKS,
         "scores of an earlier export, carried along affinities",
     ),
     "episodes": Evaluation(
@@ -63,7 +64,7 @@ EVALUATIONS: dict[str, Evaluation] = {
         nothing,
         None,
         _giving("episodes"),
-        ("images", "export", "limit", "on_bad_image"),
+        ("images", "export", "limit", "on_bad_image", "anew"),
         "photos segmented by masked examples",
     ),
     "features": Evaluation(
@@ -72,7 +73,7 @@ EVALUATIONS: dict[str, Evaluation] = {
         nothing,
         views.trial,
         _giving("features"),
-        _PHOTOS,
+        _SHARED,
         "correspondences between two views, without labels",
     ),
 }

@@ -22,6 +22,8 @@ from ppcjax.types import UserError
 
 # What a run gives -> the evaluation that segments photos with it.
 _BY = {"maps": "maps", "logits": "logits", "episodes": "supports"}
+# Options that are settings of the evaluation, by the same names.
+_SETTINGS = ("threshold", "crf", "batch_size", "max_side")
 # What to do where a run gives no masks.
 _INSTEAD = {
     "affinity": "predict with the run whose scores it is to spread, with --scores, and "
@@ -40,10 +42,15 @@ class Options:
     threshold: score above which a pixel is no background; None: what an evaluation of
         the run chose, else its config's.
     crf: preset of the dense CRF that sharpens the masks; empty: the config's.
+    batch_size: photos of up to 512 x 512 pixels at once; fewer need less memory; None:
+        the config's.
+    max_side: longest side for the network, to which longer photos are shrunk; None:
+        the config's.
     scores: whether the score of each class is written, too: by far the largest files.
     limit: largest number of photos, evenly spaced; None: all.
     on_bad_image: what happens at a photo that cannot be read: it is left out, named in
         the table, or all stops.
+    anew: whether finished photos are predicted again where something else made them.
     support: folder of masked examples that a few-shot run learns the classes from.
     """
 
@@ -51,9 +58,12 @@ class Options:
     format: tuple[Annotated[str, OneOf(tuple(WRITERS))], ...] = ()
     threshold: Annotated[float, Range(0, below=1)] | None = None
     crf: Annotated[str, OneOf(("", *PRESETS))] = ""
+    batch_size: Annotated[int, Range(1), "photos"] | None = None
+    max_side: Annotated[int, Range(1), "pixels"] | None = None
     scores: bool = False
     limit: Annotated[int, Range(1), "photos"] | None = None
     on_bad_image: Literal["skip", "stop"] = "skip"
+    anew: bool = False
     support: str = ""
 
 
@@ -132,7 +142,7 @@ def predict(asked: Asked, command: str) -> dict[str, Any]:
     name = _evaluation(run, asked)
     values = dict(run.evaluation) if name == run.method.gives else {}
     values |= {"scores": options.scores, "export_format": options.format}
-    values |= {n: getattr(options, n) for n in ("threshold", "crf") if n in asked.given}
+    values |= {n: getattr(options, n) for n in _SETTINGS if n in asked.given}
     if name == "supports":
         values["support"] = options.support
     if values.get("crf"):
@@ -144,6 +154,7 @@ def predict(asked: Asked, command: str) -> dict[str, Any]:
         export=options.out,
         limit=options.limit,
         on_bad_image=options.on_bad_image,
+        anew=options.anew,
     )
     out = request.out(run, "photos")
     print(f"results go to {out}/", flush=True)

@@ -33,6 +33,8 @@ class Request:
     export: folder of the results; empty: RUN/eval-SPLIT.
     limit: largest number of photos, evenly spaced; None: all.
     on_bad_image: what happens at a photo that cannot be used; empty: the config's.
+    anew: whether photos that an interrupted export finished are predicted again where
+        something else than now made it.
     trial: whether it only chooses a checkpoint, so that nothing else is chosen by it.
     """
 
@@ -43,6 +45,7 @@ class Request:
     export: str = ""
     limit: Annotated[int, Range(1), "photos"] | None = None
     on_bad_image: Literal["", "stop", "skip"] = ""
+    anew: bool = False
     trial: bool = False
 
     def __post_init__(self):

@@ -26,6 +26,7 @@ class Run(NamedTuple):
     model_state: state that `method.predict` reads.
     named: whether this very checkpoint was asked for, not the run.
     untrained: whether the parameters are those that its config starts from.
+    program: SHA-256 of the program that holds the parameters, of an exported predictor.
     """
 
     folder: Path
@@ -37,6 +38,7 @@ class Run(NamedTuple):
     model_state: Any
     named: bool = False
     untrained: bool = False
+    program: str = ""
 
     @property
     def evaluation(self) -> dict[str, Any]:

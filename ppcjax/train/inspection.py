@@ -18,6 +18,7 @@ from ppcjax.train import ends, settings
 from ppcjax.types import UserError
 
 PHOTOS = 24  # of the sheet
+_NO_TAGS = "no tags"  # below a photo of which others have some
 PIXELS = 4 * contact.SIDE[0]  # longer side to which a photo may be decoded
 
 
@@ -68,6 +69,8 @@ def _account(data: Any, split: str, reads: str, lists: Path | None) -> list[str]
 def _write_sheet(file: Path, source: Source, *, labels: bool) -> None:
     chosen = evenly_spaced(range(len(source)), PHOTOS)
     shots = [shot for i in chosen if (shot := _shot(source, i, labels)) is not None]
+    if all(shot.tags == _NO_TAGS for shot in shots):  # then the account says it once
+        shots = [shot._replace(tags="") for shot in shots]
     title = f"{source.name}: {len(shots)} of {len(source):,} photos"
     background = source.classes[0] == BACKGROUND
     picture = contact.sheet(title, shots, source.classes, background=background)
@@ -92,7 +95,7 @@ def _shot(source: Source, index: int, labels: bool) -> contact.Shot | None:
 def _names(source: Source, tags: np.ndarray | None) -> str:
     """Tags in a line; the background where there is no other."""
     if tags is None:
-        return "no tags"
+        return _NO_TAGS
     first = int(source.classes[0] == BACKGROUND)
     names = [source.classes[c] for c in np.flatnonzero(tags) if c >= first]
     return listing(names) or BACKGROUND

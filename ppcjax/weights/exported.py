@@ -98,6 +98,7 @@ def open_exported(path: str | Path) -> Run:
         params={},
         model_state={},
         named=True,
+        program=note.sha256,
     )
 
 

@@ -1,11 +1,7 @@
 """ppcjax predict: masks, overlays and a table of any photos, by one command."""
 
 import csv
-import json
-import os
-import subprocess
-import sys
-import time
+import re
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +13,8 @@ from ppcjax.evaluate import predicting
 from ppcjax.evaluate.masks import files, table
 from ppcjax.evaluate.predicting import Options
 from ppcjax.fields import fields_of
+from ppcjax.predict import tta
 from tests.program.toy import content, make_run, write_photo
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -142,7 +137,8 @@ def made(monkeypatch):
 def test_goes_on_after_a_stop_and_with_new_photos(place, made, capsys):
     for i in range(7):
         write_photo(place / f"p/{i}.png", i)
-    call("run", "p", "--out=whole")
+    call("run", "p", "--out=o")
+    (place / "o").rename(place / "whole")
     made.found.clear()
     made.most = 4
     with pytest.raises(SystemExit) as caught:
@@ -154,10 +150,7 @@ def test_goes_on_after_a_stop_and_with_new_photos(place, made, capsys):
     call("run", "p", "--out=o")
     assert "4 of 7 photos are finished and kept" in capsys.readouterr().out
     assert len(made.found) < 7
-    whole, again = content(place / "whole"), content(place / "o")
-    assert whole.keys() == again.keys()
-    typed = {n: whole[n].replace(b"--out=whole", b"--out=o") for n in whole}
-    assert typed == again
+    assert content(place / "o") == content(place / "whole")
     # Added, changed and removed photos.
     write_photo(place / "p/new.png", 8)
     write_photo(place / "p/3.png", 4, (40, 30))
@@ -170,6 +163,23 @@ def test_goes_on_after_a_stop_and_with_new_photos(place, made, capsys):
     assert "5 of 7 photos are finished" in said
     assert "predicted anew: 1" in said and "not among these photos: 1" in said
     assert [row["photo"] for row in rows(place / "o")] == [*"012346", "new"]
+
+
+def test_other_settings_lose_no_finished_photos(place, made, capsys):
+    for i in range(4):
+        write_photo(place / f"p/{i}.png", i)
+    call("run", "p")
+    before, note = content(place), (place / "predicted/finished.jsonl").read_bytes()
+    said = refused(capsys, "run", "p", "--threshold=0.4")
+    for words in ("4 finished photos", "threshold none, now 0.4", "--anew"):
+        assert words in said
+    assert content(place) == before
+    assert (place / "predicted/finished.jsonl").read_bytes() == note
+    made.found.clear()
+    call("run", "p", "--threshold=0.4", "--anew")
+    assert set(made.found) == set("0123")
+    call("run", "p", "--threshold=0.4")
+    assert "4 of 4 photos are finished and kept" in capsys.readouterr().out
 
 
 def test_results_never_lie_on_photos_or_become_some(place, capsys):
@@ -248,6 +258,19 @@ def test_runs_without_masks_say_what_to_do(place, capsys, monkeypatch, gives, me
     assert message in refused(capsys, "run", "p")
 
 
+def test_a_lack_of_memory_names_options_that_predict_has(place, capsys, monkeypatch):
+    write_photo(place / "p/0.png")
+
+    def lacks(*_, **__):
+        raise MemoryError("Unable to allocate 3 GiB")
+
+    monkeypatch.setattr(tta, "_network", lacks)
+    said = refused(capsys, "run", "p")
+    named = re.findall(r"eval\.(\w+)", said)
+    assert "out of memory" in said and named
+    assert set(named) & set(fields_of(Options)), said
+
+
 def test_usage_is_short_and_help_names_all_options(capsys):
     call()
     assert len(capsys.readouterr().out.splitlines()) < 5
@@ -266,44 +289,3 @@ def test_words_of_the_command_line(monkeypatch):
     assert asked.options == Options(limit=3) and asked.given == {"scores", "limit"}
     untrained = predicting.read(["--config", "x", "--support=e", "p.jpg"], "usage")
     assert (untrained.run, untrained.photos) == ("", ("p.jpg",))
-
-
-@pytest.mark.slow
-def test_a_few_shot_run_learns_from_examples(folder_of, tmp_path, capsys):
-    for i in range(2):
-        write_photo(tmp_path / f"e/images/{i}.png", 0)
-        mask = np.zeros((24, 30), np.uint8)
-        mask[4:16, 4:20] = 1
-        (tmp_path / "e/masks").mkdir(exist_ok=True)
-        Image.fromarray(mask).save(tmp_path / f"e/masks/{i}.png")
-        write_photo(tmp_path / f"p/{i}.png", i)
-    out = tmp_path / "o"
-    words = ["--support", tmp_path / "e", "--out", out]
-    call(folder_of("panet"), tmp_path / "p", *words)
-    assert len(rows(out)) == 2 and (out / "prototypes.npz").is_file()
-    call(folder_of("panet"), tmp_path / "p", *words)
-    assert "2 of 2 photos are finished" in capsys.readouterr().out
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3))
-def test_killed_at_random_moments_it_ends_the_same(folder_of, tmp_path, seed):
-    for i in range(12):
-        write_photo(tmp_path / f"p/{i:02d}.png", i, [(24, 30), (44, 60)][i % 2])
-    words = [sys.executable, "-m", "ppcjax", "predict", folder_of("segment"), "p"]
-    words = [*map(str, words), "--out=o", "--format=coco,png_grey"]
-    environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "1", "PYTHONPATH": str(ROOT)}
-    how = {"cwd": tmp_path, "env": environment}
-    subprocess.run(words, check=True, **how)
-    whole = content(tmp_path / "o")
-    (tmp_path / "o").rename(tmp_path / "whole")
-    rng = np.random.default_rng(seed)
-    for least in sorted(rng.integers(1, 36, 2).tolist()):
-        process = subprocess.Popen(words, **how)
-        while process.poll() is None and len(content(tmp_path / "o")) < least:
-            time.sleep(0.002)
-        process.kill()
-        process.wait()
-    subprocess.run(words, check=True, **how)
-    assert content(tmp_path / "o") == whole
-    assert json.loads(whole["metrics.json"])["images"] == 12

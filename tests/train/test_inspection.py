@@ -1,5 +1,7 @@
 """train.py --inspect: what is read, as text and as a picture; nothing is trained."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -44,6 +46,31 @@ def test_folders_of_every_kind_are_shown(module, root, tmp_path, capsys):
         "inspect",
         "contact.png",
     }
+
+
+@pytest.mark.parametrize("tagged", [0, 1, 6])
+def test_photos_have_lines_of_tags_where_there_are_any(
+    root, tmp_path, monkeypatch, tagged
+):
+    seen, sheet = [], inspection.contact.sheet
+    make = inspection.data_pipelines.make_source
+
+    def untagged(*words, **more):
+        found = make(*words, **more)
+        return dataclasses.replace(
+            found, untagged=dict.fromkeys(range(tagged, 6), "none")
+        )
+
+    def watched(title, shots, *rest, **more):
+        seen.extend(shot.tags for shot in shots)
+        return sheet(title, shots, *rest, **more)
+
+    monkeypatch.setattr(inspection.data_pipelines, "make_source", untagged)
+    monkeypatch.setattr(inspection.contact, "sheet", watched)
+    inspect(segment_folder, root, tmp_path / "run")
+    assert len(seen) == 6
+    assert seen.count("no tags") == (6 - tagged if tagged else 0)
+    assert seen.count("") == (0 if tagged else 6)
 
 
 def test_what_would_stop_is_said_after_the_sheet(root, tmp_path, capsys):

@@ -49,16 +49,7 @@ def maps(
             f"from alpha {settings.alpha:g}, so that it would do nothing; leave one out"
         )
     of = Photos.of(run, request)
-    if request.elsewhere:
-        chosen = recorded_threshold(run)
-    elif request.trial:
-        chosen = None
-    else:
-        data = request.data(run)
-        split = request.split_of(data)
-        chosen = choose_threshold(
-            run, settings, fixed, data, split, limit=request.limit
-        )
+    chosen = _chosen(run, settings, fixed, request)
     exported = {"name": "fixed", "threshold": fixed}
     if chosen and "threshold" not in given:
         exported = {"name": "chosen", "threshold": chosen["threshold"]}
@@ -95,6 +86,19 @@ def maps(
     record = {"alpha": settings.alpha, "affinity_labels": settings.affinity_labels}
     background = Background(below, settings.alpha)
     return masks_plan(run, of, found, scored, output, background, record)
+
+
+def _chosen(
+    run: Run, settings: MapSettings, fixed: float, request: Request
+) -> dict[str, Any] | None:
+    """The threshold that a validation split chooses, or chose; None for none."""
+    if request.trial or settings.alpha is not None:
+        return None  # of no use: it chooses nothing; the CRF's background is another
+    if request.elsewhere:
+        return recorded_threshold(run)
+    data = request.data(run)
+    split = request.split_of(data)
+    return choose_threshold(run, settings, fixed, data, split, limit=request.limit)
 
 
 def _behind_crf(settings: MapSettings, exported: Mapping[str, Any]) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from ppcjax.data_pipelines.formats import WRITERS
 from ppcjax.data_pipelines.sources.base import Source
 from ppcjax.data_pipelines.sources.photos import photos
 from ppcjax.data_pipelines.sources.subset import evenly_spaced, part, take
-from ppcjax.evaluate.masks import files, started
+from ppcjax.evaluate.masks import files, makers, started
 from ppcjax.evaluate.masks.started import Started
 from ppcjax.evaluate.protocol import Request, announce
 from ppcjax.predict.prediction import Finished, Prediction
@@ -29,6 +29,7 @@ class Photos(NamedTuple):
     out: folder that the results are written to; None where none are.
     started: the export that they are written to, once it has begun.
     stays: whether that export goes on where there are more photos later.
+    anew: whether photos that something else finished are predicted again.
     """
 
     data: dict[str, Any]
@@ -38,6 +39,7 @@ class Photos(NamedTuple):
     out: Path | None = None
     started: Started | None = None
     stays: bool = False
+    anew: bool = False
 
     @classmethod
     def of(cls, run: Run, request: Request) -> "Photos":
@@ -56,7 +58,8 @@ class Photos(NamedTuple):
             )
         source = part(source, request.limit)
         account = announce(source, data, request)
-        return cls(data, source, split, account, out, stays=bool(request.photos))
+        how = {"stays": bool(request.photos), "anew": request.anew}
+        return cls(data, source, split, account, out, **how)
 
     def going_on(self, run: Run, settings: Any, **more: Any) -> "Photos":
         """The same, of which those that an interrupted export has are not made again.
@@ -69,9 +72,9 @@ class Photos(NamedTuple):
         if self.out is None:
             return self
         shown = evenly_spaced(self.source.ids, settings.output.gallery)
-        made_by = started.made_by(run, settings, **more)
-        stays = self.stays
-        begun = started.begin(self.out, made_by, self.source, shown, stays=stays)
+        made_by = makers.made_by(run, settings, **more)
+        how = {"stays": self.stays, "anew": self.anew}
+        begun = started.begin(self.out, made_by, self.source, shown, **how)
         return self._replace(started=begun)
 
     @property

@@ -7,7 +7,6 @@ Photos that are compared with masks are predicted again, as their counts are now
 in the sum.
 """
 
-import hashlib
 import json
 import os
 import sys
@@ -15,18 +14,14 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
-from ppcjax import fields
 from ppcjax.data_pipelines.sources.base import Source
 from ppcjax.data_pipelines.sources.photos import EXPORT_NOTE
-from ppcjax.fields import Free
+from ppcjax.evaluate.masks import makers
 from ppcjax.predict.prediction import Prediction
-from ppcjax.runs import Run, provenance
 from ppcjax.runs.files import cannot_write, write_file
 from ppcjax.types import UserError
-from ppcjax.version import __version__
 
 NAME = EXPORT_NOTE
 
@@ -35,7 +30,7 @@ class Started(NamedTuple):
     """An export that has begun.
 
     folder: where it lies.
-    head: what made it.
+    head: what made it, see `makers.head`.
     source: its photos.
     finished: rows and columns, as predicted, of the photos that are finished.
     rows: what is told of them, see `rows.row`.
@@ -85,6 +80,7 @@ def begin(
     again: Collection[str],
     *,
     stays: bool = False,
+    anew: bool = False,
 ) -> Started:
     """Finds what is finished of an export, and says it.
 
@@ -94,21 +90,20 @@ def begin(
         source: its photos.
         again: ids that are predicted whether they are finished or not.
         stays: whether the note stays when all is there.
+        anew: whether photos that are finished are predicted again.
 
     Raises:
-        UserError: a photo of another place has the files that one of these would get.
+        UserError: something else made the photos that are finished, or a photo of
+            another place has the files that one of these would get.
     """
-    head = {
-        "made_by": _digest(json.dumps(made_by, sort_keys=True, default=str).encode())
-    }
-    lines = _read(folder / NAME)
-    if lines and lines[0] != head:
-        print(
-            f"{folder} was begun by another run, program or setting: all photos are "
-            "predicted anew"
-        )
-        lines = []
-    found = {line["id"]: line for line in lines[1:] if _is_line(line)}
+    before, *lines = _read(folder / NAME) or [None]
+    found = {line["id"]: line for line in lines if _is_line(line)}
+    if anew and found:
+        print(f"finished before and predicted again: {len(found)} photos")
+    if anew or not found:
+        before, found = None, {}
+    makers.check_same(folder, before, made_by, len(found))
+    head = makers.head(made_by, before)
     places = {name: index for index, name in enumerate(source.ids)}
     here = {name: line for name, line in found.items() if name in places}
     for name, line in here.items():
@@ -120,6 +115,8 @@ def begin(
     }
     others = {name: line for name, line in found.items() if name not in places}
     _say(folder, len(source), len(kept), len(here) - len(kept), len(others))
+    if kept and (words := makers.said_of_commits(makers.commits_of(before))):
+        print(words, flush=True)
     # Without the half of a last line. Those of photos that are not here stay: a later
     # call may name them again.
     _write(folder, [head, *others.values(), *kept.values()])
@@ -159,32 +156,6 @@ def _say(folder: Path, total: int, kept: int, changed: int, others: int) -> None
             f"in {folder}, and no table lists them"
         )
     sys.stdout.flush()
-
-
-def made_by(run: Run, settings: Any, **more: Any) -> dict[str, Any]:
-    """What decides the files of an export, as JSON types.
-
-    Args:
-        run: network that predicts.
-        settings: those of the evaluation; what is declared to be free does not count.
-        **more: what else does; JSON types or bytes.
-    """
-    free = {
-        name
-        for name, field in fields.fields_of(type(settings)).items()
-        if any(isinstance(mark, Free) for mark in fields.marks_of(field.hint))
-    }
-    values = {k: v for k, v in fields.flat(settings).items() if k not in free}
-    return {
-        "run": str(run.folder),
-        "step": run.step,
-        "classes": list(run.classes),
-        "method": run.config["method"],
-        "weights": _digest_of_weights(run),
-        "version": __version__,
-        "commit": provenance.commit(),
-        "settings": json.loads(json.dumps(values, default=str)),
-    } | {k: _digest(v) if isinstance(v, bytes) else v for k, v in more.items()}
 
 
 def _is_finished(
@@ -249,17 +220,3 @@ def _read(file: Path) -> list[Any]:
 def _write(folder: Path, lines: Sequence[Any]) -> None:
     text = "".join(json.dumps(line) + "\n" for line in lines)
     write_file(folder / NAME, text.encode())
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def _digest_of_weights(run: Run) -> str:
-    found = hashlib.sha256()
-    leaves = jax.tree_util.tree_leaves_with_path((run.params, run.model_state))
-    for path, leaf in leaves:
-        array = np.asarray(leaf)
-        found.update(f"{path} {array.dtype} {array.shape}".encode())
-        found.update(np.ascontiguousarray(array).tobytes())
-    return found.hexdigest()

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from ppcjax.data_pipelines.sources.base import Source
+from ppcjax.evaluate.masks import evaluation
 from ppcjax.evaluate.masks.evaluation import Photos, masks_plan, probabilities_plan
-from ppcjax.evaluate.masks.settings import Output, Scoring
+from ppcjax.evaluate.masks.settings import MapSettings, Output, Scoring
 from ppcjax.evaluate.masks.summary import Scored
-from ppcjax.evaluate.protocol import count_all
+from ppcjax.evaluate.protocol import Request, count_all
 from ppcjax.predict import tta
 from ppcjax.predict.prediction import Prediction, predict_mask
 from ppcjax.refine.stream import Background
@@ -127,3 +128,11 @@ def test_with_background_a_threshold_may_be_set():
     plan = of_probabilities(CLASSES, Scoring(threshold=0.3))
     assert plan.record["threshold"] == 0.3
     assert plan.summarize(count_all(plan))["arg_max"] is True
+
+
+def test_no_threshold_is_chosen_where_the_crf_has_another_background(monkeypatch):
+    for name in ("choose_threshold", "recorded_threshold"):
+        monkeypatch.setattr(evaluation, name, lambda *_, **__: pytest.fail("chooses"))
+    settings = MapSettings(output=Output(crf="k1"), alpha=8.0)
+    for request in (Request(), Request(images="photos")):
+        assert evaluation._chosen(None, settings, 0.26, request) is None

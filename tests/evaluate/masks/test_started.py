@@ -14,8 +14,9 @@ import pytest
 from PIL import Image
 
 from ppcjax.evaluate import command
-from ppcjax.evaluate.masks import files, started
+from ppcjax.evaluate.masks import files, makers, started
 from ppcjax.runs import open_run
+from ppcjax.types import UserError
 
 ROOT = Path(__file__).resolve().parents[3]
 COUNT = 11
@@ -174,25 +175,69 @@ def test_only_what_is_missing_or_changed_is_predicted(
 @pytest.mark.parametrize(
     "change", ["--threshold=0.4", _slow("--noflip"), _slow("--scales=1.0,1.5")]
 )
-def test_other_settings_begin_anew(
+def test_other_settings_lose_no_finished_photos(
     folder_of, photos, kill_after, predicted, capsys, change
 ):
     run = folder_of("ppc")
     begun(run, photos, kill_after, "--gallery=0")
+    note = photos.parent / "out" / started.NAME
+    before = note.read_bytes()
+    with pytest.raises(UserError, match="9 finished photos.*--anew") as caught:
+        export(run, photos, "--gallery=0", change)
+    name = change.strip("-").removeprefix("no").partition("=")[0]
+    assert f"{name} " in str(caught.value) and ", now " in str(caught.value)
+    assert note.read_bytes() == before
     predicted.clear()
-    export(run, photos, "--gallery=0", change)
-    assert "was begun by another run, program or setting" in capsys.readouterr().out
+    export(run, photos, "--gallery=0", change, "--anew")
+    assert "predicted again: 9 photos" in capsys.readouterr().out
     assert len(predicted) == COUNT
+
+
+def test_another_commit_is_said_and_loses_nothing(
+    folder_of, photos, kill_after, monkeypatch, capsys
+):
+    run = folder_of("segment")
+    monkeypatch.setattr(makers.provenance, "commit", lambda: "abc")
+    begun(run, photos, kill_after, "--gallery=0", "--batch_size=1")
+    monkeypatch.setattr(makers.provenance, "commit", lambda: "def+")
+    export(run, photos, "--gallery=0", "--batch_size=1")
+    said = capsys.readouterr().out
+    assert "9 of 11 photos are finished and kept" in said
+    assert "finished at commit abc of the program, which is at def+ now" in said
 
 
 def test_what_makes_an_export(run_of):
     run = run_of("segment")
     settings = command.settings_of(command.EVALUATIONS["logits"], {}, "it")
-    made_by = started.made_by(run, settings)
+    made_by = makers.made_by(run, settings)
     assert "workers" not in made_by["settings"] and "flip" in made_by["settings"]
     other = run._replace(params={"w": np.zeros(3)})
-    assert started.made_by(other, settings) != made_by
-    assert started.made_by(open_run(run.folder), settings) == made_by
+    assert makers.made_by(other, settings) != made_by
+    assert makers.made_by(open_run(run.folder), settings) == made_by
+    # The parameters of an exported predictor are in its program.
+    programs = [run._replace(params={}, program=letter) for letter in "ab"]
+    one, two = (makers.made_by(program, settings) for program in programs)
+    assert makers.differences({"made_by": one}, two) == ["weights a, now b"]
+
+
+@pytest.mark.parametrize("before", [None, {}, [], {"made_by": "x"}, "x"])
+def test_notes_of_other_versions_are_of_another_one(before):
+    assert makers.differences(before, {"version": "1"}) == [
+        "another version of the program"
+    ]
+    assert makers.commits_of(before) == []
+    makers.check_same("out", before, {}, 0)  # nothing is lost
+
+
+def test_differences_are_named_by_what_was_set():
+    then = {"version": "1", "settings": {"threshold": None, "crf": ""}, "exported": {}}
+    now = {"settings": {"threshold": 0.4, "crf": "k1"}, "exported": {"threshold": 0.4}}
+    now |= {"version": "1", "prototypes": "abc"}
+    assert makers.differences({"made_by": then}, now) == [
+        "threshold none, now 0.4",
+        "crf none, now k1",
+        "other examples",
+    ]
 
 
 def test_photos_that_are_compared_are_counted_again(folder_of, tmp_path, predicted):
