@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ppcjax import cli
+from ppcjax.cli import config_args
 from ppcjax.runs import Run
 from ppcjax.train import length
 from ppcjax.types import UserError
@@ -42,11 +42,11 @@ def read_config(words: Sequence[str]) -> dict[str, Any] | None:
     """
     if not words:
         return None
-    argv = cli.config_first(words)
+    argv = config_args.with_config_first(words)
     if not argv[0].startswith("--config="):
         raise UserError(f"{argv[0]}: --config=CONFIG is missing beside it")
-    values = cli.define_config(argv)
-    cli.parse(argv, values)
+    values = config_args.define(argv)
+    config_args.parse(argv, values)
     config = values.config
     # What refers to the steps needs some, even where nothing is trained.
     return length.at(config, config.steps or length.LEAST_STEPS)

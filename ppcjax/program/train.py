@@ -14,6 +14,7 @@ from pathlib import Path
 from absl import flags
 
 from ppcjax import checkout, cli
+from ppcjax.cli import config_args
 
 
 def main(argv: list[str]) -> None:
@@ -27,7 +28,7 @@ def main(argv: list[str]) -> None:
     wants_help = bool(cli.HELP & set(argv))
     if not wants_help and "--inspect" not in argv:
         checkout.require("training", "tensorflow", "tensorboardX")
-    argv = cli.config_first(word for word in argv if word not in cli.HELP)
+    argv = config_args.with_config_first(word for word in argv if word not in cli.HELP)
     if not argv or not argv[0].startswith("--config="):
         if wants_help:
             print(help_text())
@@ -35,10 +36,10 @@ def main(argv: list[str]) -> None:
         cli.complain("--config=CONFIG is missing: one of these, or a file of yours")
         print(listing())
         sys.exit(1)
-    values = cli.define_config(argv)
+    values = config_args.define(argv)
     flags.DEFINE_string("workdir", None, "Folder of the run.", flag_values=values)
     flags.DEFINE_bool("inspect", False, "Only show what is read.", flag_values=values)
-    cli.parse(argv, values)
+    config_args.parse(argv, values)
     if wants_help:
         print(help_text(values.config.to_dict()))
     else:

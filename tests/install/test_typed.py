@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from ppcjax import checkout, cli, program
+from ppcjax import checkout, program
+from ppcjax.cli import config_args
 from ppcjax.errors import UserError
 from ppcjax.program import train
 from tests.install.building import ROOT
@@ -130,8 +131,8 @@ def test_a_config_with_a_mistake_is_one_line(text, tmp_path, capsys):
     file = tmp_path / "own.py"
     file.write_text(text)
     # One that is read before in the same process lends nothing to it.
-    before = cli.config_first(["--config=ppc_shapes"])
-    cli.parse(before, cli.define_config(before))
+    before = config_args.with_config_first(["--config=ppc_shapes"])
+    config_args.parse(before, config_args.define(before))
     with pytest.raises(SystemExit) as caught:
         program.main("train", f"--config={file}", "--config.steps=3")
     assert caught.value.code == 1

@@ -1,0 +1,132 @@
+"""The config of a command line: its file, and what is given for its fields."""
+
+import os
+import re
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import ml_collections
+from absl import flags
+from ml_collections import config_flags
+
+from ppcjax import checkout
+from ppcjax.cli import as_one_line
+from ppcjax.errors import UserError
+
+# Lines of a traceback that are not those of a config.
+_LIBRARIES = (ml_collections.__file__, flags.__file__, checkout.__file__)
+_NOT_OF_CONFIGS = ("<frozen", *(os.path.dirname(file) + os.sep for file in _LIBRARIES))
+
+
+def with_config_first(argv: Sequence[str]) -> list[str]:
+    """Arguments with --config=FILE in front, also where a shipped config is named.
+
+    Raises:
+        UserError: there is no such config, or several are given.
+    """
+    named, rest = [], []
+    words = iter(argv)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if name not in ("--config", "-config"):
+            rest.append(word)
+        elif equals:
+            named.append(value)
+        else:
+            named.append(next(words, ""))
+    if len(named) > 1:
+        raise UserError(f"--config is given more than once: {', '.join(named)}")
+    return [f"--config={checkout.config_file(name)}" for name in named] + rest
+
+
+def define(argv: Sequence[str]) -> flags.FlagValues:
+    """Flags of which "config" reads a file, and what is given for its fields.
+
+    Args:
+        argv: arguments as `with_config_first` orders them.
+
+    Raises:
+        UserError: a file of flags cannot be read.
+    """
+    values = flags.FlagValues()
+    typed = ["ppcjax", *argv]
+    # Its file is read into a module that is kept: what the last config left in it, such
+    # as get_config, would stand in for what this one lacks.
+    sys.modules.pop("config_config", None)
+    try:
+        config_flags.DEFINE_config_file(
+            "config", flag_values=values, lock_config=True, sys_argv=typed
+        )
+    except flags.Error as error:
+        raise UserError(as_one_line(error)) from error
+    return values
+
+
+def parse(argv: Sequence[str], values: flags.FlagValues) -> None:
+    """Reads the flags.
+
+    Misspelt flags or fields of the config, values of the wrong type, and a config that
+    cannot be read are one line each.
+
+    Args:
+        argv: arguments as `with_config_first` orders them.
+        values: the flags, which are filled.
+
+    Raises:
+        UserError: something in it is wrong.
+    """
+    try:
+        rest = values(["ppcjax", *argv])[1:]
+    except flags.Error as error:
+        raise UserError(as_one_line(error)) from error
+    except Exception as error:
+        if len(argv) > 1:
+            # What is given for its fields fails, too, where the config itself does.
+            parse(argv[:1], define(argv[:1]))
+        raise UserError(_of_config(argv, error)) from error
+    _check_made(argv[0], values.config)
+    if rest:
+        raise UserError(
+            f"unexpected argument {rest[0]!r}; options begin with --, and a pattern "
+            "such as 'photos/*.jpg' needs quotes"
+        )
+
+
+def _check_made(given: str, config: Any) -> None:
+    """Raises a UserError where what was read is no config."""
+    try:
+        # In the place of a file that cannot be opened stands what raises on use.
+        getattr(config, "name", None)
+    except OSError as error:
+        raise UserError(f"{given}: {error.__cause__}") from error
+    if not isinstance(config, ml_collections.ConfigDict):
+        raise UserError(f"{given}: get_config() returns no ml_collections.ConfigDict")
+
+
+def _of_config(argv: Sequence[str], error: Exception) -> str:
+    """What to say of an error that a config raises, or what is given for its fields."""
+    own = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(_NOT_OF_CONFIGS)
+        or Path(frame.filename).is_relative_to(checkout.CONFIGS)
+    ]
+    if not own and isinstance(error, AttributeError | KeyError | TypeError):
+        if "has no attribute 'get_config'" in str(error):
+            return f"{argv[0]}: there is no function get_config in it"
+        return _unknown_field(argv, str(error))
+    place = f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
+    return f"{argv[0]}: {type(error).__name__}: {as_one_line(error)}{place}"
+
+
+def _unknown_field(argv: Sequence[str], error: str) -> str:
+    hint = re.search(r'Did you mean "([^"]+)"', error)
+    quoted = re.findall(r"'(\w+)'", error.replace("\\", "").partition("\n")[0])
+    overrides = [a for a in argv if re.match(r"--(no)?config\.", a)]
+    named = [a for a in overrides if quoted and re.search(rf"\.{quoted[0]}\b", a)]
+    return f"{' '.join(named or overrides)}: the config has no such field" + (
+        f"; did you mean {hint.group(1)!r}?" if hint else ""
+    )
