@@ -7,6 +7,7 @@ from typing import Annotated
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from ppcjax import methods
 from ppcjax.fields import Range, build, fields_of
@@ -101,3 +102,19 @@ def make(name: str, **more) -> Method:
         what=name,
         num_classes=batches.CLASSES,
     )
+
+
+def first_of_each_kind(names, kind):
+    """Parameters of a test of methods, all but the first of each kind marked slow.
+
+    Args:
+        names: keys of METHODS.
+        kind: field of Method that says which kind one is, "reads" or "gives".
+    """
+    seen, params = set(), []
+    for name in names:
+        found = getattr(make(name), kind)
+        marks = [pytest.mark.slow] if found in seen else []
+        params.append(pytest.param(name, marks=marks))
+        seen.add(found)
+    return params

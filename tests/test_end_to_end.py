@@ -104,6 +104,7 @@ def test_eval_writes_masks_scores_and_a_report(run_folder, tmp_path):
     assert "<script" in page and "http://" not in page.replace("http://www.w3.org/", "")
 
 
+@pytest.mark.slow
 def test_photos_without_tags_get_masks(run_folder, tmp_path):
     from PIL import Image
 

@@ -45,6 +45,7 @@ def test_the_reference_names_modules_that_there_are(name):
         assert importlib.util.find_spec(module), module
 
 
+@pytest.mark.slow
 def test_what_is_public_is_in_the_reference_once():
     pages = [module for name in site.REFERENCE for module in site.shown(name)]
     assert len(pages) == len(set(pages))

@@ -10,6 +10,7 @@ from ppcjax.evaluate import EVALUATIONS, command
 from ppcjax.evaluate.masks import files
 from ppcjax.evaluate.protocol import Request
 from ppcjax.types import UserError
+from tests.small_methods import first_of_each_kind
 from tests.wrong_values import allows, wrong_values
 
 METHODS = list(methods.METHODS)
@@ -103,7 +104,7 @@ def test_help_without_a_run_lists_the_evaluations(capsys):
             command.main(words)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", first_of_each_kind(METHODS, "gives"))
 def test_all_evaluations_share_their_files_and_the_head_of_their_metrics(
     name, folder_of, run_of, cams, tmp_path, capsys
 ):

@@ -8,7 +8,7 @@ import pytest
 from ppcjax import fields, methods
 from ppcjax.nn.backbones import BACKBONES
 from tests import batches
-from tests.small_methods import make, small
+from tests.small_methods import first_of_each_kind, make, small
 
 KEY = jax.random.key(0)
 ENTRY = BACKBONES["small_resnet"]
@@ -32,7 +32,10 @@ def _seen(method, params, state, to_train, to_predict):
 
 @pytest.mark.parametrize(
     "name",
-    [name for name, f in methods.METHODS.items() if "backbone" in fields.fields_of(f)],
+    first_of_each_kind(
+        [n for n, f in methods.METHODS.items() if "backbone" in fields.fields_of(f)],
+        "reads",
+    ),
 )
 def test_mean_and_deviation_are_what_the_config_says(name):
     assert small(name)["backbone"] == "small_resnet"

@@ -124,7 +124,9 @@ def test_first_step_has_an_empty_memory(built):
 PAPER = pytest.param("mem_paper", marks=pytest.mark.slow)
 
 
-@pytest.mark.parametrize("mode", ["nomem", "mem_fixed", PAPER])
+@pytest.mark.parametrize(
+    "mode", [pytest.param("nomem", marks=pytest.mark.slow), "mem_fixed", PAPER]
+)
 def test_crops_of_no_class_and_of_one(built, mode):
     _, params, carried, function = built(mode)
     for label in (IGNORE, 2):

@@ -141,6 +141,7 @@ def test_no_gradient_reaches_target_or_boxes(plain):
     assert not any(np.any(leaf) for leaf in jax.tree.leaves(grads))
 
 
+@pytest.mark.slow
 def test_first_step_takes_the_target_from_the_online_network(plain):
     """Weights that came from a file after `init` thus reach the target too."""
     _, params, state, value_and_grad = plain

@@ -141,7 +141,13 @@ def test_stages_may_pass_the_last_normalisation():
     np.testing.assert_allclose(normed["stage2"], expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("module", [TINY, WITH_ALL], ids=["offset", "antialias"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        pytest.param(TINY, id="offset", marks=pytest.mark.slow),
+        pytest.param(WITH_ALL, id="antialias"),
+    ],
+)
 def test_padding_changes_nothing(module):
     """Each image has its own grid, smaller than the table's, equal or larger."""
     params = _parameters(module)
@@ -190,6 +196,7 @@ def test_blocks_of_queries_change_nothing(by_head, masked):
     np.testing.assert_allclose(of_blocks, of_whole, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_gradients_are_finite_and_reach_all():
     module = VisionTransformer(
         **SMALL, registers=2, layer_scale=True, attention_block=5
@@ -207,6 +214,7 @@ def test_gradients_are_finite_and_reach_all():
         assert np.isfinite(leaf).all() and np.any(leaf), path
 
 
+@pytest.mark.slow
 def test_bfloat16_keeps_parameters_and_softmax_in_float32():
     image, params = _image(2, 12, 16, 3), _parameters(WITH_ALL)
     half = VisionTransformer(**SMALL, registers=2, layer_scale=True, dtype=jnp.bfloat16)

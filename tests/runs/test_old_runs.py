@@ -38,7 +38,14 @@ def assert_recorded(found, recorded, path=""):
         np.testing.assert_allclose(one, other, rtol=2e-3, atol=2e-3, err_msg=path)
 
 
-@pytest.mark.parametrize("name", list(RECORDED))
+# The others restore as these do, and take seconds each.
+_SLOW = {"panet"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.slow] * (n in _SLOW)) for n in RECORDED],
+)
 def test_old_runs_score_as_they_did(name, folder, tmp_path):
     recorded = dict(RECORDED[name])
     options = recorded.pop("options")

@@ -75,6 +75,7 @@ def test_train_fails_with_one_line(options, words, tmp_path):
         assert word in done.stderr
 
 
+@pytest.mark.slow
 def test_train_writes_a_run_once_and_guards_it(tmp_path):
     options = (
         "--config=configs/ppc_shapes.py:cam",

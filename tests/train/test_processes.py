@@ -117,6 +117,7 @@ def test_killed_while_saving_again_and_again_equals_unbroken(tmp_path):
     assert_same_parameters(workdir, tmp_path / "unbroken" / "checkpoints" / str(done))
 
 
+@pytest.mark.slow
 def test_two_processes_of_four_devices_equal_one(tmp_path):
     steps = 120
     with socket.socket() as probe:

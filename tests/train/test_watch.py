@@ -61,7 +61,10 @@ def test_patience_stops_early_and_for_good(tmp_path, capsys, patience, last):
     assert ("finished early" in text) == (last < STEPS) and "is finished" in text
 
 
-@pytest.mark.parametrize("at", [3, 5, 7, 8, 11, 13])
+_RARE = [pytest.param(at, marks=pytest.mark.slow) for at in (3, 7, 11)]
+
+
+@pytest.mark.parametrize("at", [5, 8, 13, *_RARE])
 def test_interrupted_run_ends_like_the_unbroken_one(tmp_path, at):
     settings = {
         "steps": STEPS,

@@ -60,6 +60,7 @@ def run_eval(*arguments):
     )
 
 
+@pytest.mark.slow
 def test_eval_of_a_split_then_of_photos(run_folder, tmp_path):
     done = run_eval("--ckpt", run_folder)
     assert done.returncode == 0, done.stderr

@@ -94,7 +94,7 @@ def _slow(*values):
 @pytest.mark.parametrize(
     ("method", "seed"),
     [
-        ("segment", 1),
+        _slow("segment", 1),
         _slow("segment", 0),
         _slow("ppc", 3),
         *(_slow(method, seed) for method in ("segment", "ppc") for seed in (4, 5, 6)),
@@ -173,7 +173,7 @@ def test_only_what_is_missing_or_changed_is_predicted(
 
 
 @pytest.mark.parametrize(
-    "change", ["--threshold=0.4", _slow("--noflip"), _slow("--scales=1.0,1.5")]
+    "change", [_slow("--threshold=0.4"), _slow("--noflip"), _slow("--scales=1.0,1.5")]
 )
 def test_other_settings_lose_no_finished_photos(
     folder_of, photos, kill_after, predicted, capsys, change
