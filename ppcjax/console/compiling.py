@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 from ppcjax.console import screen
 
 # Events of `jax.monitoring`; where they have other names, nothing is counted.
+TRACED = "/jax/core/compile/jaxpr_trace_duration"
 COMPILED = "/jax/core/compile/backend_compile_duration"
 LOWERED = "/jax/core/compile/jaxpr_to_mlir_module_duration"
 FOUND = "/jax/compilation_cache/cache_hits"
@@ -23,28 +25,39 @@ class Counted(NamedTuple):
 
     fresh: seconds that it took.
     kept: seconds that reading programs took that an earlier run compiled.
-    lowered: seconds of what comes before both.
+    before: seconds of what comes before both: tracing and lowering.
     """
 
     fresh: float = 0.0
     kept: float = 0.0
-    lowered: float = 0.0
+    before: float = 0.0
 
 
 class _Counter:
     def __init__(self):
         self.counted = Counted()
         self._is_found = False
+        self._traced: list[tuple[float, float]] = []  # begin and seconds
 
     def add_seconds(self, event: str, seconds: float, **_: Any) -> None:
         now = self.counted
-        if event == LOWERED:
-            self.counted = now._replace(lowered=now.lowered + seconds)
+        if event == TRACED:
+            seconds = self._alone(seconds)
+        if event in (TRACED, LOWERED):
+            self.counted = now._replace(before=now.before + seconds)
         elif event == COMPILED and not self._is_found:
             self.counted = now._replace(fresh=now.fresh + seconds)
         elif event == COMPILED:
             self.counted = now._replace(kept=now.kept + seconds)
             self._is_found = False
+
+    def _alone(self, seconds: float) -> float:
+        """What is new of a trace that ends now: those inside of it are counted."""
+        begin, inner = time.monotonic() - seconds, 0.0
+        while self._traced and self._traced[-1][0] >= begin:
+            inner += self._traced.pop()[1]
+        self._traced.append((begin, seconds))
+        return max(seconds - inner, 0.0)
 
     def add_event(self, event: str, **_: Any) -> None:
         self._is_found |= event == FOUND

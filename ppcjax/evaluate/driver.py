@@ -41,7 +41,7 @@ def evaluate(
     shown = show_progress(
         plan.predictions,
         plan.total - plan.kept,
-        plan.split,
+        f"evaluating {plan.split}",
         unit=plan.unit,
         compiles="the network",
     )

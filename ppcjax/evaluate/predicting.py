@@ -157,8 +157,8 @@ def predict(asked: Asked, command: str) -> dict[str, Any]:
         anew=options.anew,
     )
     out = request.out(run, "photos")
-    print(f"results go to {out}/", flush=True)
     plan = evaluation.plan(run, settings, request, asked.given)
+    print(f"results go to {out}/", flush=True)
     plan = plan._replace(
         unit="photos", text=lambda metrics: _told(metrics, out, options)
     )

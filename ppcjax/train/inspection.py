@@ -43,11 +43,13 @@ def inspect(config: Any, workdir: str | Path) -> bool:
         data, data.train_split, reads=reads, lists=lists
     )
     found = survey.of_config(data, source, reads=reads, collect=True)
-    screen.result("\n".join(found.lines()))
+    lines = found.lines()
+    screen.result("\n".join(lines))
     others = (data.get("val_split", ""), data.get("eval_split", ""))
     for split in dict.fromkeys(filter(None, others)):
         if split != data.train_split:
-            screen.result("\n".join(_account(data, split, reads, lists)))
+            more = _account(data, split, reads, lists)
+            screen.result("\n".join(line for line in more if line not in lines))
     file = Path(workdir).expanduser() / "inspect" / "contact.png"
     _write_sheet(file, source, labels=reads != "views")
     print(f"contact sheet: {file}")

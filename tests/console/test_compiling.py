@@ -1,5 +1,7 @@
 """What is said while a program is compiled."""
 
+import time
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -67,3 +69,21 @@ def test_where_programs_are_kept_is_said_shortly(monkeypatch, home):
         assert "kept in" not in compiling.note()
     finally:
         jax.config.update("jax_compilation_cache_dir", before)
+
+
+def test_tracing_counts_once_also_inside_of_another():
+    compiling.counted()
+
+    @jax.jit
+    def inner(x):
+        time.sleep(0.1)
+        return x + 1
+
+    @jax.jit
+    def outer(x):
+        time.sleep(0.1)
+        return inner(x) * 2
+
+    before, begun = compiling.seconds(), time.monotonic()
+    outer(1.0)
+    assert 0.2 <= compiling.seconds() - before <= time.monotonic() - begun + 0.01

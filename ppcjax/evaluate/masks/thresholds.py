@@ -71,7 +71,11 @@ def choose_threshold(
     )
     counts: dict[str, Any] = {}
     shown = show_progress(
-        found, len(source), name, unit="photos", compiles="the network"
+        found,
+        len(source),
+        f"choosing a threshold on {name}",
+        unit="photos",
+        compiles="the network",
     )
     for prediction in shown:
         if prediction.example.mask is not None:
