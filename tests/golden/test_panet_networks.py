@@ -43,6 +43,7 @@ def _norms(tree, golden, name_of):
     return np.array([sizes[name] for name in golden.text("gradnorm_names")])
 
 
+@pytest.mark.slow
 def test_vgg16():
     golden, name_of = load("panet_vgg"), published("vgg16", "panet")
     x = golden.map("x")

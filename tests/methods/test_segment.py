@@ -69,6 +69,7 @@ def test_nothing_but_void_is_zero_with_zero_gradient(small):
     assert not any(np.any(g) for g in jax.tree.leaves(grads))
 
 
+@pytest.mark.slow
 def test_forty_steps_learn_the_squares(small):
     method, params, carried, value_and_grad = small
     batch, optimizer = _batch(), optax.adam(1e-2)

@@ -120,7 +120,7 @@ def test_small_resnet_has_the_parameters_of_its_stages():
     "name, settings",
     [
         ("small_resnet", {"width": 8}),
-        ("mobilenet_v2", {}),
+        pytest.param("mobilenet_v2", {}, marks=pytest.mark.slow),
         ("efficientnet_lite0", {"padding": "both", "output_stride": 16}),
         ("vit_s14", {"width": 24, "depth": 2, "heads": 2, "registers": 4}),
     ],

@@ -34,7 +34,12 @@ OTHERS = {gives: OTHERS[gives] for gives in OTHERS.keys() - {"maps", "logits"}}
 
 
 @pytest.mark.parametrize(
-    "name", [*SEGMENTERS, pytest.param("contrastive_seg", marks=pytest.mark.slow)]
+    "name",
+    [
+        "segment",
+        pytest.param("ppc", marks=pytest.mark.slow),
+        pytest.param("contrastive_seg", marks=pytest.mark.slow),
+    ],
 )
 def test_the_program_gives_the_scores_of_the_run(exported, run_of, name):  # noqa: F811
     """Three of odd sizes in a batch; one alone is run by the next test."""
