@@ -27,7 +27,6 @@ from tests.small_methods import make
 from tests.weights.exports import exported, folder_of, noise, run_of  # noqa: F401
 from tests.weights.exports import scores_of_run as scores_of
 
-SEGMENTERS = ["ppc", "segment"]
 # A method of each kind that needs something else beside a photo.
 OTHERS = {make(name).gives: name for name in methods.METHODS}
 OTHERS = {gives: OTHERS[gives] for gives in OTHERS.keys() - {"maps", "logits"}}
