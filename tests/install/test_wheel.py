@@ -15,7 +15,7 @@ ARCHIVED = {
     *("train.py", "eval.py", "pyproject.toml", "LICENSE", "README.md", "CHANGELOG.md"),
     *(".gitignore", "PKG-INFO"),
     *(file.name for file in ROOT.glob("requirements*.txt")),
-} - {"requirements-dev.txt", "requirements-torch.txt"}
+} - {f"requirements-{name}.txt" for name in ("dev", "docs", "torch")}
 
 
 @pytest.fixture(scope="module")
