@@ -58,7 +58,7 @@ MODULES = {
 EPISODES = {"episodes": 2, "seeds": (0,), "size": 32, "min_pixels": 1}
 # Photos of `shapes` that suffice for the shots of an episode.
 SCENES = {"train_size": 64, "test_size": 64}
-_PUBLISHED = re.compile(r"--config\.init_from=[a-z]\w*")
+_PUBLISHED = re.compile(r"--config\.init_from=([a-z]\w*(\.npz)?)")
 FILE = """from ppcjax.configs import {name} as whole
 from tests.docs.small import shrunk
 
@@ -123,8 +123,19 @@ def _set(config: Any, path: str, value: Any) -> None:
     place[name] = value
 
 
-def again(words: Sequence[str]) -> list[str]:
-    """What is set once more behind a command, of the sizes that it sets."""
+def published(words: Sequence[str]) -> str:
+    """Name or file of the published weights that a command starts from, or ""."""
+    found = filter(None, map(_PUBLISHED.fullmatch, words))
+    return next((match[1] for match in found), "")
+
+
+def again(words: Sequence[str], whole: bool = False) -> list[str]:
+    """What is set once more behind a command, of the sizes that it sets.
+
+    Args:
+        words: the command.
+        whole: whether its network stays whole, for the published weights it reads.
+    """
     given = {word.partition("=")[0] for word in words}
     found = [
         f"--config.{path}={value}"
@@ -133,7 +144,10 @@ def again(words: Sequence[str]) -> list[str]:
     ]
     found += [f"--{name}={v}" for name, v in OPTIONS.items() if f"--{name}" in given]
     # Published weights are of whole networks, and `checks` knows their names.
-    found += ["--config.init_from="] * any(map(_PUBLISHED.fullmatch, words))
+    if published(words) and not whole:
+        found += ["--config.init_from="]
+        if "--config.method.backbone" in given:
+            found += ["--config.method.backbone=small_resnet"]
     if "-m" in words[:2]:
         found += MODULES.get(words[words.index("-m") + 1], ())
     return found
