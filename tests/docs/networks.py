@@ -3,11 +3,16 @@
 import ast
 import functools
 from collections.abc import Iterator
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+
+import numpy as np
 
 from ppcjax import data_pipelines, methods
+from ppcjax.nn.backbones import BACKBONES
 from ppcjax.runs import Run
 from ppcjax.train import settings
+from ppcjax.weights import guess
+from ppcjax.weights.arrays import to_names, writable
 from tests.docs import names
 from tests.docs.names import Config
 
@@ -86,3 +91,26 @@ def as_run(config: Config, words: tuple[str, ...]) -> Run:
 @functools.cache
 def _method(settings: str, classes: int):
     return methods.make(ast.literal_eval(settings), classes)
+
+
+def backbone_of(start: str) -> str:
+    """The backbone whose weights a file of this name holds, "" where none has it."""
+    if Path(start).suffix != ".npz":
+        return ""
+    found = [name for name in BACKBONES if Path(start).stem.startswith(name)]
+    return max(found, key=len, default="")
+
+
+def write_backbone(path: Path) -> None:
+    """Writes a file with a backbone alone, by the names that its publisher gave it.
+
+    Args:
+        path: the .npz file, whose name begins with that of the backbone.
+    """
+    draw = np.random.default_rng(0).uniform
+    leaves = {
+        name: draw(0.01, 0.1, leaf.shape).astype(np.float32)
+        for name, leaf in guess.leaves(backbone_of(path.name), {}).items()
+    }
+    published = next(iter(writable(leaves).values()))
+    np.savez(path, **to_names(leaves, published))

@@ -87,12 +87,25 @@ def write_voc(folder: Path, splits: Sequence[str]) -> None:
         key = f"2007_{number:06d}"
         ids.append(key)
         write_image(folder / "JPEGImages" / f"{key}.jpg", photo(number, shown))
-        for name in ("SegmentationClassAug", "SegmentationClass"):
-            write_mask(folder / name / f"{key}.png", mask(shown))
+        write_mask(folder / "SegmentationClassAug" / f"{key}.png", mask(shown))
     lists = folder / "ImageSets" / "Segmentation"
     lists.mkdir(parents=True, exist_ok=True)
     for split in ("train_aug", "train", "val", *splits):
         (lists / f"{split}.txt").write_text("\n".join(ids) + "\n")
+
+
+def write_streets(folder: Path, classes: int) -> None:
+    """A folder as CamVid's, with photos and masks of each split apart.
+
+    Args:
+        folder: the set.
+        classes: number of classes, of which 0 is one.
+    """
+    for split in ("train", "val", "test"):
+        for number, shown in enumerate(([1, 2], list(range(1, classes)))):
+            name = f"{split}_{number}.png"
+            write_image(folder / split / "images" / name, photo(number, shown))
+            write_mask(folder / split / "masks" / name, mask(shown))
 
 
 def write_cityscapes(folder: Path, splits: Sequence[str]) -> None:

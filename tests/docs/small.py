@@ -54,37 +54,54 @@ MODULES = {
     "benchmarks.episodes": ("--batches", "2"),
     "benchmarks.input": ("--batches", "2"),
 }
-_PUBLISHED = re.compile(r"--config\.init_from=[a-z]\w*")
+# Of evaluations with episodes; their protocols have larger ones.
+EPISODES = {"episodes": 2, "seeds": (0,), "size": 32, "min_pixels": 1}
+# Photos of `shapes` that suffice for the shots of an episode.
+SCENES = {"train_size": 64, "test_size": 64}
+_PUBLISHED = re.compile(r"--config\.init_from=([a-z]\w*(\.npz)?)")
 FILE = """from ppcjax.configs import {name} as whole
 from tests.docs.small import shrunk
 
 
 def get_config(*variant):
-    return shrunk(whole.get_config(*variant))
+    return shrunk(whole.get_config(*variant), whole={whole})
 """
 
 
-def write_configs(folder: Path, names: Sequence[str]) -> None:
-    """Writes the small configs of a tree."""
-    folder.mkdir()
+def write_configs(folder: Path, names: Sequence[str], whole: bool = False) -> None:
+    """Writes the small configs of a tree.
+
+    Args:
+        folder: where they lie.
+        names: the shipped ones.
+        whole: whether their networks stay as they are.
+    """
+    folder.mkdir(exist_ok=True)
     for name in names:
-        (folder / f"{name}.py").write_text(FILE.format(name=name))
+        (folder / f"{name}.py").write_text(FILE.format(name=name, whole=whole))
 
 
-def shrunk(config: Any) -> Any:
+def shrunk(config: Any, whole: bool = False) -> Any:
     """A config whose network, photos and length are small.
 
     Args:
         config: ConfigDict; it is changed.
+        whole: whether the network stays, for a file of published weights.
     """
     method = config.method
     untrained = method.name in UNTRAINED and method.backbone == "efficientnet_lite0"
-    if method.backbone not in KEPT and not untrained:
+    if method.name == "pixpro" and method.backbone.startswith("resnet"):
+        method.backbone = "resnet18"  # its names are those of the larger ones
+    elif method.backbone not in KEPT and not untrained and not whole:
         own = {k: v for k, v in method.items() if not _of_network(k, v)}
         config.method = own | small(method.name)
         config.init_from = ""
     for path, value in (SIZES | OTHERS).items():
         _set(config, path, value)
+    if "protocol" in config.get("eval", {}):
+        config.eval.update(EPISODES)
+        if config.data.source == "shapes":
+            config.data.update(SCENES)
     if config.get("eval_every"):
         config.eval_every = 1
     return config
@@ -106,8 +123,19 @@ def _set(config: Any, path: str, value: Any) -> None:
     place[name] = value
 
 
-def again(words: Sequence[str]) -> list[str]:
-    """What is set once more behind a command, of the sizes that it sets."""
+def published(words: Sequence[str]) -> str:
+    """Name or file of the published weights that a command starts from, or ""."""
+    found = filter(None, map(_PUBLISHED.fullmatch, words))
+    return next((match[1] for match in found), "")
+
+
+def again(words: Sequence[str], whole: bool = False) -> list[str]:
+    """What is set once more behind a command, of the sizes that it sets.
+
+    Args:
+        words: the command.
+        whole: whether its network stays whole, for the published weights it reads.
+    """
     given = {word.partition("=")[0] for word in words}
     found = [
         f"--config.{path}={value}"
@@ -116,7 +144,10 @@ def again(words: Sequence[str]) -> list[str]:
     ]
     found += [f"--{name}={v}" for name, v in OPTIONS.items() if f"--{name}" in given]
     # Published weights are of whole networks, and `checks` knows their names.
-    found += ["--config.init_from="] * any(map(_PUBLISHED.fullmatch, words))
+    if published(words) and not whole:
+        found += ["--config.init_from="]
+        if "--config.method.backbone" in given:
+            found += ["--config.method.backbone=small_resnet"]
     if "-m" in words[:2]:
         found += MODULES.get(words[words.index("-m") + 1], ())
     return found

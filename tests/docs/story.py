@@ -13,7 +13,7 @@ from tests.docs import blocks, names
 from tests.docs.checks import check
 from tests.docs.networks import Networks
 from tests.docs.runner import Runner
-from tests.docs.small import again
+from tests.docs.small import again, published
 from tests.docs.told import Told
 from tests.docs.tree import Tree
 
@@ -70,6 +70,7 @@ def tell(page: str, folder: Path, runner: Runner, told: Told) -> list[str]:
     networks = Networks()
     tree = Tree(folder, networks)
     wrong, snippets = [], []
+    read: set[str] = set()  # files of weights: for each, one network stays whole
 
     def note(place, done):
         print(f"{done.seconds:6.1f} s  {place}", flush=True)
@@ -90,7 +91,9 @@ def tell(page: str, folder: Path, runner: Runner, told: Told) -> list[str]:
                 continue
             for spelled in names.spellings(command.words):
                 words = without_any(chosen(spelled))
-                words += again(words)
+                start = published(words)
+                words += again(words, Path(start).suffix != "" and start not in read)
+                read.add(start)
                 tree.prepare(words)
                 job = (words, tree.folder, command.environment)
                 done = told.run(*job, functools.partial(runner.run, *job))

@@ -22,7 +22,13 @@ from ppcjax.weights.released import SHAPES
 from ppcjax.weights.writers import write_network
 from tests.docs import names, reading, sets, small
 from tests.docs.names import Config
-from tests.docs.networks import Networks, as_run, classes_named
+from tests.docs.networks import (
+    Networks,
+    as_run,
+    backbone_of,
+    classes_named,
+    write_backbone,
+)
 
 USUAL = ("", "all", "train", "val", "train_aug", "test", "validation")
 SETS = {
@@ -67,6 +73,11 @@ class Tree:
         """
         given, others = reading.options(words)
         self._capitals(given)
+        if given.get("config"):
+            file = Path(self._file(given["config"]).partition(":")[0])
+            if file.stem in checkout.shipped():
+                whole = backbone_of(given.get("config.init_from", ""))
+                small.write_configs(file.parent, [file.stem], bool(whole))
         for option, make in self._roles(words).items():
             if given.get(option) and not self._is_there(given[option]):
                 make(given[option])
@@ -167,6 +178,8 @@ class Tree:
         if start and not self._is_there(start) and "://" not in start:
             if start.startswith("runs/") or names.is_any(start):
                 self._run(start)
+            elif backbone_of(start):
+                write_backbone(self.path(start))
             elif Path(start).suffix:
                 self._weights(start, config)
         self._data(config, tuple(words), given.get("split", ""))
@@ -205,6 +218,8 @@ class Tree:
         known["splits"] = tuple(dict.fromkeys((*known["splits"], *wanted)))
         if source == "photos":
             sets.write_photos(path, count=6)
+        elif source == "folder" and data.get("classes"):
+            sets.write_streets(path, len(data["classes"]))
         elif source == "folder":
             classes = [c for c in known["classes"] if c != "background"]
             sets.write_folder(
