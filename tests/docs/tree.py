@@ -94,16 +94,21 @@ class Tree:
         self._config(words, given)
 
     def _capitals(self, given: dict[str, str]) -> None:
-        """A run in capitals is another one in each block: that of the last training."""
-        new, named = given.get("workdir", ""), given.get("ckpt", "")
-        if names.is_any(new):
-            shutil.rmtree(self.path(new), ignore_errors=True)
+        """A folder in capitals is another one in each command that writes there.
+
+        A run that is read is that of the last training, but for what was exported.
+        """
+        named = given.get("ckpt", "")
+        for new in (given.get("workdir", ""), given.get("out", "")):
+            if names.is_any(new):
+                shutil.rmtree(self.path(new), ignore_errors=True)
         trained = [
             made
             for made in self.networks.made
             if (self.path(made) / "checkpoints").is_dir()
         ]
-        if names.is_any(named) and trained and trained[-1] != named:
+        exported = not self._is_there(f"{named}/checkpoints") and self._is_there(named)
+        if names.is_any(named) and not exported and trained and trained[-1] != named:
             shutil.rmtree(self.path(named), ignore_errors=True)
             shutil.copytree(self.path(trained[-1]), self.path(named))
 
