@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from ppcjax import fields
+from ppcjax.console.loops import show_progress
 from ppcjax.evaluate.protocol import Plan, count_all
 from ppcjax.report import curves, data
 from ppcjax.report import page as pages
-from ppcjax.report.progress import show_progress
 from ppcjax.report.text import as_json
 from ppcjax.runs import provenance
 from ppcjax.runs.files import write_file, write_json

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from ppcjax import checkout, cli, fields
+from ppcjax.console.loops import show_progress
 from ppcjax.errors import UserError
 from ppcjax.evaluate.scoring.comparing import Comparing, open_pair
 from ppcjax.evaluate.scoring.result import Scores
 from ppcjax.evaluate.scoring.scoring import compare
 from ppcjax.fields import options
-from ppcjax.report.progress import show_progress
 from ppcjax.runs.files import write_file, write_json
 
 _USAGE = f"{checkout.program('score')} PRED TRUTH [--OPTION=VALUE ...]"

@@ -4,7 +4,6 @@ A tracker is company, not a part of the run: what goes wrong there is said once,
 training goes on.
 """
 
-import importlib.util
 import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,9 +11,9 @@ from typing import Any
 
 import jax
 
+from ppcjax import checkout
 from ppcjax.console import screen
 from ppcjax.runs.files import read_json, write_json
-from ppcjax.types import UserError
 
 Say = Callable[[str], None]
 FILE = "wandb.json"  # in the run folder: the id, so that the run goes on there, too
@@ -50,11 +49,8 @@ class Tracker:
 
 def check(name: str) -> None:
     """Raises UserError where the library of a tracker is missing."""
-    if name and importlib.util.find_spec(name) is None:
-        raise UserError(
-            f"config.track={name} needs the library {name}: "
-            f"pip install 'ppcjax[{name}]', or leave config.track out"
-        )
+    if name:
+        checkout.require(f"config.track={name}", name)
 
 
 def opened(config: Mapping[str, Any], workdir: Path, say: Say) -> Tracker | None:

@@ -49,9 +49,7 @@ def areas(summary: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
             "name": name,
             "photos": f"{photos[c]:,}",
             "share": pixels[c] / whole,
-            "text": percent(pixels[c] / whole)
-            if pixels[c] / whole > 5e-4
-            else "< 0.1 %",
+            "text": _percent(pixels[c] / whole),
         }
         for c, name in enumerate(summary["classes"])
         if photos[c]

@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 
 from ppcjax import data_pipelines
+from ppcjax.console.loops import show_progress
 from ppcjax.data_pipelines.sources.base import Source
 from ppcjax.data_pipelines.sources.subset import part
 from ppcjax.evaluate.masks.metric import make_metric, sweep_with
 from ppcjax.evaluate.masks.settings import MapSettings
 from ppcjax.evaluate.protocol import added
 from ppcjax.predict.photos import predict_photos
-from ppcjax.report.progress import show_progress
 from ppcjax.runs import Run
 from ppcjax.runs.files import write_json
 from ppcjax.types import UserError
