@@ -2,6 +2,7 @@
 # make test   the tests but for the slow ones
 # make test-slow   whole published networks, one over many processes, and the wheel in
 #             empty environments
+# make test-long   hundreds of faults of each kind, for hours; see docs/reliability.md
 # make test-newest  the tests but for the slow ones, on the newest Python that is found
 # make wheel  the wheel and the source archive, in dist/
 # make test-torch  networks of PyTorch's libraries, which it installs: gigabytes
@@ -15,23 +16,28 @@ BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
 install = $(if $(UV),uv pip install -q --python $(1)/bin/python,$(1)/bin/pip install -q)
 
+QUICK := not slow and not long and not torch
+
 # Which tests run on the newest Python; "" for all but the slow ones.
 TESTS ?=
 
-.PHONY: demo test test-slow test-newest test-torch wheel lint check docs clean
+.PHONY: demo test test-slow test-long test-newest test-torch wheel lint check docs clean
 
 demo: .venv/ready
 	$(BIN)/python train.py --config configs/ppc_shapes.py
 	$(BIN)/python eval.py --ckpt runs/ppc_shapes
 
 test: .venv/ready-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not torch"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "$(QUICK)"
 
 test-slow: .venv/ready-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and not torch"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and not long and not torch"
+
+test-long: .venv/ready-dev
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "long and not torch"
 
 test-newest: .venv-newest/ready
-	.venv-newest/bin/python -m pytest -n 2 --dist loadfile -m "not slow and not torch" \
+	.venv-newest/bin/python -m pytest -n 2 --dist loadfile -m "$(QUICK)" \
 		$(TESTS)
 
 wheel: .venv/ready-dev

@@ -14,9 +14,14 @@ Writes to --export (default RUN/eval-SPLIT): metrics.json, provenance.json, repo
 and of photos masks/ID.png, scores/ID.npz, overlays/ID.jpg and classes.txt.
 """
 
+import signal
 import sys
 
-from ppcjax.program import main
-
 if __name__ == "__main__":
+    # Until the program has words of its own, Ctrl-C ends it without a traceback.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    from ppcjax.program import main
+
     main("eval", *sys.argv[1:])

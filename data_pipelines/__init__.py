@@ -7,7 +7,7 @@ are made.
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from ppcjax import fields
 from ppcjax.console import screen
@@ -15,11 +15,11 @@ from ppcjax.data_pipelines import dense, settings, views
 from ppcjax.data_pipelines.episodes import training as episodes
 from ppcjax.data_pipelines.examples import Example, make_eval
 from ppcjax.data_pipelines.settings import WHERE, Folder
-from ppcjax.data_pipelines.sources import CLASSES, SOURCES, Record, Source
+from ppcjax.data_pipelines.sources import CLASSES, SOURCES, SPLITS, Record, Source
 from ppcjax.data_pipelines.sources.replaced import replace_masks
 from ppcjax.data_pipelines.sources.subset import few
 from ppcjax.data_pipelines.stream import batches
-from ppcjax.fields import Free, OneOf, Range
+from ppcjax.fields import Free, Name, OneOf, kinds
 from ppcjax.types import UserError
 
 __all__ = [
@@ -59,8 +59,8 @@ class SourceSettings:
     source: Annotated[str, OneOf(SOURCES)]
     masks: Folder = ""
     eval_masks: Annotated[str, Free()] = ""
-    limit: Annotated[int, Range(0), "images"] = 0
-    limit_seed: Annotated[int, Range(0)] = 0
+    limit: Annotated[kinds.Total, "images"] = 0
+    limit_seed: kinds.Seed = 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,9 +72,9 @@ class SplitSettings:
     val_split: split on which thresholds and checkpoints are chosen; "" for none.
     """
 
-    train_split: str
-    eval_split: Annotated[str, Free()]
-    val_split: Annotated[str, Free()] = ""
+    train_split: Annotated[str, Name()]
+    eval_split: Annotated[str, Name(), Free()]
+    val_split: Annotated[Literal[""] | Annotated[str, Name()], Free()] = ""
 
 
 def check(data: Any, reads: str) -> None:
@@ -111,6 +111,13 @@ def check(data: Any, reads: str) -> None:
     )
     for declared, what in whole.items():
         settings.make(declared, given, what=what)
+    for split in fields.fields_of(SplitSettings):
+        there = SPLITS.get(name, ())
+        if there and given.get(split) and given[split] not in there:
+            raise UserError(
+                f"{WHERE}.{split}={given[split]!r}: source {name} has no such split; "
+                f"give one of {', '.join(there)}"
+            )
 
 
 @screen.waiting("reading the data")

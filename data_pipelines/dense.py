@@ -16,7 +16,7 @@ from ppcjax.data_pipelines.geometry import crop_size, cut_image, cut_mask, draw_
 from ppcjax.data_pipelines.images import Photo, read_grey
 from ppcjax.data_pipelines.order import Draws
 from ppcjax.data_pipelines.settings import (
-    Count,
+    Batch,
     Factors,
     Folder,
     OnBadImage,
@@ -47,7 +47,7 @@ class StreamSettings:
     workers: images prepared at a time; 0 lets tf.data choose.
     """
 
-    batch_size: Count
+    batch_size: Batch
     crop: Side | tuple[Side, Side]
     long_side: Sides | None = None
     scale: Factors | None = None

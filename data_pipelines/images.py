@@ -21,6 +21,7 @@ from ppcjax.data_pipelines.photo_files import (
     readable_suffixes,
     why_passed_over,
 )
+from ppcjax.data_pipelines.pictures import MOST_PIXELS
 from ppcjax.types import UserError
 
 __all__ = [
@@ -40,10 +41,6 @@ __all__ = [
 ]
 
 IMAGE_SUFFIXES = readable_suffixes()
-
-# Photos of more pixels are decoded reduced where that is possible, as of JPEG, else
-# refused. Pillow refuses at this number, too.
-MOST_PIXELS = 178_956_970
 
 SKIP = ", or leave such images out with on_bad_image=skip"  # ends an advice
 
@@ -236,8 +233,9 @@ def why_left_out(error: Exception | str) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, in one line."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    """What an error says, in one line; of a file, without its name."""
+    said = getattr(error, "strerror", None) or str(error)
+    return (said.splitlines() or [type(error).__name__])[0]
 
 
 def read_grey(file: Path, size: tuple[int, int]) -> np.ndarray:

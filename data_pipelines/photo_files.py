@@ -1,19 +1,19 @@
 """Which files are photographs, which of them can be read here, and opening them.
 
-Only the kinds in KINDS are opened, so that no file, whatever it holds, starts another
-program or a reader that nobody expects. What a file is, its content says; the suffix
-says only whether a folder is searched for it.
+Only the kinds in KINDS are opened. What a file is, its content says; the suffix says
+only whether a folder is searched for it.
 """
 
-import io
+import contextlib
 import os
-import warnings
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
-from PIL import Image, JpegImagePlugin
+from PIL import Image
 
 from ppcjax.checkout import install
+from ppcjax.data_pipelines.pictures import picture
+from ppcjax.data_pipelines.regular import read_start
 
 try:
     from PIL.AvifImagePlugin import SUPPORTED as _AVIF
@@ -26,9 +26,6 @@ try:
     _HEIF = True
 except ImportError:
     _HEIF = False
-
-# Large photos are meant; the error at twice that size stays.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 _ALWAYS = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
@@ -43,8 +40,6 @@ _ALWAYS = {
 KINDS = _ALWAYS | ({"AVIF": (".avif",)} if _AVIF else {})
 KINDS |= {"HEIF": (".heic", ".heif")} if _HEIF else {}
 
-# A block of 64 pixels takes two bits at least, so that 256 would be exact.
-_JPEG_PIXELS_PER_BYTE = 1000
 _CONVERT = "convert it to JPEG or PNG"
 _OWN_ADVICE = {
     ".heic": f"HEIC is read after {install('photos')}; or {_CONVERT}",
@@ -107,52 +102,21 @@ def why_passed_over(name: str) -> str | None:
     return f"{suffix}: {UNREADABLE[suffix]}" if suffix in UNREADABLE else ""
 
 
-def open_photo(data: Path | bytes) -> Image.Image:
-    """Opens a photo of one of KINDS; its pixels are read later.
-
-    A baseline JPEG may be larger than what Pillow opens, as it can be decoded reduced;
-    progressive ones hold all in memory before that.
+@contextlib.contextmanager
+def open_photo(data: Path | bytes) -> Iterator[Image.Image]:
+    """Opens a photo of one of KINDS; see `pictures.picture`.
 
     Raises:
         ValueError: the content is of no such kind; says what it seems to be.
         OSError: it is not there; damage raises whatever images.DAMAGE lists.
     """
-    try:
-        file = Image.open(_stream(data), formats=tuple(KINDS))
-    except Image.DecompressionBombError:
-        if _head(data, 3) != b"\xff\xd8\xff":
-            raise
-        file = JpegImagePlugin.JpegImageFile(_stream(data))
-        if "progressive" in file.info:
-            raise
-    except Image.UnidentifiedImageError as error:
-        raise ValueError(_what_it_is(_head(data, 512))) from error
-    size = len(data) if isinstance(data, bytes) else os.path.getsize(data)
-    pixels = file.width * file.height
-    # Some decoders fill what is missing with grey or black and say nothing.
-    if file.format in ("JPEG", "MPO"):
-        whole = pixels <= _JPEG_PIXELS_PER_BYTE * size
-    else:
-        parts = (tile.extents for tile in file.tile)
-        held = sum((right - x) * (bottom - y) for x, y, right, bottom in parts)
-        whole = file.format != "TIFF" or held >= pixels
-    if not whole:
-        raise ValueError(
-            f"its {size} bytes cannot hold the {file.width}x{file.height} pixels that "
-            "it claims"
-        )
-    return file
-
-
-def _stream(data: Path | bytes) -> Path | IO[bytes]:
-    return io.BytesIO(data) if isinstance(data, bytes) else data
-
-
-def _head(data: Path | bytes, count: int) -> bytes:
-    if isinstance(data, bytes):
-        return data[:count]
-    with open(data, "rb") as file:
-        return file.read(count)
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(picture(data, tuple(KINDS)))
+        except Image.UnidentifiedImageError as error:
+            head = data[:512] if isinstance(data, bytes) else read_start(data, 512)
+            raise ValueError(_what_it_is(head)) from error
+        yield file
 
 
 def _what_it_is(head: bytes) -> str:

@@ -4,19 +4,20 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 from ppcjax import fields
-from ppcjax.fields import Free, Ordered, Place, Range
+from ppcjax.fields import Free, Ordered, Place, Range, kinds
 
 WHERE = "config.data"
 
 OnBadImage = Annotated[Literal["stop", "skip"], Free()]
-Count = Annotated[int, Range(1)]
-Workers = Annotated[int, Range(0), Free()]
+Count = kinds.Few
+Batch = kinds.Batch
+Workers = Annotated[int, Range(0, 1024), Free()]
 Folder = Annotated[str, Place()]
-Side = Annotated[int, Range(1), "pixels"]
+Side = kinds.Side
 Sides = Annotated[tuple[Side, Side], Ordered()]
-Factor = Annotated[float, Range(above=0)]
+Factor = kinds.Factor
 Factors = Annotated[tuple[Factor, Factor], Ordered()]
-Share = Annotated[float, Range(0, 1)]
+Share = kinds.Share
 MaskIds = tuple[Annotated[int, Range(0, 65535)], ...]
 
 

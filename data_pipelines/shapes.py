@@ -47,7 +47,7 @@ MARGIN = 90  # least distance of centres of bodies and parts from the border
 GAP = 900  # least distance of two centres, in 1/1024 of the sum of their mean radii
 ATTEMPTS = 24  # positions tried for an object before it is left out
 
-_SPLITS = {"train": 0, "val": 1, "test": 2}
+SPLITS = {"train": 0, "val": 1, "test": 2}
 _BODY_FORMS = 3
 _TEXTURES = 3
 # 32 directions as whole numbers, in 1/1024.
@@ -92,7 +92,7 @@ def scene(seed: int, split: str, index: int, size: int) -> Scene:
         index: number of the image.
         size: side of the square image, pixels.
     """
-    bits = np.random.Philox(key=[seed, _SPLITS[split]], counter=[0, index, 0, 0])
+    bits = np.random.Philox(key=[seed, SPLITS[split]], counter=[0, index, 0, 0])
     numbers = iter(bits.random_raw(1024).tolist())
     grain = _bytes(bits, size * size).reshape(size, size)
 

@@ -150,7 +150,8 @@ def batches(
 
 def _iterate(make, layout, batch_size, rows, first, start_step, workers):
     checkout.require("training", "tensorflow")
-    import tensorflow as tf  # takes seconds, and only training needs it
+    with checkout.keras_elsewhere():
+        import tensorflow as tf  # takes seconds, and only training needs it
 
     tf.config.set_visible_devices([], "GPU")  # the accelerator belongs to JAX
 

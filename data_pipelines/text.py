@@ -5,7 +5,12 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from ppcjax.data_pipelines.regular import MOST_AT_ONCE, read_bytes
 from ppcjax.types import UserError
+
+MOST = 2**27  # bytes of a list or a table: a million photos take a third of that
+LONGEST_LINE = 2**20
+MOST_OF_ANNOTATIONS = MOST_AT_ONCE  # those of whole sets are long
 
 # The longer marks first: that of UTF-32 begins like that of UTF-16.
 _MARKS = (
@@ -46,35 +51,42 @@ class Text(NamedTuple):
         )
 
 
-def read_text(file: Path) -> str:
+def read_text(file: Path, most: int = MOST) -> str:
     """The text of a file, whatever program wrote it.
 
     Args:
         file: UTF-8, UTF-16 or UTF-32, with or without a byte-order mark, or
             Windows-1252.
+        most: bytes that it may hold.
 
     Returns:
         The text with line feeds only; "" for an empty file.
 
     Raises:
-        UserError: it is not there, or is no text.
+        UserError: it is not there, is no text or too long.
     """
-    return read(file).text
+    return read(file, most).text
 
 
-def read(file: Path) -> Text:
+def read(file: Path, most: int = MOST) -> Text:
     """The text of a file and how it was encoded; see `read_text`."""
     try:
         if file.is_dir():
             raise UserError(f"{file}: is a folder, not a text file; move it")
-        # A pipe or a device would be waited for without end.
-        if not file.is_file():
-            raise UserError(f"{file}: no such file; write it")
-        data = file.read_bytes()
+        data = read_bytes(file, most)
+    except FileNotFoundError as error:
+        raise UserError(f"{file}: no such file; write it") from error
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "its name is no path"
         raise UserError(f"{file}: cannot be read ({why}); mend the file") from error
-    return decode(data, str(file))
+    found = decode(data, str(file))
+    if len(data) > LONGEST_LINE and most == MOST:  # annotations are often in one line
+        if max(map(len, found.text.split("\n"))) > LONGEST_LINE:
+            raise UserError(
+                f"{file}: has a line of more than {LONGEST_LINE:,} letters, which no "
+                "list or table needs; break it"
+            )
+    return found
 
 
 def decode(data: bytes, name: str) -> Text:

@@ -14,7 +14,7 @@ import numpy as np
 from ppcjax.data_pipelines import settings
 from ppcjax.data_pipelines.crops import crop_box, cut_crop, draw_crop, pixels_needed
 from ppcjax.data_pipelines.order import Draws
-from ppcjax.data_pipelines.settings import Count, Factors, OnBadImage, Side, Workers
+from ppcjax.data_pipelines.settings import Batch, Factors, OnBadImage, Side, Workers
 from ppcjax.data_pipelines.sources.base import Source
 from ppcjax.data_pipelines.stream import InTurn, Reader, Rows
 from ppcjax.fields import Ordered, Range
@@ -36,7 +36,7 @@ class ViewSettings:
     workers: photos prepared at a time; 0 lets tf.data choose.
     """
 
-    batch_size: Count
+    batch_size: Batch
     crop: Side
     scale: Annotated[tuple[_AreaShare, _AreaShare], Ordered()] = (0.08, 1.0)
     ratio: Factors = (3 / 4, 4 / 3)

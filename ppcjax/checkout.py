@@ -7,12 +7,14 @@ in both.
 """
 
 import ast
+import contextlib
 import difflib
 import functools
 import importlib.util
 import os
 import re
 import sys
+from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
@@ -103,6 +105,24 @@ def install(extra: str) -> str:
         return f'pip install "ppcjax[{extra}]"'
     own = "" if extra == "train" else f"-{extra}"
     return f"pip install -r requirements{own}.txt"
+
+
+@contextlib.contextmanager
+def keras_elsewhere() -> Iterator[None]:
+    """Keeps Keras, which TensorFlow imports, from leaving its settings in the home.
+
+    Settings of the user's own count as ever; where there are none, its defaults go to
+    the folder of compiled programs.
+    """
+    name = "KERAS_HOME"
+    if name in os.environ or os.path.exists(os.path.expanduser("~/.keras")):
+        yield
+        return
+    os.environ[name] = os.path.expanduser("~/.cache/ppcjax/keras")
+    try:
+        yield
+    finally:
+        del os.environ[name]
 
 
 def program(word: str) -> str:

@@ -20,6 +20,18 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
+# Seconds after which a test that never ends fails with its stack, several times what
+# the longest takes on a busy machine.
+_PATIENCE = {"slow": 1800, "": 600}
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if not item.get_closest_marker("long"):
+            kind = "slow" if item.get_closest_marker("slow") else ""
+            item.add_marker(pytest.mark.timeout(_PATIENCE[kind]))
+
+
 @pytest.fixture(scope="session")
 def browser():
     """One Chromium for all tests of pages: see tests/report/browser.py."""

@@ -80,7 +80,7 @@ def test_interrupted_run_ends_where_the_unbroken_one_does(run_folder, tmp_path):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=120) == 0
+    assert process.wait(timeout=120) == 143
     result = _run("train.py", *SMALL, f"--workdir={tmp_path}")
     assert result.returncode == 0, result.stderr
     chex.assert_trees_all_equal(_parameters(tmp_path), _parameters(run_folder))

@@ -41,6 +41,8 @@ def config(*, reads="dense", source="shapes", optimizer="sgd", schedule=None):
     data = {"source": source, "batch_size": 8} | TOGETHER.get(reads, {})
     for declared in (STREAMS[reads], SOURCE_FIELDS[source], *SHARED.values()):
         data = required(declared) | data
+    if source == "shapes":  # which knows its splits
+        data |= {name: "train" for name in data if name.endswith("_split")}
     rule = required(OPTIMIZERS[optimizer]) | {"name": optimizer}
     if schedule is None:
         rule["power"] = 0.9

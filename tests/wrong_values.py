@@ -12,7 +12,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from ppcjax.fields import Length, Name, OneOf, Ordered, Pattern, Range
+from ppcjax.fields import Length, Name, OneOf, Ordered, Pattern, Range, kinds
 
 LARGEST = {int: 2**31 - 1, float: 1e12}
 NUMBERS = (
@@ -116,7 +116,8 @@ def is_checked(hint: Any) -> bool:
         return all(is_checked(option) for option in items)
     origin = typing.get_origin(kind) or kind
     if origin in (tuple, Sequence):
-        return bool(items) and all(is_checked(item) for item in items if item != ...)
+        some = bool(items) or kind == tuple[()]
+        return some and all(is_checked(item) for item in items if item != ...)
     if origin in (dict, Mapping):
         return bool(items) and items[0] is str
     return origin in (bool, int, float, str, type(None))
@@ -217,3 +218,17 @@ def _bounds(marks: Sequence) -> list[float]:
     ranges = [m for m in marks if isinstance(m, Range)]
     ends = [(r.least, r.most, r.above, r.below) for r in ranges]
     return [bound for four in ends for bound in four if bound is not None]
+
+
+def unbounded(hint: Any) -> bool:
+    """Whether a number in an annotation may be as large or as small as it likes."""
+    kind, marks = _unfold(hint)
+    if _names(kind, marks) is not None or hint == kinds.Seed:
+        return False  # a seed is as large as a number of 32 bits can be
+    if kind in (int, float):
+        ranges = [m for m in marks if isinstance(m, Range)]
+        low = any(r.least is not None or r.above is not None for r in ranges)
+        high = any(r.most is not None or r.below is not None for r in ranges)
+        return not (low and high)
+    items = [item for item in typing.get_args(kind) if item is not ...]
+    return any(map(unbounded, items))

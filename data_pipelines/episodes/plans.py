@@ -7,12 +7,15 @@ seed and i alone; a plan can be kept as .npy and is the same for every model.
 
 import concurrent.futures
 import dataclasses
+import io
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from ppcjax.console import writing
 from ppcjax.data_pipelines.order import Draws
 from ppcjax.data_pipelines.sources.base import Source
 from ppcjax.types import IGNORE, UserError
@@ -118,6 +121,8 @@ def count_pixels(source: Source, cache: str = "", *, skip: bool = False) -> np.n
     path = Path(cache).expanduser() if cache else None
     if path is not None and path.is_file():
         return _read_counts(path, source)
+    if path is not None and os.path.lexists(path):
+        raise UserError(f"{path} is there and no file of class counts; name another")
     classes = len(source.classes)
 
     def counts_of(i):
@@ -139,8 +144,9 @@ def count_pixels(source: Source, cache: str = "", *, skip: bool = False) -> np.n
         counts = np.array(list(pool.map(counts_of, range(len(source)))), np.int64)
     counts = counts.reshape(-1, classes)
     if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(path, ids=np.array(source.ids), counts=counts)
+        content = io.BytesIO()
+        np.savez_compressed(content, ids=np.array(source.ids), counts=counts)
+        writing.write_file(path, content.getvalue())
     return counts
 
 
@@ -264,19 +270,20 @@ def draw_plan(
 
 def save_plan(path: Path, plan: np.ndarray) -> None:
     """Writes a plan as .npy."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.save(path, plan)
+    writing.write_array(path, plan)
 
 
 def load_plan(path: Path, shape: Shape, source: Source) -> np.ndarray:
     """Reads a plan; raises UserError where it does not fit the shape and the source."""
     try:
-        plan = np.load(path)
+        # Mapped: a header may claim any size.
+        plan = np.array(np.load(path, mmap_mode="r"))
         whole = plan.ndim == 2 and plan.size > 0 and plan.dtype.kind == "i"
     except Exception as error:  # what damage raises depends on the byte that it hit
         raise UserError(f"{path}: is no plan of episodes; remove it") from error
     fits = whole and plan.shape[1] == shape.columns
-    if not fits or plan[:, shape.way :].max() >= len(source):
+    of_photos = plan[:, shape.way :] if fits else plan
+    if not fits or plan.min() < 0 or of_photos.max() >= len(source):
         raise UserError(
             f"{path}: does not fit {shape.way}-way {shape.shot}-shot episodes of "
             f"{source.name}; remove it to have it drawn again"

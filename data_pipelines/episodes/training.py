@@ -32,6 +32,7 @@ from ppcjax.data_pipelines.episodes.plans import (
 from ppcjax.data_pipelines.geometry import draw_window
 from ppcjax.data_pipelines.order import Draws
 from ppcjax.data_pipelines.settings import (
+    Batch,
     Count,
     Factors,
     OnBadImage,
@@ -41,7 +42,7 @@ from ppcjax.data_pipelines.settings import (
 )
 from ppcjax.data_pipelines.sources.base import Source, read_checked
 from ppcjax.data_pipelines.stream import Reader, Rows
-from ppcjax.fields import Free, Range
+from ppcjax.fields import Free, Range, kinds
 from ppcjax.types import IGNORE, UserError
 
 _LOG = logging.getLogger(__name__)
@@ -77,18 +78,18 @@ class EpisodeSettings:
     workers: episodes prepared at a time; 0 lets tf.data choose.
     """
 
-    batch_size: Count
+    batch_size: Batch
     crop: Side
     way: Count
     shot: Count
     query: Count = 1
-    least_shot: Annotated[int, Range(0)] = 0
+    least_shot: Annotated[int, Range(0, 1000)] = 0
     novel: tuple[str, ...] = ()
     validation_classes: tuple[str, ...] = ()
     train_classes: tuple[str, ...] = ()
     with_novel: Literal["drop", "background", "ignore"] = "drop"
     evidence: Evidence = Evidence()
-    min_pixels: Annotated[int, Range(0), "pixels"] = 1
+    min_pixels: Annotated[kinds.Total, "pixels"] = 1
     fit: Literal["squash", "crop"] = "squash"
     long_side: Sides | None = None
     scale: Factors | None = None

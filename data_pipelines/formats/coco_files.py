@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from ppcjax.data_pipelines.formats import parsing
 from ppcjax.data_pipelines.formats.names import Unusable
 from ppcjax.data_pipelines.formats.parsing import entry
-from ppcjax.data_pipelines.text import read_text
+from ppcjax.data_pipelines.text import MOST_OF_ANNOTATIONS, read_text
 from ppcjax.types import UserError
 
 # Of the same photos, beside the outlines.
@@ -39,7 +39,7 @@ def read_all(root: Path) -> tuple[list[Content], Counter]:
     """
     found, passed, partial_ones = [], Counter(), []
     for file in parsing.files_below(root, ".json"):
-        text = read_text(file) if _may_be(file) else ""
+        text = read_text(file, MOST_OF_ANNOTATIONS) if _may_be(file) else ""
         if not _is_named_so(file) and not _looks_so(text):
             continue
         if file.name.startswith(_OTHER_KINDS):

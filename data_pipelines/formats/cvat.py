@@ -22,6 +22,7 @@ from ppcjax.data_pipelines.formats.base import (
     assemble,
 )
 from ppcjax.data_pipelines.formats.names import MISSING, Names, need_photos
+from ppcjax.data_pipelines.regular import read_start
 from ppcjax.types import UserError
 
 
@@ -75,9 +76,8 @@ def find(root: Path, photos: Mapping[str, Path]) -> Annotations | None:
 
 def _head(file: Path) -> bytes:
     try:
-        with open(file, "rb") as opened:
-            # UTF-16 has a zero beside each letter.
-            return opened.read(4000).replace(b"\0", b"")
+        # UTF-16 has a zero beside each letter.
+        return read_start(file, 4000).replace(b"\0", b"")
     except OSError:
         return b""
 

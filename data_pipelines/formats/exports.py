@@ -13,6 +13,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 from PIL import Image
 
+from ppcjax.console import plain
 from ppcjax.data_pipelines.formats import coco_runs, contours, studio_runs
 from ppcjax.data_pipelines.formats.base import BACKGROUND_NAMES, VOID_NAMES, Exported
 from ppcjax.data_pipelines.masks.colours import voc_colours
@@ -185,7 +186,7 @@ def write_cvat(photos: Iterable[Exported], classes: Mapping[int, str]) -> Files:
     for photo in photos:
         mask = photo.mask()
         void |= bool((mask == IGNORE).any())
-        ids.append(photo.id)
+        ids.append(plain.line(photo.id))  # a line each
         yield f"SegmentationClass/{photo.id}.png", _png(colours[mask])
     names = {0: "background", **_named(classes, void)}
     texts = [f"{n}:{','.join(map(str, colours[i]))}::" for i, n in names.items()]

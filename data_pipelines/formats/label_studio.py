@@ -16,7 +16,7 @@ from ppcjax.data_pipelines.formats.base import Annotations, Region, Scene, assem
 from ppcjax.data_pipelines.formats.names import MISSING, Names, need_photos
 from ppcjax.data_pipelines.formats.parsing import entry
 from ppcjax.data_pipelines.formats.studio_shapes import regions_of
-from ppcjax.data_pipelines.text import read_text
+from ppcjax.data_pipelines.text import MOST_OF_ANNOTATIONS, read_text
 from ppcjax.types import UserError
 
 _CONFIGS = ("label_config.xml", "config.xml")
@@ -28,7 +28,7 @@ def find(root: Path, photos: Mapping[str, Path]) -> Annotations | None:
     known, scenes, missing = Names.of(photos), {}, []
     passed, warnings, listed, files = Counter(), [], [], []
     for file in parsing.files_below(root, ".json"):
-        text = read_text(file)
+        text = read_text(file, MOST_OF_ANNOTATIONS)
         if not text.lstrip().startswith("[") or not _looks_so(text):
             continue
         tasks = parsing.parse_json(text, file)

@@ -6,7 +6,6 @@ ones on top. Points and lines, which have no area, are passed over.
 
 import base64
 import binascii
-import io
 import math
 import re
 from collections import Counter
@@ -16,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from ppcjax.data_pipelines.formats import parsing, raster
 from ppcjax.data_pipelines.formats.base import (
@@ -29,7 +27,8 @@ from ppcjax.data_pipelines.formats.base import (
 from ppcjax.data_pipelines.formats.names import MISSING, Names, clean, need_photos
 from ppcjax.data_pipelines.formats.parsing import entry
 from ppcjax.data_pipelines.images import DAMAGE
-from ppcjax.data_pipelines.text import read_text
+from ppcjax.data_pipelines.pictures import picture
+from ppcjax.data_pipelines.text import MOST_OF_ANNOTATIONS, read_text
 from ppcjax.types import UserError
 
 _LINES = ("point", "points", "line", "linestrip", "line_strip", "ai_points")
@@ -48,7 +47,7 @@ def find(root: Path, photos: Mapping[str, Path]) -> Annotations | None:
     passed, lists = Counter(), []
     first = None
     for file in parsing.files_below(root, ".json"):
-        text = read_text(file)
+        text = read_text(file, MOST_OF_ANNOTATIONS)
         if '"shapes"' not in text or not text.lstrip().startswith("{"):
             continue
         data = parsing.parse_json(text, file)
@@ -165,7 +164,7 @@ def _paint_mask(text: str, corners, where: str, mask: np.ndarray, value: int) ->
 def _decoded(text: Any, where: str) -> np.ndarray:
     try:
         data = base64.b64decode(re.sub(r"\s", "", text), validate=True)
-        with Image.open(io.BytesIO(data)) as image:
+        with picture(data, ("PNG",)) as image:
             return np.asarray(image.convert("L")) > 0
     except (*DAMAGE, binascii.Error) as error:
         raise UserError(f"{where}: its mask is no PNG in base 64") from error

@@ -15,10 +15,13 @@ from xml.parsers import expat
 import numpy as np
 
 from ppcjax.data_pipelines.images import first_line
-from ppcjax.data_pipelines.text import read_text
+from ppcjax.data_pipelines.regular import read_bytes
+from ppcjax.data_pipelines.text import MOST_OF_ANNOTATIONS, read_text
 from ppcjax.types import UserError
 
 _DEEPEST = 100  # elements in each other; no tool goes beyond ten
+_LONG = 2**24  # letters of a JSON text whose values are counted before
+_MOST_BYTES = 2**33  # that they may take; a few times what the largest sets need
 _LARGEST = 2**53  # integers that JSON numbers hold exactly
 _KINDS = {list: "a list", dict: "an object", str: "a text"}
 
@@ -45,11 +48,18 @@ def files_below(root: Path, *endings: str) -> Iterator[Path]:
 def parse_json(text: str, file: Path) -> Any:
     """The value of a JSON text; numbers that JSON does not have are refused."""
     try:
+        if len(text) > _LONG and _bytes_of(text) > _MOST_BYTES:
+            raise ValueError(f"its values take more than {_MOST_BYTES >> 30} GiB")
         return json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise UserError(
             f"{file}: cannot be read as JSON ({first_line(error)}); export it again"
         ) from error
+
+
+def _bytes_of(text: str) -> int:
+    """About what the values of a JSON text take: numbers, lists and objects."""
+    return 32 * text.count(",") + 72 * (text.count("[") + text.count("{"))
 
 
 def _refuse_constant(name: str):
@@ -73,7 +83,7 @@ def parse_yaml(text: str, file: Path) -> Any:
 
 def load_json(file: Path) -> Any:
     """The value that a JSON file holds."""
-    return parse_json(read_text(file), file)
+    return parse_json(read_text(file, MOST_OF_ANNOTATIONS), file)
 
 
 def load_xml(file: Path) -> ElementTree.Element:
@@ -102,7 +112,7 @@ def load_xml(file: Path) -> ElementTree.Element:
     parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = refuse
     parser.buffer_text = True
     try:
-        parser.Parse(file.read_bytes(), True)
+        parser.Parse(read_bytes(file), True)
         return builder.close()
     except (OSError, ValueError, LookupError, AssertionError, expat.ExpatError) as e:
         raise UserError(

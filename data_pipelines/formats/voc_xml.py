@@ -10,6 +10,7 @@ from pathlib import Path
 from ppcjax.data_pipelines.formats import parsing
 from ppcjax.data_pipelines.formats.base import Annotations, Region, Scene, assemble
 from ppcjax.data_pipelines.formats.names import MISSING, Names, clean, need_photos
+from ppcjax.data_pipelines.regular import read_bytes
 from ppcjax.types import UserError
 
 
@@ -53,7 +54,7 @@ def find(root: Path, photos: Mapping[str, Path]) -> Annotations | None:
 
 def _bytes(file: Path) -> bytes:
     try:
-        return file.read_bytes().replace(b"\0", b"")
+        return read_bytes(file).replace(b"\0", b"")
     except OSError:
         return b""
 

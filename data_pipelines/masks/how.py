@@ -91,8 +91,9 @@ class How(NamedTuple):
         values, head, classes = pixels.values, pixels.head, named.classes
         listed = self.greys if head.kind == "grey" else None
         if listed is not None:
-            known = (values >= 0) & (values <= 255)
-            values = np.where(known, values, -1).astype(np.int32) * GREYS
+            # Wide before -1 is put in: a byte has no room for it.
+            wide = values.astype(np.int32)
+            values = np.where((values >= 0) & (values <= 255), wide, -1) * GREYS
         if self.in_colour(head):
             listed, values = self.colours, packed(pixels, name)
             if listed is None:

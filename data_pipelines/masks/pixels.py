@@ -3,13 +3,17 @@
 import io
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from ppcjax.data_pipelines.depth import strips
 from ppcjax.data_pipelines.images import first_line
+from ppcjax.data_pipelines.pictures import MOST_PIXELS, picture
+from ppcjax.data_pipelines.regular import MOST_AT_ONCE, read_bytes, read_start
 from ppcjax.types import UserError
 
 # Suffixes of files that may hold ids, and of those that are refused by name.
@@ -37,7 +41,6 @@ _KINDS = {
 # Chunks of a PNG that decide its pixels.
 _CHUNKS = (b"IHDR", b"PLTE", b"IDAT")
 _AS_PNG = "save it as a palette or grey PNG whose values are class ids"
-_MOST_BYTES = 1 << 31
 
 
 class Unreadable(UserError):
@@ -76,14 +79,12 @@ def read_head(file: Path) -> Head:
         UserError: its kind never holds exact ids.
     """
     try:
-        with open(file, "rb") as stream:
-            start = stream.read(64)
-            _refuse_lossy(start, str(file))
-            if start.startswith((_ARRAY, _ARCHIVE)):
-                return Head("grey", "NPY")
-            stream.seek(0)
-            with Image.open(stream, formats=_FORMS) as image:
-                return _head(image, str(file))
+        start = read_start(file, 64)
+        _refuse_lossy(start, str(file))
+        if start.startswith((_ARRAY, _ARCHIVE)):
+            return Head("grey", "NPY")
+        with picture(file, _FORMS) as image:
+            return _head(image, str(file))
     except UserError:
         raise
     except Exception as error:  # decoders raise anything on damaged data
@@ -107,13 +108,13 @@ def read_pixels(data: Path | bytes, name: str) -> Pixels:
         UserError: it does not hold exact values.
     """
     try:
-        data = data if isinstance(data, bytes) else data.read_bytes()
+        data = data if isinstance(data, bytes) else read_bytes(data)
         _refuse_lossy(data, name)
         if data.startswith((_ARRAY, _ARCHIVE)):
             return Pixels(_read_array(data, name), Head("grey", "NPY"))
         if data.startswith(b"\x89PNG"):
             _check_png(data, name)
-        with Image.open(io.BytesIO(data), formats=_FORMS) as image:
+        with picture(data, _FORMS) as image:
             return _decode(image, data, name)
     except UserError:
         raise
@@ -161,8 +162,8 @@ def _head(image: Image.Image, name: str) -> Head:
 def _decode(image: Image.Image, data: bytes, name: str) -> Pixels:
     head = _head(image, name)
     _check_form(image, data, name)
-    if getattr(image, "n_frames", 1) > 1:
-        raise UserError(f"{name}: holds {image.n_frames} pictures; save one a file")
+    if getattr(image, "is_animated", False):  # counting them may take minutes
+        raise UserError(f"{name}: holds several pictures; save one a file")
     if image.tile and image.tile[0][1] not in (None, (0, 0, *image.size)):
         if head.form == "GIF":
             raise UserError(f"{name}: its frame covers a part only; {_AS_PNG}")
@@ -246,29 +247,40 @@ def _whole(values: np.ndarray, name: str) -> np.ndarray:
         return values.astype(np.uint8)
     if values.dtype.kind in "iu":
         return values
-    if values.dtype.kind == "f":
-        # NaN and infinity fail the comparison.
-        if (np.abs(values) <= 65535).all() and (values == np.floor(values)).all():
-            return values.astype(np.int32)
-    raise UserError(f"{name}: holds values that are not whole numbers; {_AS_PNG}")
+    if values.dtype.kind != "f" or not all(map(_are_whole, _parts(values))):
+        raise UserError(f"{name}: holds values that are not whole numbers; {_AS_PNG}")
+    return values.astype(np.int32)
+
+
+def _parts(values: np.ndarray) -> Iterator[np.ndarray]:
+    """Rows of [H, W], few enough at a time that little is held of them."""
+    return (values[top:bottom] for top, bottom in strips(*values.shape[:2]))
+
+
+def _are_whole(values: np.ndarray) -> bool:
+    # NaN and infinity fail the comparison.
+    return bool((np.abs(values) <= 65535).all() and (values == np.floor(values)).all())
 
 
 def _read_array(data: bytes, name: str) -> np.ndarray:
     """[H, W] integers from the content of an NPY file, or of an NPZ with one array."""
-    if data.startswith(_ARCHIVE):
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            inside = archive.infolist()
-            if len(inside) != 1:
-                raise UserError(f"{name}: holds {len(inside)} arrays; save one a file")
-            if inside[0].file_size > _MOST_BYTES:
-                raise ValueError("the array in it is too large")
-            data = archive.read(inside[0])
-    stream = io.BytesIO(data)
+    if not data.startswith(_ARCHIVE):
+        return _array(io.BytesIO(data), len(data), name)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        inside = archive.infolist()
+        if len(inside) != 1:
+            raise UserError(f"{name}: holds {len(inside)} arrays; save one a file")
+        with archive.open(inside[0]) as stream:
+            return _array(stream, inside[0].file_size, name)
+
+
+def _array(stream: IO[bytes], size: int, name: str) -> np.ndarray:
+    """The array of an NPY file of `size` bytes; nothing is allocated but for it."""
     version = np.lib.format.read_magic(stream)
     header = np.lib.format.read_array_header_1_0
     if version != (1, 0):
         header = np.lib.format.read_array_header_2_0
-    shape, _, dtype = header(stream)
+    shape, by_columns, dtype = header(stream)
     if len(shape) == 3 and shape[2] == 1:
         shape = shape[:2]
     if len(shape) != 2 or 0 in shape or dtype.kind not in "biuf":
@@ -277,7 +289,12 @@ def _read_array(data: bytes, name: str) -> np.ndarray:
             "whole numbers"
         )
     # Checked before anything is allocated: a header may claim any size.
-    if len(data) - stream.tell() != shape[0] * shape[1] * dtype.itemsize:
+    count = shape[0] * shape[1]
+    if size - stream.tell() != count * dtype.itemsize:
         raise ValueError("its length does not fit its shape")
-    values = np.load(io.BytesIO(data), allow_pickle=False).reshape(shape)
-    return _whole(values, name)
+    if count > MOST_PIXELS or size > MOST_AT_ONCE:
+        raise ValueError("the array in it is too large")
+    values = np.frombuffer(stream.read(size), dtype)
+    if len(values) != count:
+        raise ValueError("it breaks off")
+    return _whole(values.reshape(shape, order="F" if by_columns else "C"), name)

@@ -10,7 +10,7 @@ from ppcjax.data_pipelines.sources.unlabelled import imagenet, photos
 from ppcjax.data_pipelines.sources.voc import CLASSES as VOC
 from ppcjax.data_pipelines.sources.voc import voc
 
-__all__ = ["CLASSES", "SOURCES", "Record", "Source"]
+__all__ = ["CLASSES", "SOURCES", "SPLITS", "Record", "Source"]
 
 SOURCES = {
     "cityscapes": cityscapes,
@@ -20,6 +20,9 @@ SOURCES = {
     "shapes": shapes,
     "voc": voc,
 }
+
+# Splits of the sources that have no others, whatever lies on the disk.
+SPLITS = {"shapes": tuple(generator.SPLITS)}
 
 # Class names of the sources whose data set fixes them.
 CLASSES = {

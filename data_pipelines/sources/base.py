@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from ppcjax.console import plain
 from ppcjax.data_pipelines import headers, images
 from ppcjax.data_pipelines.images import Photo
 from ppcjax.data_pipelines.masks import Masks
@@ -98,6 +99,15 @@ class Source:
     tags_by: Literal["table", "mask", "file"] = "table"
     surveyed: int = 2000
     files: Mapping[str, Path] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        """Raises UserError where a class has a name that no list can hold."""
+        for name in self.classes:
+            if plain.line(name) != name:
+                raise UserError(
+                    f"{self.name}: a class is called {plain.line(name)}, with letters "
+                    "that are not printed; rename it, or its folder"
+                )
 
     def __len__(self) -> int:
         """Number of images."""

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ppcjax.data_pipelines import text as texts
-from ppcjax.data_pipelines.sources import words
+from ppcjax.data_pipelines.sources import files, words
 from ppcjax.data_pipelines.sources.class_list_forms import parse
 from ppcjax.data_pipelines.sources.class_list_json import Colour, Entry
 from ppcjax.types import IGNORE, UserError
@@ -66,7 +66,7 @@ def find(root: Path, *, background: bool = True) -> ClassList | None:
         there = [f for f in sorted(root.iterdir()) if f.name.lower() in FILES]
     except OSError as error:
         raise UserError(f"{root}: cannot be read ({error.strerror})") from error
-    there = [f for f in there if f.is_file() and not _is_table_of_tags(f)]
+    there = [f for f in there if files.is_there(f) and not _is_table_of_tags(f)]
     there.sort(key=lambda file: FILES.index(file.name.lower()))
     lists = [read(file, background=background) for file in there]
     if not lists:

@@ -73,7 +73,10 @@ def read(
     placed, more = layouts.place(paths)
     placed = layouts.strip_wrapper(placed)
     passed.update(more)
-    photos, masks = _photos_and_masks(root, placed, keep_suffix)
+    photos, found = _photos_and_masks(root, placed, keep_suffix)
+    # Where no mask is read, two of one photo are no question.
+    one_of = _one_mask if labels else lambda files: files[0]
+    masks = {key: one_of(files) for key, files in sorted(found.items())}
     arrays = [key for key, file in photos.items() if file.suffix.lower() in _ARRAYS]
     for key in arrays:
         del photos[key]
@@ -136,8 +139,8 @@ def _pictures(root: Path, tree: files.Tree) -> tuple[list[Path], Counter]:
 
 def _photos_and_masks(
     root: Path, placed: Sequence[Placed], keep_suffix: bool
-) -> tuple[dict[str, Path], dict[str, Path]]:
-    """Files by id. Masks may lie beside photos, under a name of their own or the same.
+) -> tuple[dict[str, Path], dict[str, list[Path]]]:
+    """Photo by id, and all masks by id; a mask may lie beside its photo.
 
     Raises:
         UserError: two files of the same name are not a photo and its mask.
@@ -166,8 +169,7 @@ def _photos_and_masks(
         for key, found in photos.items()
         for file in found
     }
-    found = {key: _one_mask(found) for key, found in masks.items()}
-    return dict(sorted(named.items())), dict(sorted(found.items()))
+    return dict(sorted(named.items())), masks
 
 
 def _photo_and_mask(found: Sequence[Path]) -> tuple[Path, Path] | None:

@@ -10,21 +10,21 @@ from ppcjax.data_pipelines.images import Photo
 from ppcjax.data_pipelines.masks import check_ids
 from ppcjax.data_pipelines.settings import Folder, MaskIds
 from ppcjax.data_pipelines.sources.base import Reading, Record, Source, tags_of_mask
-from ppcjax.fields import Range
+from ppcjax.fields import Range, kinds
 from ppcjax.types import UserError
 
-Images = Annotated[int, Range(1), "images"]
+Images = Annotated[kinds.Count, "images"]
 SURVEYED = 200  # drawing a scene takes longer than reading a file
 
 
 def shapes(
     split: str,
     *,
-    size: Annotated[int, Range(16), "pixels"] = 96,
+    size: Annotated[int, Range(16, 4096), "pixels"] = 96,
     train_size: Images = 2000,
     val_size: Images = 200,
     test_size: Images = 400,
-    scene_seed: Annotated[int, Range(0)] = 0,
+    scene_seed: kinds.Seed = 0,
     root: Folder = "",
     void: MaskIds = (),
 ) -> Source:

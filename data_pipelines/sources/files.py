@@ -1,12 +1,15 @@
 """Finding files: directories, images by id, split lists."""
 
+import errno
 import os
-import stat
 import unicodedata
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ppcjax.console import plain
+from ppcjax.data_pipelines import regular
 from ppcjax.data_pipelines.images import IMAGE_SUFFIXES
 from ppcjax.data_pipelines.text import read_text
 from ppcjax.types import UserError
@@ -20,6 +23,7 @@ _JUNK_FOLDERS = {
     *("@eadir", "#recycle", "#snapshot", "$recycle.bin", "__macosx", "lost+found"),
     *("system volume information", "thumbnails", "_thumbs", "__pycache__"),
 }
+_NO_UTF8 = "{} whose name is not UTF-8"
 _JUNK_FILES = {"thumbs.db", "desktop.ini", "ehthumbs.db", "picasa.ini", "icon\r"}
 
 
@@ -47,7 +51,19 @@ def directory(root: str, advice: str) -> Path:
 def table_of_tags(root: Path) -> Path | None:
     """The file tags.csv of a folder, in any case of letters, if it is there."""
     there = (f for f in sorted(root.iterdir()) if f.name.lower() == "tags.csv")
-    return next((file for file in there if file.is_file()), None)
+    return next((file for file in there if is_there(file)), None)
+
+
+def is_there(file: Path) -> bool:
+    """Whether a text that is known by its name is there.
+
+    Raises:
+        UserError: something else has that name: a pipe, a device, a link to nowhere.
+    """
+    why = unusable(file.parent, file.name) if os.path.lexists(file) else "folder"
+    if why not in ("", "folder"):
+        raise UserError(f"{file}: {why}, not a text file; remove or rename it")
+    return not why
 
 
 def is_junk(name: str) -> bool:
@@ -65,51 +81,86 @@ def walk(root: Path) -> Tree:
     Args:
         root: where to look.
     """
-    passed: Counter = Counter()
+    passed: dict[str, list[str]] = {}
     found: list[Path] = []
-    seen = {os.path.realpath(root)}
-
-    def unreadable(error: OSError) -> None:
-        passed[f"folder that cannot be opened ({error.strerror})"] += 1
-
-    for folder, folders, names in os.walk(root, followlinks=True, onerror=unreadable):
-        here = Path(folder)
-        below = here.relative_to(root)
-        folders[:] = sorted(
-            f
-            for f in folders
-            if not is_junk(f) and not _was_seen(here / f, seen, passed)
-        )
+    for below, names in folders(root, passed):
         for name in sorted(names):
             if is_junk(name):
                 continue
-            why = _unusable(folder, name)
+            why = unusable(root / below, name)
             if why:
-                passed[why] += 1
+                passed.setdefault(why, []).append(str(below / name))
             else:
                 found.append(below / name)
-    return Tree(tuple(sorted(found)), passed)
+    return Tree(tuple(sorted(found)), named(passed))
 
 
-def _was_seen(folder: Path, seen: set[str], passed: Counter) -> bool:
-    real = os.path.realpath(folder)
-    if real in seen:
-        passed["link to a folder that is there already"] += 1
-        return True
-    seen.add(real)
-    return False
+def named(passed: Mapping[str, Sequence[str]]) -> Counter:
+    """What was passed over and why, with a name -> how many.
+
+    Args:
+        passed: why -> names of what was.
+    """
+    return Counter(
+        {
+            f"{why} ({'such as ' * (len(names) > 1)}{plain.line(names[0])})": len(names)
+            for why, names in passed.items()
+        }
+    )
 
 
-def _unusable(folder: str, name: str) -> str:
-    """Why a file is not looked at; "" where it is."""
+def folders(
+    root: Path, passed: dict[str, list[str]]
+) -> Iterator[tuple[Path, list[str]]]:
+    """Each folder from `root` on, once, relative to it, and names of what it holds.
+
+    Args:
+        root: where to begin.
+        passed: gets why folders were passed over, and their names.
+    """
+    seen = {os.path.realpath(root)}
+
+    def pass_over(why: str, folder: str | Path) -> None:
+        passed.setdefault(why, []).append(os.path.relpath(folder, root))
+
+    def unreadable(error: OSError) -> None:
+        why = f"folder that cannot be opened, {error.strerror}"
+        pass_over(why, error.filename or root)
+
+    def is_new(folder: Path) -> bool:
+        real = os.path.realpath(folder)
+        why = _NO_UTF8.format("folder") if not is_utf8(folder.name) else ""
+        why = why or ("link to a folder that is there already" if real in seen else "")
+        if why:
+            pass_over(why, folder)
+        seen.add(real)
+        return not why
+
+    for folder, inside, names in os.walk(root, followlinks=True, onerror=unreadable):
+        here = Path(folder)
+        inside[:] = sorted(f for f in inside if not is_junk(f) and is_new(here / f))
+        yield here.relative_to(root), names
+
+
+def unusable(folder: Path, name: str) -> str:
+    """Why what lies in a folder under a name is not looked at; "" where it is."""
+    if not is_utf8(name):
+        return _NO_UTF8.format("file")
+    try:
+        found = regular.kind(os.stat(folder / name).st_mode)
+    except OSError as error:
+        dead = error.errno in (errno.ENOENT, errno.ELOOP)
+        return "link that leads nowhere" if dead else str(error.strerror)
+    return found.removeprefix("it is a ")
+
+
+def is_utf8(name: str) -> bool:
+    """Whether a name is text; bytes that are none cannot be written to any file."""
     try:
         name.encode()
-        mode = os.stat(os.path.join(folder, name)).st_mode
     except UnicodeEncodeError:
-        return "file whose name is not UTF-8"
-    except OSError:
-        return "link that leads nowhere"
-    return "" if stat.S_ISREG(mode) else "no regular file"
+        return False
+    return True
 
 
 def without_suffix(name: str) -> str:
@@ -171,8 +222,8 @@ def by_id(
     keys = [id_of(path) for path in paths]
     count = Counter(keys if keep_suffix else ())
     found: dict[str, Path] = {}
-    for path, plain in zip(paths, keys, strict=True):
-        key = normal(path.as_posix()) if count[plain] > 1 else plain
+    for path, bare in zip(paths, keys, strict=True):
+        key = normal(path.as_posix()) if count[bare] > 1 else bare
         if key in found:
             raise UserError(
                 f"{root / path} and {found[key].name} differ only by suffix or by how "
@@ -213,7 +264,7 @@ def find_list(root: Path, split: str) -> Path | None:
     names = dict.fromkeys((split, split.replace("_", ""), _spaced(split)))
     for folder in _LIST_FOLDERS:
         for name in names:
-            if (root / folder / f"{name}.txt").is_file():
+            if is_there(root / folder / f"{name}.txt"):
                 return root / folder / f"{name}.txt"
     return None
 

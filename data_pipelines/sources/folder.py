@@ -18,7 +18,7 @@ are VOC's and there is no class list, ids are taken to be in VOC's order.
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 from ppcjax.data_pipelines import images
 from ppcjax.data_pipelines.masks import MaskFile, Masks, open_masks
@@ -33,7 +33,7 @@ from ppcjax.data_pipelines.sources.base import (
 from ppcjax.data_pipelines.sources.contents import Contents
 from ppcjax.data_pipelines.sources.naming import Names
 from ppcjax.data_pipelines.sources.pairing import Pairs
-from ppcjax.fields import Range
+from ppcjax.fields import kinds
 from ppcjax.types import UserError
 
 _ADVICE = (
@@ -56,7 +56,7 @@ def folder(
     background: bool = True,
     label_ids: MaskIds = (),
     val_share: Share = 0.1,
-    val_seed: Annotated[int, Range(0)] = 0,
+    val_seed: kinds.Seed = 0,
     void: MaskIds = (),
 ) -> Source:
     """A split of a folder of photographs; the layout is in the module's docstring.

@@ -4,7 +4,7 @@ import functools
 import glob
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -130,8 +130,11 @@ def _find(path: str) -> _Found:
         found, passed = _without_exports(tree.files)
         found = _readable(Path(path), found, tree.passed + passed)
         return _without_masks(found)
-    if os.path.isfile(path):
-        file = Path(path)
+    file = Path(path)
+    if os.path.lexists(path):
+        why = files.unusable(file.parent, file.name)
+        if why:
+            raise UserError(f"{path}: {why}, not a photo; give a file or a folder")
         found = _readable(file.parent, [Path(file.name)], Counter())
         named = Counter({f"{why} ({path})": 1 for why in found.passed})
         return found._replace(passed=named)
@@ -170,17 +173,16 @@ def _without_masks(found: _Found) -> _Found:
 def _matching(pattern: str) -> _Found:
     """The photos that match, below their common folder."""
     root, rest = _literal_part(pattern)
-    real = functools.cache(os.path.realpath)
-    passed: Counter = Counter()
+    passed_over: dict[str, list[str]] = {}
     matched: list[Path] = []
     folders: list[Path] = []
-    for name in sorted(glob.glob(rest, root_dir=root or ".", recursive=True)):
-        why = _unwanted(root, name, real)
-        path = Path(root, name)
+    for name in sorted(_names(root, rest, passed_over)):
+        why, path = _unwanted(root, name), Path(root, name)
         if why:
-            passed[why] += 1
+            passed_over.setdefault(why, []).append(name)
         else:
             (folders if path.is_dir() else matched).append(path)
+    passed = files.named(passed_over)
     found = _readable(Path(root), matched, passed)
     if folders and not found.paths:
         for folder in folders:
@@ -197,6 +199,29 @@ def _matching(pattern: str) -> _Found:
     return found._replace(root=common, paths=below)
 
 
+def _names(root: str, pattern: str, passed: dict[str, list[str]]) -> set[str]:
+    """What matches a pattern below a folder; "**" goes into each folder once.
+
+    Args:
+        root: folder that the pattern is relative to.
+        pattern: what `glob` takes.
+        passed: gets why folders were passed over, and their names.
+    """
+    first, deep, rest = f"/{pattern}".replace(os.sep, "/").partition("/**")
+    first, rest = first[1:], rest.lstrip("/") or "*"
+    if not deep:
+        return set(glob.glob(pattern, root_dir=root or "."))
+    tops = glob.glob(first, root_dir=root or ".") if first else [""]
+    found: set[str] = set()
+    for top in tops:
+        start = Path(root, top)
+        for below, _ in files.folders(start, passed) if start.is_dir() else ():
+            place = os.path.normpath(os.path.join(top, below))
+            inside = _names(os.path.join(root, place), rest, passed)
+            found |= {os.path.normpath(os.path.join(place, name)) for name in inside}
+    return found
+
+
 def _literal_part(pattern: str) -> tuple[str, str]:
     """A pattern as the folder that it begins with and is there, and the rest."""
     drive, tail = os.path.splitdrive(pattern)
@@ -207,19 +232,13 @@ def _literal_part(pattern: str) -> tuple[str, str]:
     return root, os.path.join(*parts) if parts else ""
 
 
-def _unwanted(root: str, name: str, real: Callable[[str], str]) -> str:
-    """Why a match is left out; "" where it is not. `real` is os.path.realpath."""
+def _unwanted(root: str, name: str) -> str:
+    """Why a match is left out; "" where it is not."""
     parts = [part for part in Path(name).parts if part != ".."]
     if any(files.is_junk(part) for part in parts):
         return "hidden, or left by a system"
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return "file whose name is not UTF-8"
-    above = [real(os.path.join(root, parent)) for parent in Path(name).parents]
-    if ".." not in Path(name).parts and len(set(above)) < len(above):
-        return "link to a folder that is there already"
-    return "" if os.path.exists(os.path.join(root, name)) else "link that leads nowhere"
+    why = files.unusable(Path(root), name)
+    return "" if why == "folder" else why
 
 
 def _readable(root: Path, paths: Iterable[Path], passed: Counter) -> _Found:

@@ -85,7 +85,8 @@ def open_records(
 def _open(split: str, tfds_dir: str, advice: str, encoded: tuple[str, ...]):
     """Records of a split, and the metadata of the whole set."""
     checkout.require(f"{tfds_dir}: reading records", "tensorflow_datasets")
-    import tensorflow_datasets as tfds  # takes seconds; only these sources need it
+    with checkout.keras_elsewhere():
+        import tensorflow_datasets as tfds  # takes seconds; only these sources need it
 
     builder = tfds.builder_from_directory(str(_find(tfds_dir, advice)))
     if split not in builder.info.splits:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ppcjax.console import plain
 from ppcjax.data_pipelines.sources import files
 from ppcjax.data_pipelines.text import read_text
 from ppcjax.types import UserError
@@ -252,8 +253,14 @@ def _kept(lists: Path | None, ids: Sequence[str]) -> Splits | None:
     if lists is None or not (lists / f"{VAL}.txt").is_file():
         return None
     there = set(ids)
+    # A name with a line feed stands there as it is shown.
+    known = {plain.line(i): i for i in ids} | {i: i for i in ids}
     read = {
-        name: [line for line in read_text(lists / f"{name}.txt").split("\n") if line]
+        name: [
+            known.get(line, line)
+            for line in read_text(lists / f"{name}.txt").split("\n")
+            if line
+        ]
         for name in (TRAIN, VAL)
     }
     gone = [i for name in read for i in read[name] if i not in there]

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
+from ppcjax.console import plain
+
 SHOWN = 12  # entries of a long list
 
 
 def printable(text: str) -> str:
     """Text in one line, without characters that steer a terminal or turn its order."""
-    line = " ".join(text.split())
-    return "".join(c if c.isprintable() else "?" for c in line)
+    return plain.line(text)
 
 
 def many(count: int, noun: str) -> str:

@@ -3,52 +3,98 @@
 import logging
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
-from ppcjax.console import logged, memory, raw, screen
+from ppcjax.cli.kept import keep_compiled_programs
+from ppcjax.cli.limits import raise_open_files
+from ppcjax.console import disk, logged, memory, plain, raw, screen, signals
 from ppcjax.errors import UserError
 
+__all__ = [
+    "HELP",
+    "as_one_line",
+    "complain",
+    "keep_compiled_programs",
+    "one_line",
+    "underscored",
+]
+
 HELP = frozenset(("--help", "-h"))
+_MOST = 300  # letters of what a library says
 
 
+@plain.streams()
 def one_line(main: Callable[..., None], *arguments) -> None:
     """Calls `main`; a `UserError` becomes one line on stderr and exit code 1.
 
-    So do a lack of memory, Ctrl-C and what the system says of a file, a full disk or
+    So do a lack of memory, signals and what the system says of a file, a full disk or
     stdout, and what libraries write past Python is kept off a terminal. The program
     ends without a word where nobody reads its stdout any more.
     """
+    with signals.caught(), signals.ends_soon():
+        try:
+            _one_line(main, *arguments)
+        except (KeyboardInterrupt, Exception) as error:
+            raised = signals.raised()
+            if raised is None and not isinstance(error, KeyboardInterrupt):
+                raise
+            # Libraries may have made another error of it.
+            number = raised or signal.SIGINT
+            screen.line(signals.line(number))
+            signals.end_by(number)
+        if signals.raised():  # and nobody heard it
+            screen.line(signals.line(signals.raised()))
+            signals.end_by(signals.raised())
+        if signals.due():
+            signals.end_by(signals.due())
+
+
+def _one_line(main: Callable[..., None], *arguments) -> None:
     # absl lets every library talk; what concerns the user is printed by ppcjax.
     logging.getLogger("jax").setLevel(logging.WARNING)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # and its two lines
     screen.write_all()
     try:
-        with raw.aside(), logged.as_lines(), memory.guarded("working"):
+        with (
+            raw.aside(),
+            logged.as_lines(),
+            memory.guarded("working", ["take less at a time"]),
+        ):
             try:
+                raise_open_files()
                 main(*arguments)
             finally:
                 if sys.stdout:
                     sys.stdout.flush()
     except UserError as error:
         _fail(as_one_line(error))
-    except KeyboardInterrupt:
-        screen.line("stopped by Ctrl-C")
-        sys.exit(130)
     except OSError as error:
-        if error.errno is None:
+        refusal = disk.refusal(error)
+        if error.errno is None and refusal is None:
             raise
         _end_stdout()
         if isinstance(error, BrokenPipeError):
             sys.exit(141)  # as the shell says of SIGPIPE: head has seen enough
         where = f"{error.filename}: " if error.filename else ""
-        _fail(f"{where}{error.strerror}")
-    except RuntimeError as error:
+        said = f"{refusal.what}; {refusal.advice}" if refusal else error.strerror
+        _fail(f"{where}{said}")
+    except Exception as error:
         # What pathlib says of ~NAME where there is no such user.
-        if "home directory" not in str(error):
+        if isinstance(error, RuntimeError) and "home directory" in str(error):
+            _fail(
+                "a path begins with ~ and a name that is no user here; write it in full"
+            )
+        if isinstance(error, RuntimeError) and "Symlink loop" in str(error):
+            _fail(f"{str(error).removeprefix('Symlink loop from ')}: a link to itself")
+        # What libraries in C++ say of a disk.
+        refusal = disk.refusal(error)
+        if refusal is None:
             raise
-        _fail("a path begins with ~ and a name that is no user here; write it in full")
+        where = " ".join(str(error).split())[:_MOST]
+        _fail(f"{refusal.what}; {refusal.advice} ({where})")
 
 
 def _end_stdout() -> None:
@@ -58,15 +104,6 @@ def _end_stdout() -> None:
             sys.stdout.flush()
     except OSError:
         sys.stdout = None
-
-
-def keep_compiled_programs() -> None:
-    """Lets a second run of the same program start without compiling it again."""
-    import jax  # not needed to read the flags
-
-    folder = os.environ.get("JAX_COMPILATION_CACHE_DIR", "~/.cache/ppcjax")
-    jax.config.update("jax_compilation_cache_dir", os.path.expanduser(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
 def underscored(argv: Sequence[str]) -> list[str]:
@@ -89,8 +126,11 @@ def as_one_line(error: BaseException) -> str:
 
 
 def complain(message: str) -> None:
-    """Prints an error as all of them are printed."""
-    print(f"error: {message}", file=sys.stderr, flush=True)
+    """Prints an error as all of them are printed, if stderr takes it."""
+    try:
+        print(f"error: {plain.line(message)}", file=sys.stderr, flush=True)
+    except OSError:  # its disk is full, too, or nobody reads it: the code says it
+        sys.stderr = None
 
 
 def _fail(message: str) -> None:

@@ -1,10 +1,11 @@
 """The config of a command line: its file, and what is given for its fields."""
 
+import contextlib
 import os
 import re
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from ppcjax import checkout
 from ppcjax.cli import as_one_line
 from ppcjax.errors import UserError
 
+_SHOWN = 60  # characters of a value that is repeated in a message
 # Lines of a traceback that are not those of a config.
 _LIBRARIES = (ml_collections.__file__, flags.__file__, checkout.__file__)
 _NOT_OF_CONFIGS = ("<frozen", *(os.path.dirname(file) + os.sep for file in _LIBRARIES))
@@ -57,9 +59,10 @@ def define(argv: Sequence[str]) -> flags.FlagValues:
     # as get_config, would stand in for what this one lacks.
     sys.modules.pop("config_config", None)
     try:
-        config_flags.DEFINE_config_file(
-            "config", flag_values=values, lock_config=True, sys_argv=typed
-        )
+        with _no_bytecode():
+            config_flags.DEFINE_config_file(
+                "config", flag_values=values, lock_config=True, sys_argv=typed
+            )
     except flags.Error as error:
         raise UserError(as_one_line(error)) from error
     return values
@@ -79,20 +82,46 @@ def parse(argv: Sequence[str], values: flags.FlagValues) -> None:
         UserError: something in it is wrong.
     """
     try:
-        rest = values(["ppcjax", *argv])[1:]
+        with _no_bytecode():
+            rest = values(["ppcjax", *argv])[1:]
     except flags.Error as error:
-        raise UserError(as_one_line(error)) from error
+        raise UserError(_shortened(as_one_line(error), argv)) from error
     except Exception as error:
         if len(argv) > 1:
             # What is given for its fields fails, too, where the config itself does.
             parse(argv[:1], define(argv[:1]))
-        raise UserError(_of_config(argv, error)) from error
+        raise UserError(_shortened(_of_config(argv, error), argv)) from error
     _check_made(argv[0], values.config)
     if rest:
         raise UserError(
             f"unexpected argument {rest[0]!r}; options begin with --, and a pattern "
             "such as 'photos/*.jpg' needs quotes"
         )
+
+
+@contextlib.contextmanager
+def _no_bytecode() -> Iterator[None]:
+    """Keeps Python from leaving a folder of bytecode beside the file of a config."""
+    before = sys.dont_write_bytecode
+    sys.dont_write_bytecode = True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
+
+
+def _shortened(message: str, argv: Sequence[str]) -> str:
+    """A message that repeats what was typed: long values without their end, plainly."""
+    for word in argv:
+        name, _, value = word.partition("=")
+        if name == "--config":  # a path is of use only whole
+            continue
+        # As it was typed, as it is without quotes, and as numbers are written again.
+        for text in {value, value.strip(" '\"")}:
+            if len(text) > _SHOWN:
+                message = message.replace(text, f"{text[:_SHOWN]}...")
+    # What moves the cursor or ends a line is written as Python writes it.
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
 
 
 def _check_made(given: str, config: Any) -> None:

@@ -5,6 +5,7 @@ kernel kills for want of memory says nothing; see `ppcjax.console.raw`.
 """
 
 import contextlib
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -39,12 +40,31 @@ _ASKED = tuple(
 _HELD = re.compile(r"Used [\d.,]+ ?[KMGTP]?i?B? of " + _SIZE, re.IGNORECASE)
 
 
+class Lacking(UserError):
+    """A lack of memory in one line.
+
+    advised: whether the line says what may be lowered.
+    """
+
+    def __init__(self, line: str, advice: Sequence[str] = ()):
+        super().__init__(f"{line}; {' or '.join(advice)}" if advice else line)
+        self.advised = bool(advice)
+
+
 def is_lacking(error: BaseException) -> bool:
     """Whether an error says that there is too little memory, of a device or here."""
     if any(cls.__name__ in _KINDS for cls in type(error).__mro__):
         return True
     text = str(error)
     return bool(_WORDS.search(text)) and not _NOT.search(text)
+
+
+def of_machine() -> int:
+    """Bytes of memory of this machine; 0 where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 0
 
 
 def bytes_asked(text: str) -> int | None:
@@ -66,31 +86,41 @@ def as_text(count: int) -> str:
     return f"{count} bytes"
 
 
-def said(error: BaseException, what: str, advice: Sequence[str] = ()) -> str:
-    """The line.
+def said(error: BaseException, what: str) -> str:
+    """The line, without advice.
 
     Args:
         error: one of those of `is_lacking`.
         what: what was being done.
-        advice: settings with what to do to them, the best first.
     """
     text = str(error)
     asked, held = bytes_asked(text), bytes_held(text)
     size = f" ({as_text(asked)} asked for" if asked else ""
     size += f" of {as_text(held)})" if asked and held else ")" if asked else ""
-    told = f"; {' or '.join(advice)}" if advice else "; take less at a time"
-    return f"out of memory while {what}{size}{told}"
+    return f"out of memory while {what}{size}"
 
 
 @contextlib.contextmanager
 def guarded(what: str, advice: Sequence[str] = ()) -> Iterator[None]:
-    """Turns a lack of memory into a UserError of one line, see `said`."""
+    """Turns a lack of memory into a UserError of one line, see `said`.
+
+    Guards may lie in one another: the inner one knows what was done, and the outer one
+    how settings are typed, whose advice is added.
+
+    Args:
+        what: what is being done.
+        advice: settings with what to do to them, the best first.
+    """
     try:
         yield
+    except Lacking as error:
+        if error.advised:
+            raise
+        raise Lacking(str(error), advice) from None
     except Exception as error:
         if isinstance(error, UserError) or not is_lacking(error):
             raise
-        raise UserError(said(error, what, advice)) from None
+        raise Lacking(said(error, what), advice) from None
 
 
 def to_lower(

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from ppcjax.console import screen
+from ppcjax.console import plain, screen
 
 LINES = 12  # shown of a crash
 MOST = 4000  # bytes of them
@@ -49,7 +49,9 @@ text = []
 try:
     with open(path, "rb") as file:
         file.seek(max(int(begin), os.path.getsize(path) - most))
-        text = file.read().decode("utf-8", "replace").splitlines()[-lines:]
+        text = file.read().decode("utf-8", "replace").splitlines()
+        text = text[-lines:] if lines else []
+        text = ["".join(c if c.isprintable() else "?" for c in row) for row in text]
     if path.endswith(".ppcjax"):
         os.remove(path)
 except OSError:
@@ -60,7 +62,8 @@ if kills() != before:
 out[-1] += "; what was saved is kept"
 if text:
     out += ["the last lines of the log:", *text]
-sys.stderr.write("\\r\\x1b[K" + "\\n".join(out).lstrip() + "\\n\\x1b[?25h")
+begin, end = ("\\r\\x1b[K", "\\x1b[?25h") if sys.stderr.isatty() else ("", "")
+sys.stderr.write(begin + "\\n".join(out).lstrip() + "\\n" + end)
 """
 
 
@@ -79,19 +82,23 @@ _now: list = []  # the one _Aside that is in force, its file and where it begins
 
 
 @contextlib.contextmanager
-def aside() -> Iterator[None]:
+def aside(*, anyway: bool = False) -> Iterator[None]:
     """Keeps descriptor 2 off the terminal; does nothing where stderr is none.
 
     After an error that is no UserError the last lines follow on stderr.
+
+    Args:
+        anyway: whether to do so where stderr is no terminal, too; what a crash shows
+            is one line there.
     """
     from ppcjax.errors import UserError
 
-    if _now or not screen.is_drawn() or not hasattr(os, "dup2"):
+    if _now or not (anyway or screen.is_drawn()) or not hasattr(os, "dup2"):
         yield
         return
     with contextlib.ExitStack() as stack:
         try:
-            _begin(stack)
+            _begin(stack, 0 if anyway else LINES)
         except OSError:  # no room for a file, no more processes: as it was
             yield
             return
@@ -120,11 +127,21 @@ def keep_in(path: Path) -> None:
         _tell()
 
 
-def _begin(stack: contextlib.ExitStack) -> None:
+def farewell() -> None:
+    """Tells who waits for the end that it comes now, with a word of its own."""
+    if not _now:
+        return
+    held, path, _ = _now
+    _bye(held.watcher)
+    if path.endswith(".ppcjax"):
+        _remove(path)
+
+
+def _begin(stack: contextlib.ExitStack, lines: int) -> None:
     terminal = os.dup(2)
     stack.callback(os.close, terminal)
     watcher = subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", _WATCHER, str(LINES), str(MOST)],
+        [sys.executable, "-I", "-S", "-c", _WATCHER, str(lines), str(MOST)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=terminal,
@@ -137,11 +154,13 @@ def _begin(stack: contextlib.ExitStack) -> None:
     old.flush()
     os.dup2(file, 2)
     os.close(file)
-    sys.stderr = io.TextIOWrapper(
-        io.FileIO(terminal, "w", closefd=False),
-        encoding=old.encoding,
-        errors="backslashreplace",
-        write_through=True,
+    sys.stderr = plain.Stream(
+        io.TextIOWrapper(
+            io.FileIO(terminal, "w", closefd=False),
+            encoding=old.encoding,
+            errors="backslashreplace",
+            write_through=True,
+        )
     )
     _now[:] = [_Aside(terminal, watcher), path, 0]
     stack.callback(_restore, old)

@@ -16,6 +16,8 @@ from rich.console import Console
 from rich.progress import Progress, ProgressColumn, Task
 from rich.text import Text
 
+from ppcjax.console import plain
+
 PAUSE = 20.0  # seconds between two plain lines
 PATIENCE = 2.0  # seconds after which is said what takes its time
 WIDEST = 40  # cells of the longest bar
@@ -37,10 +39,16 @@ def line(message: str) -> None:
 
 def result(message: str) -> None:
     """Lines on stdout, which belong to a result; wrapped where that is a terminal."""
+    message = plain.lines(message)
     if sys.stdout.isatty():
         width = Console().width
         message = "\n".join(wrapped(x, width) for x in message.split("\n"))
     print(message, flush=True)
+
+
+def end() -> None:
+    """Takes the bar away for good, as the process is about to end."""
+    _SCREEN.end()
 
 
 def write_all() -> None:
@@ -232,7 +240,7 @@ class _Screen:
             if self._bar is None:
                 if not is_drawn():
                     return None
-                console = Console(stderr=True, highlight=False)
+                console = Console(file=plain.under(sys.stderr), highlight=False)
                 # Without that, results on stdout would come out on stderr where only
                 # this one is a terminal.
                 both = getattr(sys.stdout, "isatty", lambda: False)()
@@ -243,6 +251,8 @@ class _Screen:
                     redirect_stdout=both,
                 )
                 self._bar.start()
+                # rich has set its own streams, which let through what steers.
+                sys.stdout, sys.stderr = map(plain.Stream, (sys.stdout, sys.stderr))
             return self._bar.add_task(name, total=total, note=note)
 
     def update(self, task, done: float, total: float | None, note: str) -> None:
@@ -261,7 +271,14 @@ class _Screen:
                 self._bar.stop()
                 self._bar = None
 
+    def end(self) -> None:
+        with self._lock:
+            if self._bar is not None:
+                self._bar.stop()
+                self._bar = None
+
     def line(self, message: str) -> None:
+        message = plain.line(message)
         with self._lock:
             if self._bar is not None:
                 console = self._bar.console

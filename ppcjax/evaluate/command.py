@@ -11,10 +11,12 @@ from ppcjax.evaluate import EVALUATIONS, opening
 from ppcjax.evaluate.driver import evaluate
 from ppcjax.evaluate.exporting import EXPORTS
 from ppcjax.evaluate.protocol import Request
+from ppcjax.evaluate.results import looked_at
 from ppcjax.evaluate.training import settings_of
 from ppcjax.fields.options import as_help, read, spellings
 from ppcjax.predict import needs
-from ppcjax.runs import Run
+from ppcjax.runs import Run, lock
+from ppcjax.runs.files import check_writable
 from ppcjax.types import UserError
 
 USAGE = f"{program('eval')} --ckpt RUN [--OPTION=VALUE ...]"
@@ -59,11 +61,14 @@ def main(argv: Sequence[str]) -> None:
     settings = settings_of(evaluation, values, f"the evaluation {name!r}")
     shared = _part(given, evaluation.takes)
     request = fields.build(Request, shared, where="options", what="evaluation")
-    evaluation.check(settings, request.data(run), run.classes)
-    with memory.guarded("evaluating", needs.advice(settings)):
+    data = request.data(run)
+    evaluation.check(settings, data, run.classes)
+    with memory.guarded("evaluating", needs.advice(fields.flat(settings), "--")):
+        out = looked_at(run, request)
+        check_writable(out.path / "metrics.json", "--export=DIR")
         plan = evaluation.plan(run, settings, request, frozenset(given))
-        out = request.out(plan.run, plan.split)
-        evaluate(name, plan, settings, out, command=typed)
+        with lock.written(out.path):
+            evaluate(name, plan, settings, out, command=typed)
 
 
 def choose(run: Run, argv: Sequence[str]) -> str:

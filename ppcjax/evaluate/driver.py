@@ -7,16 +7,25 @@ from typing import Any
 from ppcjax import fields
 from ppcjax.console.loops import show_progress
 from ppcjax.evaluate.protocol import Plan, count_all
+from ppcjax.evaluate.results import results
 from ppcjax.report import curves, data
 from ppcjax.report import page as pages
 from ppcjax.report.text import as_json
 from ppcjax.runs import provenance
-from ppcjax.runs.files import write_file, write_json
+from ppcjax.runs.files import json_bytes
+from ppcjax.runs.ours import Folder
 from ppcjax.version import __version__
+
+REPORT = "report.html"
 
 
 def evaluate(
-    name: str, plan: Plan, settings: Any, out: Path, *, command: str | None = None
+    name: str,
+    plan: Plan,
+    settings: Any,
+    out: Path | Folder,
+    *,
+    command: str | None = None,
 ) -> dict[str, Any]:
     """Predicts, counts, writes and draws what a plan says; prints the result.
 
@@ -25,12 +34,21 @@ def evaluate(
         plan: what is evaluated.
         settings: what the plan was made with, for the record.
         out: folder of the results: metrics.json, provenance.json, report.html and what
-            the plan writes.
+            the plan writes; nothing of others is written over.
         command: what was typed, for the record; None where nothing was.
 
     Returns:
         What metrics.json holds.
     """
+    with results(out) as folder:
+        metrics = _evaluated(name, plan, settings, folder, command)
+    print(f"{plan.text(metrics)}\n\nreport: {folder.path / REPORT}")
+    return metrics
+
+
+def _evaluated(
+    name: str, plan: Plan, settings: Any, out: Folder, command: str | None
+) -> dict[str, Any]:
     tiles = []
 
     def draw(prediction):
@@ -53,14 +71,13 @@ def evaluate(
     metrics["skipped"] = dict(plan.skipped)
     metrics["data"] = dict(plan.account)
     for file, content in plan.files.items():
-        write_file(out / file, content)
+        out.write(file, content)
     plan.finish(out)
-    write_json(out / "metrics.json", metrics)
+    out.write("metrics.json", json_bytes(metrics))
     record = _record(name, plan, settings, command)
-    provenance.write(out, record)
-    write_report(out / "report.html", plan, metrics, tiles, made=_made(record))
+    out.write(provenance.NAME, json_bytes(provenance.stamped(record)))
+    out.write(REPORT, report(plan, metrics, tiles, made=_made(record)))
     plan.complete()
-    print(f"{plan.text(metrics)}\n\nreport: {out / 'report.html'}")
     return metrics
 
 
@@ -107,18 +124,16 @@ def _made(record: Mapping[str, Any]) -> dict[str, str | None]:
     }
 
 
-def write_report(
-    path: Path,
+def report(
     plan: Plan,
     metrics: dict[str, Any],
     tiles: list,
     *,
     made: Mapping[str, str | None],
-) -> None:
-    """Writes report.html: what the plan shows, its data, curves, what was skipped.
+) -> bytes:
+    """Content of report.html: what the plan shows, its data, curves, what was skipped.
 
     Args:
-        path: the file.
         plan: what was evaluated.
         metrics: what metrics.json holds.
         tiles: the gallery.
@@ -132,4 +147,5 @@ def write_report(
         curves.losses(curves.read_curves(found, "train/loss/")),
         pages.skipped(metrics["skipped"]),
     ]
-    pages.write_page(path, page._replace(sections=[*page.sections, *more], made=made))
+    shown = page._replace(sections=[*page.sections, *more], made=made)
+    return pages.as_html(shown).encode()

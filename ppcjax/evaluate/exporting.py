@@ -9,7 +9,7 @@ from ppcjax.runs import Run
 from ppcjax.types import UserError
 from ppcjax.weights.writers import namings, write_backbone, write_network
 
-_Side = Annotated[int, Range(1, 8192), "pixels"]
+_Side = Annotated[int, Range(8, 8192), "pixels"]
 
 
 def export_backbone(

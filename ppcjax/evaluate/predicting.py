@@ -7,17 +7,21 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 from ppcjax import checkout, fields
+from ppcjax.console import memory
 from ppcjax.data_pipelines import photo_files
 from ppcjax.data_pipelines.formats import WRITERS
 from ppcjax.data_pipelines.survey.words import many
 from ppcjax.evaluate import EVALUATIONS, opening
 from ppcjax.evaluate.driver import evaluate
 from ppcjax.evaluate.protocol import Request
+from ppcjax.evaluate.results import looked_at
 from ppcjax.evaluate.training import settings_of
-from ppcjax.fields import OneOf, Range
+from ppcjax.fields import OneOf, Range, kinds
 from ppcjax.fields.options import read as read_options
+from ppcjax.predict import needs
 from ppcjax.refine.crf import PRESETS
-from ppcjax.runs import Run
+from ppcjax.runs import Run, lock
+from ppcjax.runs.files import check_writable
 from ppcjax.types import UserError
 
 # What a run gives -> the evaluation that segments photos with it.
@@ -58,10 +62,10 @@ class Options:
     format: tuple[Annotated[str, OneOf(tuple(WRITERS))], ...] = ()
     threshold: Annotated[float, Range(0, below=1)] | None = None
     crf: Annotated[str, OneOf(("", *PRESETS))] = ""
-    batch_size: Annotated[int, Range(1), "photos"] | None = None
-    max_side: Annotated[int, Range(1), "pixels"] | None = None
+    batch_size: Annotated[kinds.Batch, "photos"] | None = None
+    max_side: kinds.Side | None = None
     scores: bool = False
-    limit: Annotated[int, Range(1), "photos"] | None = None
+    limit: Annotated[int, Range(1, kinds.MOST), "photos"] | None = None
     on_bad_image: Literal["skip", "stop"] = "skip"
     anew: bool = False
     support: str = ""
@@ -157,12 +161,17 @@ def predict(asked: Asked, command: str) -> dict[str, Any]:
         anew=options.anew,
     )
     out = request.out(run, "photos")
-    plan = evaluation.plan(run, settings, request, asked.given)
-    print(f"results go to {out}/", flush=True)
-    plan = plan._replace(
-        unit="photos", text=lambda metrics: _told(metrics, out, options)
-    )
-    metrics = evaluate(name, plan, settings, out, command=command)
+    lowered = {n: v for n, v in fields.flat(settings).items() if n in _SETTINGS}
+    with memory.guarded("predicting", needs.advice(lowered, "--")):
+        folder = looked_at(run, request)
+        check_writable(out / "metrics.json", "--out=DIR")
+        plan = evaluation.plan(run, settings, request, asked.given)
+        print(f"results go to {out}/", flush=True)
+        plan = plan._replace(
+            unit="photos", text=lambda metrics: _told(metrics, out, options)
+        )
+        with lock.written(out):
+            metrics = evaluate(name, plan, settings, folder, command=command)
     if not metrics["images"]:
         raise UserError(
             f"none of the photos could be read, so that {out} holds no mask: see the "

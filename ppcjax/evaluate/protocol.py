@@ -6,6 +6,7 @@ dicts of numbers and arrays that add up, so that photos, episodes and views need
 loop.
 """
 
+import copy
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,9 +15,11 @@ from typing import Annotated, Any, Literal, NamedTuple
 from ppcjax.console import screen
 from ppcjax.data_pipelines import survey
 from ppcjax.data_pipelines.sources.base import Source
-from ppcjax.fields import Range
+from ppcjax.fields import Name, Range, kinds
 from ppcjax.report.page import Page
 from ppcjax.runs import Run
+from ppcjax.runs.names import below
+from ppcjax.runs.ours import Folder
 from ppcjax.types import Method, UserError
 
 Counts = Mapping[str, Any]
@@ -38,12 +41,12 @@ class Request:
     trial: whether it only chooses a checkpoint, so that nothing else is chosen by it.
     """
 
-    split: str = ""
+    split: Literal[""] | Annotated[str, Name()] = ""
     root: str = ""
     images: str = ""
     photos: tuple[str, ...] = ()
     export: str = ""
-    limit: Annotated[int, Range(1), "photos"] | None = None
+    limit: Annotated[int, Range(1, kinds.MOST), "photos"] | None = None
     on_bad_image: Literal["", "stop", "skip"] = ""
     anew: bool = False
     trial: bool = False
@@ -64,7 +67,7 @@ class Request:
 
     def data(self, run: Run) -> dict[str, Any]:
         """The config.data of a run with what this request replaces."""
-        data = dict(run.config["data"])
+        data = copy.copy(run.config["data"])
         data["on_bad_image"] = self.on_bad_image or data.get("on_bad_image", "stop")
         if self.root:
             data["root"] = self.root
@@ -78,7 +81,9 @@ class Request:
 
     def out(self, run: Run, split: str) -> Path:
         """Folder of the results of a split."""
-        return Path(self.export or run.folder / f"eval-{split}").expanduser()
+        if self.export:
+            return Path(self.export).expanduser()
+        return below(Path(run.folder), f"eval-{split}")
 
 
 class Plan(NamedTuple):
@@ -114,12 +119,12 @@ class Plan(NamedTuple):
     count: Callable[[Any], Counts]
     summarize: Callable[[Counts], dict[str, Any]]
     score: Callable[[Mapping[str, Any]], dict[str, float]]
-    write: Callable[[Any, Path], None]
+    write: Callable[[Any, Folder], None]
     tile: Callable[[Any], Any | None]
     text: Callable[[Mapping[str, Any]], str]
     page: Callable[[Mapping[str, Any], Sequence[Any]], Page]
     files: Mapping[str, bytes] = {}
-    finish: Callable[[Path], None] = lambda folder: None
+    finish: Callable[[Folder], None] = lambda folder: None
     record: Mapping[str, Any] = {}
     skipped: Mapping[str, str] = {}
     account: Mapping[str, Any] = {}

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from ppcjax import data_pipelines, fields
+from ppcjax import data_pipelines, fields, methods
 from ppcjax.console import compiling, loops, memory
 from ppcjax.data_pipelines.sources.subset import largest, take
 from ppcjax.evaluate import EVALUATIONS
@@ -77,7 +77,9 @@ class Scorer(NamedTuple):
 
     def _guarded(self):
         what = f"scoring the run on {self.split}"
-        return memory.guarded(what, needs.advice(self.settings))
+        return memory.guarded(
+            what, needs.advice(fields.flat(self.settings), "config.eval.")
+        )
 
 
 def _of_largest(run: Run, split: str) -> Iterator[Any]:
@@ -97,6 +99,19 @@ def settings_of(evaluation: Evaluation, values: Mapping[str, Any], what: str) ->
     return fields.build(
         evaluation.settings, dict(values), where="config.eval", what=what
     )
+
+
+def check(config: Any) -> None:
+    """Checks the values of config.eval; what needs the data is seen to by `scorer`.
+
+    Args:
+        config: ConfigDict whose other parts are right.
+
+    Raises:
+        UserError: a setting is unknown, or its value is not allowed.
+    """
+    gives = methods.make({"name": config.method.name}, 3).gives
+    settings_of(EVALUATIONS[gives], config.get("eval", {}), f"the evaluation {gives!r}")
 
 
 def scorer(

@@ -24,6 +24,7 @@ import typing
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
+from ppcjax.fields import kinds
 from ppcjax.fields.marks import (
     Free,
     Length,
@@ -34,7 +35,7 @@ from ppcjax.fields.marks import (
     Place,
     Range,
 )
-from ppcjax.fields.values import check, describe, marks_of, parse
+from ppcjax.fields.values import check, describe, marks_of, parse, shown
 from ppcjax.types import UserError
 
 __all__ = [
@@ -53,8 +54,10 @@ __all__ = [
     "describe",
     "fields_of",
     "flat",
+    "kinds",
     "marks_of",
     "parse",
+    "shown",
 ]
 
 

@@ -36,9 +36,16 @@ class Range:
     def __str__(self) -> str:
         bounds = (("of at least", self.least), ("above", self.above))
         upper = (("at most", self.most), ("below", self.below))
-        words = [f"{word} {bound:g}" for word, bound in bounds if bound is not None]
-        words += [f"{word} {bound:g}" for word, bound in upper if bound is not None]
-        return " and ".join(words)
+        return " and ".join(
+            f"{word} {_number(bound)}"
+            for word, bound in (*bounds, *upper)
+            if bound is not None
+        )
+
+
+def _number(value: float) -> str:
+    """Whole numbers with all their digits."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,12 +89,13 @@ class Name:
     def holds(self, text: str) -> bool:
         """Whether the text is such a name."""
         plain = re.fullmatch(r"\w[\w .+=,@-]{0,99}", text) is not None
-        return plain and ".." not in text
+        fits = len(text.encode("utf-8", "replace")) <= 255
+        return plain and fits and ".." not in text and text[-1] not in ". "
 
     def __str__(self) -> str:
         return (
             "a plain name of at most 100 letters, digits and _-.+=,@, which begins "
-            "with a letter, a digit or _ and holds no .."
+            "with a letter, a digit or _, ends with no dot or space, and holds no .."
         )
 
 

@@ -28,8 +28,9 @@ def check(hint: Any, value: Any, name: str) -> Any:
     try:
         return _checked(hint, value)
     except ValueError as error:
-        shown = _shown(value)
-        raise UserError(f"{name}={shown}: give {describe(hint)}{error}") from None
+        raise UserError(
+            f"{name}={shown(value)}: give {describe(hint)}{error}"
+        ) from None
 
 
 def parse(hint: Any, text: str, name: str) -> Any:
@@ -46,7 +47,7 @@ def parse(hint: Any, text: str, name: str) -> Any:
     try:
         return _checked(hint, _read(hint, text))
     except (ValueError, TypeError, KeyError):
-        raise UserError(f"{name}={_shown(text)}: give {describe(hint)}") from None
+        raise UserError(f"{name}={shown(text)}: give {describe(hint)}") from None
 
 
 def describe(hint: Any) -> str:
@@ -183,10 +184,12 @@ def _checked_scalar(kind: type, marks: Sequence[Any], value: Any) -> Any:
         raise ValueError("")
     if kind is int and not isinstance(value, int):
         raise ValueError("")
+    ranges = [mark for mark in marks if isinstance(mark, Range)]
     largest = LARGEST_INT if kind is int else LARGEST_FLOAT
     if not abs(value) <= largest:  # NaN is not either
-        raise ValueError(f", at most {largest:,.0f}")
-    if not all(mark.holds(value) for mark in marks if isinstance(mark, Range)):
+        bounded = any(r.most is not None or r.below is not None for r in ranges)
+        raise ValueError("" if bounded else f", at most {largest:,.0f}")
+    if not all(mark.holds(value) for mark in ranges):
         raise ValueError("")
     return kind(value)
 
@@ -248,6 +251,8 @@ def _first_read(options: Sequence[Any], text: str) -> Any:
     raise ValueError("")
 
 
-def _shown(value: Any) -> str:
-    text = repr(value)
+def shown(value: Any) -> str:
+    """A value as a message repeats it: in a line, and long ones without their end."""
+    text = repr(value.to_dict() if hasattr(value, "to_dict") else value)
+    text = " ".join(text.splitlines())
     return text if len(text) <= 60 else text[:57] + "..."

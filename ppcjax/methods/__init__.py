@@ -41,8 +41,9 @@ def make(settings: Mapping[str, Any], num_classes: int) -> Method:
     """
     arguments = {key: settings[key] for key in settings if key != "name"}
     name = settings["name"]
-    if name not in METHODS:
-        raise UserError(f"method.name={name!r}: choose one of {', '.join(METHODS)}")
+    if not isinstance(name, str) or name not in METHODS:
+        known = ", ".join(METHODS)
+        raise UserError(f"method.name={fields.shown(name)}: choose one of {known}")
     try:
         return fields.build(
             METHODS[name],

@@ -56,7 +56,7 @@ def affinity(
     num_classes: int,
     *,
     network: Network,
-    radius: Annotated[int, Range(2), "cells"] = 5,
+    radius: Annotated[int, Range(2, 64), "cells"] = 5,
     jitter: Jitter = (0.3, 0.3, 0.3, 0.1),
 ) -> Method:
     """The affinity network of PSA, trained from masks with IGNORE.

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ppcjax.fields import Length, OneOf, Range
+from ppcjax.fields import Length, OneOf, kinds
 from ppcjax.losses import cross_entropy
 from ppcjax.methods import asgnet_terms as terms
 from ppcjax.methods import common, episodes
@@ -70,7 +70,7 @@ class Transformer:
     """
 
     vit: Fields = None
-    vit_size: Annotated[int, Range(1), "pixels"] = 224
+    vit_size: kinds.Side = 224
     vit_features: Channels = 512
     class_token: Literal["dropped", "kept"] = "dropped"
 

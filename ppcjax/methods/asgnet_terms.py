@@ -8,14 +8,14 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from ppcjax.fields import Range
+from ppcjax.fields import kinds
 from ppcjax.methods import episodes
 from ppcjax.ops import seeds as seed_ops
 from ppcjax.ops import superpixels
 from ppcjax.ops.resize import resize, shrink_nearest
 from ppcjax.types import UserError
 
-_Count = Annotated[int, Range(1)]
+_Count = kinds.Few
 
 
 class Clustering(NamedTuple):
@@ -50,7 +50,7 @@ class Guidance:
     """
 
     superpixels_at_most: _Count = 5
-    superpixel_cells: Annotated[int, Range(1), "cells"] = 100
+    superpixel_cells: Annotated[kinds.Count, "cells"] = 100
     iterations: tuple[_Count, _Count] = (10, 5)
     prior: Literal["mean", "sum"] = "mean"
     shots: Literal["averaged", "joined"] = "averaged"

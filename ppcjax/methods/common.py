@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from ppcjax.fields import OneOf, Range
+from ppcjax.fields import OneOf, Range, kinds
 from ppcjax.nn import backbones
 from ppcjax.nn.init import initialize
 from ppcjax.nn.modules import Share
@@ -17,9 +17,12 @@ from ppcjax.ops import colour
 from ppcjax.ops.masks import masked_mean
 from ppcjax.types import IGNORE, DenseBatch
 
-Positive = Annotated[float, Range(above=0)]
-Weight = Annotated[float, Range(0)]
-Steps = Annotated[int, Range(0), "steps"]
+Positive = kinds.Gain
+Weight = kinds.Weight
+Temperature = kinds.Temperature
+Steps = Annotated[kinds.Total, "steps"]
+# Deviations of RGB in [0, 1]; 1/255 of weights that see 0 to 255.
+Deviation = Annotated[float, Range(1e-3, 10)]
 Fields = dict[str, Any] | None
 BackboneName = Annotated[str, OneOf(backbones.BACKBONES)]
 # Strengths of brightness, contrast, saturation and hue, see `ppcjax.ops.colour.jitter`.
@@ -44,7 +47,7 @@ class Network:
     backbone: BackboneName
     backbone_settings: Fields = None
     pixel_mean: tuple[Share, Share, Share] | None = None
-    pixel_std: tuple[Positive, Positive, Positive] | None = None
+    pixel_std: tuple[Deviation, Deviation, Deviation] | None = None
     dtype: Literal["float32", "bfloat16"] = "float32"
 
     def make_backbone(self) -> tuple[nn.Module, backbones.Backbone]:

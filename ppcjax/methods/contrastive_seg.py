@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ppcjax.fields import OneOf, Range
+from ppcjax.fields import OneOf, Range, kinds
 from ppcjax.methods import common, segmentation
 from ppcjax.methods import contrastive_terms as terms
 from ppcjax.methods.common import Fields, Steps, Weight
@@ -77,8 +77,7 @@ class Loss:
 
     class_weights: ClassWeights = ()
     hard_pixels: (
-        tuple[Annotated[float, Range(above=0, most=1)], Annotated[int, Range(0)]]
-        | tuple[()]
+        tuple[Annotated[float, Range(above=0, most=1)], kinds.Total] | tuple[()]
     ) = ()
     auxiliary_weight: Weight = 0.4
     weight: Weight = 0.1

@@ -19,8 +19,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ppcjax.fields import OneOf, Range
-from ppcjax.methods.common import Positive
+from ppcjax.fields import OneOf, Range, kinds
+from ppcjax.methods.common import Temperature
 from ppcjax.ops import anchors as anchor_ops
 from ppcjax.ops import memory as memory_ops
 from ppcjax.ops import pixel_contrast, released_memory
@@ -30,7 +30,7 @@ from ppcjax.ops.resize import shrink_nearest
 from ppcjax.types import IGNORE
 
 Memory = dict[str, Bank]
-Count = Annotated[int, Range(1)]
+Count = kinds.Count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +52,8 @@ class AnchorSettings:
     """
 
     mode: Literal["nomem", "mem_official", "mem_fixed", "mem_paper"] = "mem_fixed"
-    temperature: Positive = 0.1
-    base_temperature: Positive = 0.07
+    temperature: Temperature = 0.1
+    base_temperature: Temperature = 0.07
     max_anchors: Count = 1024
     max_views: Count = 100
     with_batch: bool = False
@@ -61,7 +61,7 @@ class AnchorSettings:
     mining_share: Annotated[float, Range(above=0, most=1)] = 0.1
     positives: Count = 1024
     negatives: Count = 2048
-    contrast_block: Annotated[int, Range(1), "slots"] = 4096
+    contrast_block: Annotated[kinds.Block, "slots"] = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +81,7 @@ class MemorySettings:
     pixel_slots: Count = 5000
     pixels_per_push: Count = 10
     slot_dtype: Literal["float32", "bfloat16"] = "float32"
-    label_stride: Annotated[int, Range(1), "pixels"] = 8
+    label_stride: Annotated[int, Range(1, 1024), "pixels"] = 8
 
 
 class Contrast(NamedTuple):

@@ -15,10 +15,10 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from ppcjax.fields import Range
+from ppcjax.fields import Ordered, Range, kinds
 from ppcjax.methods import common
 from ppcjax.methods import pixpro_terms as terms
-from ppcjax.methods.common import Jitter, Positive
+from ppcjax.methods.common import Jitter
 from ppcjax.nn import modules
 from ppcjax.nn.backbones import Backbone, need_endpoints
 from ppcjax.nn.fpn import FeaturePyramid
@@ -29,6 +29,8 @@ from ppcjax.ops import colour
 from ppcjax.ops.masks import l2_normalize
 from ppcjax.ops.views import recolour
 from ppcjax.types import Method
+
+Sigma = Annotated[float, Range(above=0, most=100)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +64,8 @@ class Target:
         goes on where it was.
     """
 
-    momentum: Share = 0.99
-    momentum_steps: Annotated[int, Range(1), "steps"] = 125_113
+    momentum: Annotated[float, Range(0, below=1)] = 0.99
+    momentum_steps: Annotated[int, Range(1, kinds.MOST), "steps"] = 125_113
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +84,7 @@ class Colours:
     jitter_share: Share = 0.8
     greyscale_share: Share = 0.2
     blur_shares: tuple[Share, Share] = (1.0, 0.1)
-    blur_sigma: Annotated[tuple[Positive, Positive], "pixels"] = (0.1, 2.0)
+    blur_sigma: Annotated[tuple[Sigma, Sigma], Ordered(), "pixels"] = (0.1, 2.0)
     solarize_shares: tuple[Share, Share] = (0.0, 0.2)
 
     def recolour(self, image: chex.Array, key: chex.PRNGKey, view: int) -> jax.Array:

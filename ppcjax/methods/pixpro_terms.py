@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from ppcjax.fields import Range
-from ppcjax.methods.common import Positive, Weight
+from ppcjax.fields import Range, kinds
+from ppcjax.methods.common import Temperature, Weight
 from ppcjax.nn.pixpro_net import TARGET_PARTS, Maps, PixProNet
 from ppcjax.ops.masks import l2_normalize
 from ppcjax.ops.pixel_pairs import Pairs, consistency, pixel_contrast
@@ -37,11 +37,11 @@ class Pixels:
 
     loss: Literal["pixpro", "consistency", "pixcontrast"] = "pixpro"
     pixel_weight: Weight = 1.0
-    threshold: Annotated[float, Range(above=0), "diagonals of a cell"] = 0.7
-    power: Positive = 2.0
+    threshold: Annotated[float, Range(above=0, most=1000), "diagonals of a cell"] = 0.7
+    power: kinds.Power = 2.0
     clamp: Annotated[float, Range(-1, 1)] = 0.0
-    temperature: Positive = 0.3
-    block: Annotated[int, Range(1), "cells"] = 1024
+    temperature: Temperature = 0.3
+    block: Annotated[kinds.Block, "cells"] = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,7 @@ class Instances:
 
     instance_weight: Weight = 0.0
     instance: Literal["byol", "simclr"] = "byol"
-    instance_temperature: Positive = 0.2
+    instance_temperature: Temperature = 0.2
 
 
 def cosine_momentum(step: chex.Numeric, *, start: float, steps: int) -> jax.Array:

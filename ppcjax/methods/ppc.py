@@ -15,7 +15,7 @@ from typing import Annotated, Literal, NamedTuple
 import jax
 import numpy as np
 
-from ppcjax.fields import Range
+from ppcjax.fields import Range, kinds
 from ppcjax.methods import common, eps, ppc_terms, seam
 from ppcjax.methods.common import Jitter
 from ppcjax.nn import modules
@@ -48,13 +48,13 @@ class Network(common.Network):
     """
 
     backbone: common.BackboneName = "wide_resnet38"
-    background: Annotated[int, Range(-1)] = 0
+    background: Annotated[int, Range(-1, 65535)] = 0
     projection: Channels = 128
     affinity: tuple[Channels, Channels, Channels] = (64, 128, 192)
     image_gain: common.Weight = 1.0
     centred: bool = False
     dropout: modules.Dropout = 0.5
-    correlation_block: Annotated[int, Range(1), "cells"] = 1024
+    correlation_block: Annotated[kinds.Block, "cells"] = 1024
 
 
 class _Setup(NamedTuple):
@@ -90,7 +90,7 @@ def ppc(
     contrast: ppc_terms.Contrast,
     saliency: eps.Saliency,
     jitter: Jitter = (0.3, 0.3, 0.3, 0.1),
-    small_view: Annotated[int, Range(1), "pixels"] = 128,
+    small_view: Annotated[int, Range(8, 4096), "pixels"] = 128,
     losses_at: Literal["view", "network"] = "view",
     maps: Literal["refined", "cam", "softmax"] = "refined",
 ) -> Method:

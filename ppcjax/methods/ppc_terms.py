@@ -17,8 +17,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from ppcjax.fields import Range
-from ppcjax.methods.common import Positive, Steps, Weight
+from ppcjax.fields import Ordered, Range
+from ppcjax.methods.common import Steps, Temperature, Weight
 from ppcjax.nn.cam_net import CamOutput
 from ppcjax.nn.modules import Share
 from ppcjax.ops import cam as cam_ops
@@ -47,10 +47,10 @@ class Contrast:
     cross_cam: Weight = 0.1
     intra: Weight = 0.1
     contrast_start: Steps = 0
-    temperature: Positive = 0.1
+    temperature: Temperature = 0.1
     pseudo_threshold: Share = 0.2
     prototype_share: Annotated[float, Range(above=0, most=1)] = 0.125
-    mining_shares: tuple[Share, Share] = (0.1, 0.6)
+    mining_shares: Annotated[tuple[Share, Share], Ordered()] = (0.1, 0.6)
 
     def by_term(self) -> dict[str, float]:
         """The weights by the names of `contrasts`."""

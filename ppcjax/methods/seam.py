@@ -37,7 +37,7 @@ class Weights:
     min_pooling: Weight = 1.0
     equivariance: Weight = 1.0
     cross_equivariance: Weight = 1.0
-    teacher_background: Annotated[int, Range(0)] | None = None
+    teacher_background: Annotated[int, Range(0, 65535)] | None = None
 
     def by_term(self) -> dict[str, float]:
         """The weights by the names of `terms`."""

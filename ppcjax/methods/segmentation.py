@@ -8,7 +8,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from ppcjax.fields import Range
+from ppcjax.fields import Range, kinds
 from ppcjax.losses import cross_entropy, hard_cross_entropy
 from ppcjax.methods import common
 from ppcjax.ops import colour
@@ -17,17 +17,19 @@ from ppcjax.types import DenseBatch
 
 # Largest random shifts, in the units of `ppcjax.ops.colour`.
 Shift = Annotated[int, Range(0, 255), "8-bit levels"]
-ClassWeights = tuple[Annotated[float, Range(0)], ...]
+ClassWeights = tuple[kinds.Weight, ...]
 
 
 def check(name: str, num_classes: int, class_weights: Sequence[float]) -> None:
-    """Raises ValueError for too few classes, or for weights of other ones."""
+    """Raises ValueError for too few classes, or for weights that cannot be theirs."""
     common.need_classes(name, num_classes)
     if len(class_weights) not in (0, num_classes):
         raise ValueError(
             f"class_weights has {len(class_weights)} entries; give one for each of the "
             f"{num_classes} classes, the background first, or none"
         )
+    if class_weights and not any(class_weights):
+        raise ValueError("class_weights are all 0, so that nothing would be learnt")
 
 
 def prepare(

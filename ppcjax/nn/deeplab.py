@@ -17,7 +17,7 @@ from ppcjax.fields import Range
 from ppcjax.nn.batch_norm import BatchNorm
 from ppcjax.nn.init import he_normal_fan_out
 from ppcjax.nn.layers import Conv, clip_to, features_extent
-from ppcjax.nn.modules import Channels, Count, Dropout, Share
+from ppcjax.nn.modules import Channels, Count, Dropout, Momentum
 
 INIT_RULES = ((r"^params/head/.*kernel", he_normal_fan_out),)
 
@@ -39,7 +39,7 @@ class ConvNormRelu(nn.Module):
     dilation: int = 1
     use_bias: bool = False
     relu: bool = True
-    momentum: Share = 0.1
+    momentum: Momentum = 0.1
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -69,7 +69,7 @@ class Pyramid(nn.Module):
     rates: Sequence[int]
     width: int
     pointwise: bool
-    momentum: Share = 0.1
+    momentum: Momentum = 0.1
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -112,7 +112,7 @@ class LargeFieldHead(nn.Module):
     width: Channels = 512
     rate: Count = 12
     dropout: Dropout = 0.5
-    momentum: Share = 0.1
+    momentum: Momentum = 0.1
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -143,7 +143,7 @@ class PyramidHead(nn.Module):
     width: Channels = 256
     rates: tuple[Count, ...] = (6, 12, 18, 24)
     dropout: Dropout = 0.5
-    momentum: Share = 0.1
+    momentum: Momentum = 0.1
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -177,7 +177,7 @@ class DeepLabV3Head(nn.Module):
     mix_kernel: Literal[1, 3, 5, 7] = 1
     refine_relu: bool = True
     dropout: Dropout = 0.5
-    momentum: Share = 0.1
+    momentum: Momentum = 0.1
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -212,9 +212,9 @@ class FCNHead(nn.Module):
 
     num_classes: int
     width: Channels = 256
-    layers: Annotated[int, Range(0)] = 2
+    layers: Annotated[int, Range(0, 100)] = 2
     rate: Count = 6
-    momentum: Share = 0.1
+    momentum: Momentum = 0.1
     dtype: Any = jnp.float32
 
     @nn.compact

@@ -37,7 +37,7 @@ class FeaturePyramid(nn.Module):
 
     endpoints: Annotated[tuple[str, ...], Length(1)] = ("stage2", "stage3", "stage4")
     width: Channels = 256
-    coarser: Annotated[int, Range(0)] = 1
+    coarser: Annotated[int, Range(0, 8)] = 1
     dtype: Any = jnp.float32
 
     def __post_init__(self):

@@ -16,7 +16,7 @@ from ppcjax.fields import Range
 from ppcjax.nn import deeplab
 from ppcjax.nn.deeplab import ConvNormRelu
 from ppcjax.nn.layers import Conv, channel_dropout, inside
-from ppcjax.nn.modules import Channels, Dropout, Share
+from ppcjax.nn.modules import Channels, Dropout, Momentum
 
 
 class HRNetHead(nn.Module):
@@ -30,7 +30,7 @@ class HRNetHead(nn.Module):
 
     num_classes: int
     dropout: Dropout = 0.1
-    momentum: Share = 0.1
+    momentum: Momentum = 0.1
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -57,8 +57,8 @@ class AuxiliaryHead(nn.Module):
     """
 
     num_classes: int
-    width: Annotated[int, Range(0), "channels"] = 256
-    momentum: Share = 0.1
+    width: Annotated[int, Range(0, 2**14), "channels"] = 256
+    momentum: Momentum = 0.1
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -96,7 +96,7 @@ class OCRHead(nn.Module):
     width: Channels = 512
     key_width: Channels = 256
     dropout: Dropout = 0.05
-    momentum: Share = 0.1
+    momentum: Momentum = 0.1
     dtype: Any = jnp.float32
 
     @nn.compact

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from ppcjax.nn.batch_norm import BatchNorm
 from ppcjax.nn.layers import Conv, shrink
-from ppcjax.nn.modules import Channels, Count, Share
+from ppcjax.nn.modules import Channels, Count, Momentum
 from ppcjax.nn.resnet import BasicBlock, Bottleneck
 from ppcjax.ops.resize import resize
 
@@ -137,7 +137,7 @@ class HRNet(nn.Module):
     width: Channels = 48
     modules: tuple[Count, Count, Count] = (1, 4, 3)
     blocks: Count = 4
-    momentum: Share = 0.1
+    momentum: Momentum = 0.1
     frozen_statistics: bool = False
     dtype: Any = jnp.float32
     stride = 4

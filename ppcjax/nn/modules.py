@@ -11,13 +11,15 @@ from typing import Annotated, Any
 import flax.linen as nn
 
 from ppcjax import fields
-from ppcjax.fields import Range
+from ppcjax.fields import Range, kinds
 from ppcjax.types import UserError
 
-Count = Annotated[int, Range(1)]
-Channels = Annotated[int, Range(1), "channels"]
-Share = Annotated[float, Range(0, 1)]
+Count = kinds.Few
+Channels = kinds.Channels
+Share = kinds.Share
 Dropout = Annotated[float, Range(0, below=1)]
+# Share of a batch in the statistics that are kept; 0 keeps those of the start.
+Momentum = Annotated[float, Range(0, below=1)]
 
 
 def build(

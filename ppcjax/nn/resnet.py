@@ -16,7 +16,7 @@ import numpy as np
 from ppcjax.nn.batch_norm import BatchNorm
 from ppcjax.nn.init import Initializer, he_normal_fan_out
 from ppcjax.nn.layers import Conv, ceil_pooled, max_pool, shrink
-from ppcjax.nn.modules import Channels, Share
+from ppcjax.nn.modules import Channels, Momentum
 
 
 class BasicBlock(nn.Module):
@@ -125,7 +125,7 @@ class ResNet(nn.Module):
     dilate_first: bool = False
     last_relu: bool = True
     stage_links: bool = False
-    momentum: Share = 0.1
+    momentum: Momentum = 0.1
     frozen_statistics: bool = False
     dtype: Any = jnp.float32
 

@@ -16,7 +16,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from ppcjax.fields import Range
+from ppcjax.fields import Range, kinds
 from ppcjax.nn.attention import Block
 from ppcjax.nn.layers import clip_to, inside, shrink
 from ppcjax.nn.modules import Channels, Count
@@ -58,12 +58,12 @@ class VisionTransformer(nn.Module):
     depth: Count = 12
     heads: Count = 12
     grid: tuple[Count, Count] = (14, 14)
-    registers: Annotated[int, Range(0)] = 0
+    registers: Annotated[int, Range(0, 1000)] = 0
     layer_scale: bool = False
     positions: Rule | None = None
     stage_norm: bool = False
-    attention_block: Annotated[int, Range(1), "tokens"] = 1024
-    epsilon: Annotated[float, Range(above=0)] = 1e-6
+    attention_block: Annotated[kinds.Block, "tokens"] = 1024
+    epsilon: Annotated[float, Range(above=0, most=1)] = 1e-6
     dtype: Any = jnp.float32
 
     endpoints = (*STAGES, "embedding", "prenorm", "keys")

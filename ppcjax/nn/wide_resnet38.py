@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from ppcjax.nn.batch_norm import BatchNorm
 from ppcjax.nn.layers import Conv, FrozenBatchNorm, channel_dropout, shrink
-from ppcjax.nn.modules import Share
+from ppcjax.nn.modules import Momentum
 
 
 class PlainBlock(nn.Module):
@@ -100,7 +100,7 @@ class WideResNet38(nn.Module):
 
     dropout: bool = True
     batch_statistics: bool = False
-    momentum: Share = 3e-4
+    momentum: Momentum = 3e-4
     dtype: Any = jnp.float32
     stride = 8
     endpoints = ("stage3", "stage4", "embedding")

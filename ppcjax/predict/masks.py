@@ -1,8 +1,8 @@
 """Masks of examples as people have them in Python: arrays, PIL images, paths."""
 
+import io
 import logging
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from ppcjax.console import disk, writing
 from ppcjax.data_pipelines.masks import MaskFile, open_masks
 from ppcjax.data_pipelines.masks.unnamed import largest_id
 from ppcjax.types import UserError
@@ -41,10 +42,10 @@ def as_masks(values: Sequence[Any], names: Sequence[str]) -> list[np.ndarray]:
     """
     if not values:
         return []
-    with tempfile.TemporaryDirectory() as folder:
+    with writing.temporary_folder() as folder:
         try:
             files: dict[str, MaskFile] = {
-                str(i): _file(value, Path(folder) / f"mask {i}", f"mask {i}")
+                str(i): _file(value, folder / f"mask {i}", f"mask {i}")
                 for i, value in enumerate(values)
             }
             largest = largest_id(files)
@@ -55,6 +56,8 @@ def as_masks(values: Sequence[Any], names: Sequence[str]) -> list[np.ndarray]:
             numbered = tuple(map(str, range(1, max(largest, 1) + 1)))
             masks = open_masks(files, classes=("background", *(names or numbered)))
             found = [masks.read(key) for key in files]
+        except disk.CannotWrite:
+            raise
         except UserError as error:
             # Arrays are files for a moment, of which nobody wants to know where.
             raise UserError(str(error).replace(f"{folder}{os.sep}", "")) from error
@@ -74,7 +77,9 @@ def _file(value: Any, stem: Path, name: str) -> Path:
                 "save masks as PNG, from the program that drew them"
             )
         if value.mode != "F":
-            value.save(file := stem.with_suffix(".png"), "PNG")
+            content = io.BytesIO()
+            value.save(content, "PNG")
+            writing.write_file(file := stem.with_suffix(".png"), content.getvalue())
             return file
     try:
         array = np.asarray(value)
@@ -82,7 +87,7 @@ def _file(value: Any, stem: Path, name: str) -> Path:
         raise _no_mask(name, f"of type {type(value).__name__}") from error
     if array.ndim != 2 or not array.size or array.dtype.kind not in "biuf":
         raise _no_mask(name, f"{array.dtype} {list(array.shape)}")
-    np.save(file := stem.with_suffix(".npy"), array)
+    writing.write_array(file := stem.with_suffix(".npy"), array)
     return file
 
 

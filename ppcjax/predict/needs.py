@@ -1,8 +1,8 @@
 """What may be lowered where a prediction has too little memory."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from ppcjax import fields
 from ppcjax.console import memory
 
 # Settings that memory grows with, the most harmless first -> how they are lowered.
@@ -17,10 +17,11 @@ SETTINGS = {
 MOST = 3  # settings that are named
 
 
-def advice(settings: Any) -> list[str]:
+def advice(values: Mapping[str, Any], prefix: str) -> list[str]:
     """Settings of an evaluation to lower, with their values; the best first.
 
     Args:
-        settings: a dataclass of settings, such as `ppcjax.predict.tta.Scaling`.
+        values: settings by name, see `ppcjax.fields.flat`.
+        prefix: what stands before the name of a setting where it is typed.
     """
-    return memory.to_lower(fields.flat(settings), SETTINGS, "eval.")[:MOST]
+    return memory.to_lower(values, SETTINGS, prefix)[:MOST]

@@ -18,7 +18,7 @@ from ppcjax.predict.images import PhotoLike, as_photo, is_one
 from ppcjax.predict.prediction import Prediction, predict_mask, usual_threshold
 from ppcjax.predict.windows import WindowSettings
 from ppcjax.runs import Run
-from ppcjax.runs.files import read_json
+from ppcjax.runs.checked import read_json
 from ppcjax.types import UserError
 from ppcjax.weights.opening import open_model
 
@@ -191,6 +191,7 @@ def load(run: str | Path, *, threshold: float | None = None) -> Predictor:
     >>> predictor.classes[0]
     'background'
     """
+    fields.check(_Threshold | None, threshold, "ppcjax.load: threshold")
     opened = open_model(run)
     return Predictor(
         opened, chosen_threshold(opened) if threshold is None else threshold
@@ -244,4 +245,5 @@ def recorded_threshold(run: Run) -> dict[str, Any] | None:
     if found.get("step") != run.step:
         return None
     fields.check(_Threshold, found.get("threshold"), f"{file}: threshold")
+    fields.check(str, found.get("split", ""), f"{file}: split")
     return found

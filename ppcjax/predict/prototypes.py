@@ -20,8 +20,10 @@ from ppcjax.predict.none_of_these import similarity_scale, take_out
 from ppcjax.predict.photos import Segmentation, example
 from ppcjax.predict.prediction import Prediction
 from ppcjax.predict.queries import query_stride
-from ppcjax.runs import Run
+from ppcjax.runs import Run, checked
+from ppcjax.runs.single import write_own
 from ppcjax.types import UserError
+from ppcjax.weights.readers.npz import read_arrays
 
 BACKGROUND = "background"
 _P = TypeVar("_P", bound=PhotoLike)
@@ -120,9 +122,12 @@ class Prototypes:
         )
 
     def save(self, path: str | Path) -> None:
-        """Writes an .npz file; it names the run and holds no network."""
-        with Path(path).open("wb") as file:
-            file.write(self.as_file())
+        """Writes an .npz file; it names the run and holds no network.
+
+        Raises:
+            UserError: a file of others is there, or it cannot be written.
+        """
+        write_own(path, self.as_file(), _is_ours)
 
     def as_file(self) -> bytes:
         """What `save` writes."""
@@ -138,3 +143,9 @@ class Prototypes:
         content = io.BytesIO()
         np.savez_compressed(content, meta=json.dumps(meta), **self.arrays)
         return content.getvalue()
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file is one that `Prototypes.save` wrote."""
+    meta = checked.parse(str(read_arrays(path)["meta"]))
+    return {"run", "step", "names", "size"} <= set(meta)

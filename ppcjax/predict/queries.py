@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from ppcjax import fields
-from ppcjax.fields import Range
+from ppcjax.fields import kinds
 from ppcjax.ops.resize import bilinear_matrix
 from ppcjax.predict import devices
 from ppcjax.predict.canvases import PROBE
@@ -24,7 +24,7 @@ class QueryPrediction:
     """
 
     align_corners: bool = False
-    batch_size: Annotated[int, Range(1), "episodes"] = 4
+    batch_size: Annotated[kinds.Batch, "episodes"] = 4
 
     @classmethod
     def of(cls, run: Run) -> "QueryPrediction":

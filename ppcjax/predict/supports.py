@@ -13,22 +13,30 @@ makes one of another config.
 
 import functools
 import importlib
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from ppcjax import fields
+from ppcjax.fields import Length, Range, kinds
 from ppcjax.predict import by_examples
 from ppcjax.predict.images import PhotoLike, as_image, as_list
 from ppcjax.predict.masks import MaskLike, as_masks
 from ppcjax.predict.none_of_these import NoneOfThese, thresholds
 from ppcjax.predict.prototypes import BACKGROUND, Prototypes
-from ppcjax.runs import Run, open_run
-from ppcjax.runs.files import read_arrays
-from ppcjax.runs.run import is_config
+from ppcjax.runs import Run, checked, finite, open_run
 from ppcjax.types import UserError
+from ppcjax.weights.readers.npz import read_arrays
 from ppcjax.weights.untrained import open_untrained
 
+_Size = Annotated[int, Range(0, kinds.LONGEST_SIDE), "pixels"]
+# What a file of prototypes says beside them.
+_META: dict[str, Any] = {
+    "names": Annotated[tuple[str, ...], Length(1, checked.MOST_CLASSES)],
+    "size": Annotated[int, Range(1, 1 << 14)],
+    "step": Annotated[int, Range(0)],
+    "run": str,
+}
 _UNTRAINED = "panet_folder"  # config of the network where no run is given
 
 
@@ -85,6 +93,9 @@ class FewShot:
         images = as_list(images, "images")
         masks = as_list(masks, "masks")
         names = _checked_names(names)
+        size = fields.check(_Size, size, "ppcjax.fewshot: size")
+        max_shot = fields.check(kinds.Few, max_shot, "ppcjax.fewshot: max_shot")
+        fields.check(NoneOfThese, none_of_these, "ppcjax.fewshot: none_of_these")
         read = [as_image(image, f"support {i}") for i, image in enumerate(images)]
         ids = as_masks(masks, names)
         run = open_few_shot(usual_network() if run is None else run)
@@ -112,14 +123,16 @@ class FewShot:
         """
         try:
             arrays = read_arrays(Path(path).expanduser())
-            meta = json.loads(str(arrays.pop("meta")))
-            names, size = tuple(map(str, meta["names"])), int(meta["size"])
-            least = tuple(
-                map(float, meta.get("none_of_these", ()))
-            )  # new: not in all files
-            step, folder, config = meta["step"], str(meta["run"]), meta.get("config")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            meta = checked.parse(str(arrays.pop("meta")))
+            for name, hint in _META.items():
+                fields.check(hint, meta[name], name)
+            names, size, least = tuple(meta["names"]), meta["size"], ()
+            if "none_of_these" in meta:  # new: not in all files
+                least = tuple(map(float, meta["none_of_these"]))
+            step, folder, config = meta["step"], meta["run"], meta.get("config")
+        except (OSError, ValueError, KeyError, TypeError, UserError) as error:
             raise UserError(f"{path}: is no file of prototypes ({error})") from error
+        finite.refuse(arrays, f"{path}", "make it again")
         if run is None and config is not None:
             run = _as_named(path, config)
         run = open_few_shot(run or folder)
@@ -172,8 +185,12 @@ def _checked_names(names: Any) -> tuple[str, ...]:
 
 
 def _as_named(path: str | Path, config: Any) -> Run:
-    """The untrained network that a file describes; nothing is downloaded for it."""
-    if not is_config(config) or "://" in str(config.get("init_from")):
+    """The untrained network that a file describes; no address in it is asked.
+
+    Its weights are known by name, or lie on this machine already.
+    """
+    config = checked.config_of(config, str(path))
+    if "://" in (config.get("init_from") or "://"):
         raise UserError(
             f"{path}: names no weights that are opened from a file of strangers; give "
             "run=fewshot.untrained(config)"

@@ -24,8 +24,8 @@ import jax
 import numpy as np
 
 from ppcjax.console import memory
-from ppcjax.fields import Free, Length, Range
-from ppcjax.predict import devices, merge, needs
+from ppcjax.fields import Free, Length, Range, kinds
+from ppcjax.predict import devices, merge
 from ppcjax.predict.canvases import (
     PROBE,
     canvas_size,
@@ -51,13 +51,11 @@ class Scaling:
     canvas_steps: canvas sizes per octave; fewer compile less and pad more.
     """
 
-    scales: Annotated[
-        tuple[Annotated[float, Range(above=0, most=64)], ...], Length(1)
-    ] = (0.5, 1.0, 1.5, 2.0)
+    scales: Annotated[tuple[kinds.Factor, ...], Length(1)] = (0.5, 1.0, 1.5, 2.0)
     flip: bool = True
-    batch_size: Annotated[int, Range(1), "photos", Free()] = 8
-    max_side: Annotated[int, Range(1), "pixels"] = 1024
-    canvas_steps: Annotated[int, Range(1)] = 4
+    batch_size: Annotated[kinds.Batch, "photos", Free()] = 8
+    max_side: kinds.Side = 1024
+    canvas_steps: Annotated[int, Range(1, 64)] = 4
 
 
 def predict(
@@ -125,10 +123,10 @@ def predict(
 
     sizes = {"batch_size": scaling.batch_size, "max_side": scaling.max_side}
     found = groups(examples, canvas, **sizes)
-    yield from _in_flight(found, run, needs.advice(scaling))
+    yield from _in_flight(found, run)
 
 
-def _in_flight(found, run, advice) -> Iterator[Prediction]:
+def _in_flight(found, run) -> Iterator[Prediction]:
     """Predictions of groups; one stays in flight: the host works while the device does.
 
     What a group needs is known only when its results are there, so that a lack of
@@ -138,15 +136,15 @@ def _in_flight(found, run, advice) -> Iterator[Prediction]:
     for group in found:
         if all(isinstance(example, Finished) for example in group.examples):
             continue
-        with memory.guarded(_said(group), advice):
+        with memory.guarded(_said(group)):
             current = group, run(group)
         if previous is not None:
-            with memory.guarded(_said(previous[0]), advice):
+            with memory.guarded(_said(previous[0])):
                 predictions = list(_collect(*previous))
             yield from predictions
         previous = current
     if previous is not None:
-        with memory.guarded(_said(previous[0]), advice):
+        with memory.guarded(_said(previous[0])):
             predictions = list(_collect(*previous))
         yield from predictions
 

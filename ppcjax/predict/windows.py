@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ppcjax.fields import Range
+from ppcjax.fields import Range, kinds
 from ppcjax.nn.layers import inside
 from ppcjax.ops.resize import resize
 from ppcjax.types import UserError
@@ -26,7 +26,7 @@ class Windows(NamedTuple):
     step: tuple[int, int]
 
 
-_Side = Annotated[int, Range(1), "pixels"]
+_Side = Annotated[int, Range(1, kinds.LONGEST_SIDE), "pixels"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

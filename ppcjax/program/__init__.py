@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 
 from ppcjax import cli
-from ppcjax.console import screen
+from ppcjax.console import screen, signals
 from ppcjax.errors import UserError
 from ppcjax.version import __version__
 
@@ -26,6 +26,8 @@ COMMANDS = {
 
 def main(*argv: str) -> None:
     """Does what the arguments ask for; without any, those of the process."""
+    if not argv:
+        signals.as_program()
     cli.one_line(_run, list(argv) or sys.argv[1:])
 
 

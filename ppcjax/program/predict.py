@@ -13,9 +13,9 @@ it was stopped, and with photos that are new.
 """
 
 import shlex
-import sys
 
 from ppcjax import checkout, cli, fields
+from ppcjax.console import screen, signals
 from ppcjax.fields.options import as_help
 
 USAGE = f"{checkout.program('predict')} RUN PHOTOS... [--out DIR]"
@@ -30,12 +30,13 @@ def main(argv: list[str]) -> None:
     from ppcjax.evaluate import predicting  # after the libraries were told to be quiet
 
     cli.keep_compiled_programs()
+    typed = f"{checkout.program('predict')} {shlex.join(argv)}"
     try:
-        typed = f"{checkout.program('predict')} {shlex.join(argv)}"
         predicting.predict(predicting.read(words, USAGE), typed)
-    except KeyboardInterrupt:
-        print("\nstopped; the same command goes on", file=sys.stderr)
-        sys.exit(130)
+    except KeyboardInterrupt as error:
+        number = signals.number_of(error)
+        screen.line(f"{signals.line(number)}; the same command goes on")
+        signals.end_by(number)
 
 
 def short_help() -> str:

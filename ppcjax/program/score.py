@@ -19,7 +19,11 @@ from ppcjax.evaluate.scoring.comparing import Comparing, open_pair
 from ppcjax.evaluate.scoring.result import Scores
 from ppcjax.evaluate.scoring.scoring import compare
 from ppcjax.fields import options
-from ppcjax.runs.files import write_file, write_json
+from ppcjax.runs import single
+from ppcjax.runs.checked import read_json
+from ppcjax.runs.files import check_writable, json_bytes
+from ppcjax.runs.ours import Folder, Kind
+from ppcjax.runs.there import names_in
 
 _USAGE = f"{checkout.program('score')} PRED TRUTH [--OPTION=VALUE ...]"
 
@@ -38,11 +42,33 @@ class Options:
     out: str = ""
 
 
+def _is_ours(file: Path) -> bool:
+    """Whether a file holds the figures of `Scores`, all of them."""
+    figures = {field.name for field in dataclasses.fields(Scores)} - {"by_photo"}
+    return figures <= read_json(file).keys()
+
+
+_METRICS, _TABLE = "metrics.json", "photos.csv"
+
+
+def _is_earlier(folder: Path) -> bool:
+    """Whether an earlier version, which kept no list, wrote the folder."""
+    try:
+        return set(names_in(folder)) <= _FILES and _is_ours(folder / _METRICS)
+    except UserError:
+        return False
+
+
+_FILES = frozenset({_METRICS, _TABLE})
+SCORES = Kind("scores", "folder of scores", _FILES, _is_earlier)
+
+
 def main(argv: list[str]) -> None:
     """Compares the folders that the arguments name.
 
     Raises:
-        UserError: an option is foreign, or masks cannot be read or do not fit.
+        UserError: an option is foreign, masks cannot be read or do not fit, or the
+            figures would be written over something else.
     """
     if cli.HELP & set(argv):
         print(help_text())
@@ -54,6 +80,13 @@ def main(argv: list[str]) -> None:
         where="options",
         what="score",
     )
+    file = Path(given["json"]).expanduser() if given.get("json") else None
+    out = Folder(given["out"], SCORES) if given.get("out") else None
+    if file:
+        single.check_file(file, _is_ours)
+        check_writable(file)
+    if out:
+        check_writable(out.path / _METRICS)
     opened = open_pair(*folders, how)
     print("\n".join(opened.lines))
     for line in opened.warnings:
@@ -64,7 +97,7 @@ def main(argv: list[str]) -> None:
     for line in found.warnings[len(opened.warnings) :]:
         _warn(line)
     print(f"\n{found.as_text()}")
-    _write(found, given)
+    _write(found, file, out)
 
 
 def parse(argv: list[str]) -> tuple[list[str], dict[str, Any]]:
@@ -97,15 +130,15 @@ def _warn(line: str) -> None:
     print(f"warning: {line}", file=sys.stderr)
 
 
-def _write(found: Scores, given: dict[str, Any]) -> None:
-    files = [Path(given["json"])] if given.get("json") else []
-    if given.get("out"):
-        out = Path(given["out"]).expanduser()
-        files.append(out / "metrics.json")
-        write_file(out / "photos.csv", found.as_csv().encode())
-    for file in files:
-        write_json(file.expanduser(), found.as_json())
+def _write(found: Scores, file: Path | None, out: Folder | None) -> None:
+    content = json_bytes(found.as_json())
+    if file:
+        single.write_own(file, content, _is_ours)
         print(f"written: {file}")
+    if out:
+        with out:
+            out.write(_TABLE, found.as_csv().encode())
+            print(f"written: {out.write(_METRICS, content)}")
 
 
 def help_text() -> str:

@@ -15,6 +15,7 @@ from absl import flags
 
 from ppcjax import checkout, cli
 from ppcjax.cli import config_args
+from ppcjax.errors import UserError
 
 
 def main(argv: list[str]) -> None:
@@ -53,12 +54,14 @@ def _train(values: flags.FlagValues) -> None:
     from ppcjax.train import inspection, loop, mesh
 
     config = values.config
+    if values.workdir == "":
+        raise UserError("--workdir needs a folder: --workdir=DIR")
     workdir = values.workdir or Path("runs") / str(config.get("name"))
     if values.inspect:
         sys.exit(not inspection.inspect(config, workdir))
     cli.keep_compiled_programs()
     mesh.maybe_distributed()
-    loop.train(config, workdir, scorer=training.scorer)
+    loop.train(config, workdir, scorer=training.scorer, check=training.check)
 
 
 def help_text(config: dict | None = None) -> str:

@@ -1,6 +1,9 @@
 """Work on many photos in processes of their own, in order and with bounded memory."""
 
 import multiprocessing
+import os
+import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -36,7 +39,7 @@ def ordered_map(
 def _in_processes(function, jobs, workers):
     # A fork of a process in which JAX runs threads may hang.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_follow)
     pending = deque()
     try:
         for job in jobs:
@@ -51,3 +54,14 @@ def _in_processes(function, jobs, workers):
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _follow() -> None:
+    """A worker ends with its parent, which alone hears Ctrl-C and says a word."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_after_parent, daemon=True).start()
+
+
+def _end_after_parent() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)

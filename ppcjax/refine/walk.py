@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from PIL import Image
 
-from ppcjax.fields import Range
+from ppcjax.fields import Range, kinds
 from ppcjax.ops.affinity import radius_of
 from ppcjax.predict.canvases import PROBE, canvas_size, scaled_side
 from ppcjax.predict.prediction import Prediction
@@ -29,12 +29,12 @@ class WalkSettings:
     canvas_steps: canvas sizes per octave; fewer compile less and pad more.
     """
 
-    background: Annotated[float, Range(0, 1)] = 0.27
-    alpha: Annotated[float, Range(above=0)] | None = None
+    background: kinds.Share = 0.27
+    alpha: Annotated[float, Range(above=0, most=1000)] | None = None
     power: Annotated[float, Range(above=0, most=1000)] = 8
-    steps: Annotated[int, Range(1)] = 64
-    max_side: Annotated[int, Range(1), "pixels"] = 1024
-    canvas_steps: Annotated[int, Range(1)] = 4
+    steps: Annotated[int, Range(1, 10**4)] = 64
+    max_side: kinds.Side = 1024
+    canvas_steps: Annotated[int, Range(1, 64)] = 4
 
 
 def walk_predictions(

@@ -1,6 +1,5 @@
 """Curves of training: losses and scores over the steps, as sections of a report."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ from markupsafe import Markup
 from ppcjax.report.html import render
 from ppcjax.report.page import section
 from ppcjax.report.plots import line_plot
+from ppcjax.runs import checked
 
 Curve = tuple[list[int], list[float]]  # steps and values
 
@@ -27,18 +27,13 @@ def read_curves(path: Path, prefix: str) -> dict[str, Curve]:
         path: metrics.jsonl of a run.
         prefix: what the scalars' names begin with, such as "train/loss/"; it is cut.
     """
-    if not path.is_file():
-        return {}
     terms: dict[str, dict[int, float]] = {}
-    for line in path.read_text("utf-8").splitlines():
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue  # the last line of a run that was killed while writing
-        if not isinstance(row, dict) or "step" not in row:
+    for row in checked.lines(path):
+        # No line: the last one of a run that was killed while writing.
+        if not isinstance(row, dict) or not checked.is_step(row.get("step")):
             continue
         for name, value in row.items():
-            if name.startswith(prefix) and value is not None:
+            if name.startswith(prefix) and checked.is_number(value):
                 term = terms.setdefault(name.removeprefix(prefix), {})
                 term[row["step"]] = value
     ordered = sorted(terms, key=lambda name: (name != "total", name))

@@ -11,6 +11,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from ppcjax.console import plain
 from ppcjax.report.text import percent
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -34,11 +35,17 @@ def source(name: str) -> Markup:
     return Markup((TEMPLATES / name).read_text("utf-8"))
 
 
+def _plain(value: Any) -> Any:
+    """A text without what is not printed; `Markup` and numbers stay as they are."""
+    return plain.lines(value) if type(value) is str else value
+
+
 @functools.cache
 def _environment() -> jinja2.Environment:
     found = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
+        finalize=_plain,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -5,13 +5,11 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from markupsafe import Markup, escape
 
 from ppcjax.report import html
-from ppcjax.runs.files import write_file
 
 
 class Page(NamedTuple):
@@ -41,16 +39,11 @@ class Jump(NamedTuple):
     heading: Markup
 
 
-def write_page(path: Path, page: Page) -> None:
-    """Writes a page as one file that needs no other.
-
-    Args:
-        path: where the .html file is written.
-        page: what it shows.
-    """
+def as_html(page: Page) -> str:
+    """A page as the text of one file that needs no other."""
     sections, contents = numbered(page.sections)
     scripts = list(filter(None, (html.source("enlarge.js"), page.script)))
-    text = html.render(
+    return html.render(
         "page.html",
         page=page,
         style=html.source("report.css"),
@@ -59,7 +52,6 @@ def write_page(path: Path, page: Page) -> None:
         sections=sections,
         scripts=scripts,
     )
-    write_file(path, text.encode())
 
 
 # In HTML of templates nothing that was filled in can look like this.

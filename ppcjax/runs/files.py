@@ -1,84 +1,45 @@
-"""Files that are there whole or not at all, and arrays from files that may not be."""
+"""Files that are there whole or not at all."""
 
-import contextlib
 import json
-import os
-import zlib
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from ppcjax.console import screen
+from ppcjax.console.disk import CannotWrite, cannot_write
+from ppcjax.console.writing import check_writable, remove_file, write_file
 
-from ppcjax.runs.messages import first_line
-from ppcjax.types import UserError
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Writes a file so that it is there whole or not at all.
-
-    Args:
-        path: the file; missing folders are made.
-        content: its bytes.
-
-    Raises:
-        UserError: the folder cannot be written to.
-    """
-    # Short, as the name itself may be as long as a name can be.
-    temporary = path.with_name(f".{zlib.crc32(os.fsencode(path.name)):08x}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise cannot_write(path, error) from error
-
-
-def cannot_write(path: Path, error: OSError) -> UserError:
-    """What is raised where a file cannot be written."""
-    return UserError(
-        f"cannot write {path} ({error.strerror}); free space there or choose another "
-        "folder"
-    )
+__all__ = [
+    "cannot_write",
+    "check_writable",
+    "note_json",
+    "remove_file",
+    "write_file",
+    "write_json",
+]
 
 
 def write_json(path: Path, content: Any) -> None:
     """Writes JSON types as text; see `write_file`."""
-    write_file(path, json.dumps(content, indent=1).encode())
+    write_file(path, json_bytes(content))
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """What a JSON file notes; {} where it is not there.
+def json_bytes(content: Any) -> bytes:
+    """JSON types as the text of a file."""
+    return json.dumps(content, indent=1).encode()
 
-    Raises:
-        UserError: it is damaged, or holds something else than names and values.
+
+def note_json(path: Path, content: Any) -> bool:
+    """Writes what a later call only saves time with; whether that could be done.
+
+    A run may lie on a disk that is full, or read-only, and be evaluated all the same:
+    a line says that it is not noted.
     """
     try:
-        found = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path} is damaged ({first_line(error)}); remove it, and what it notes is "
-            "found out again"
-        ) from error
-    if not isinstance(found, dict):
-        raise UserError(f"{path} holds no names and values; remove it")
-    return found
-
-
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file by name.
-
-    Raises:
-        FileNotFoundError: it is not there.
-        ValueError: it is damaged, or no such file.
-    """
-    try:
-        with np.load(path) as content:
-            return dict(content)
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # what damage raises depends on the byte that it hit
-        raise ValueError(first_line(error)) from error
+        write_json(path, content)
+    except CannotWrite as error:
+        screen.line(
+            f"not noted in {path} ({error.refusal.what}), so that it is found out "
+            "again the next time"
+        )
+        return False
+    return True

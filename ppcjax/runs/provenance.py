@@ -1,12 +1,10 @@
 """What made a folder of files: provenance.json beside them."""
 
-import json
 import subprocess
 from pathlib import Path
 from typing import Any
 
-from ppcjax.runs.files import write_json
-from ppcjax.types import UserError
+from ppcjax.runs.checked import read_json
 from ppcjax.version import __version__
 
 NAME = "provenance.json"
@@ -32,9 +30,9 @@ def _git(root: Path, *words: str) -> str:
     return done.stdout.strip()
 
 
-def write(folder: Path, record: dict[str, Any]) -> None:
-    """Writes `record`, the version and the commit as folder/provenance.json."""
-    write_json(folder / NAME, {"version": __version__, "commit": commit(), **record})
+def stamped(record: dict[str, Any]) -> dict[str, Any]:
+    """What provenance.json holds: the version, the commit and a record."""
+    return {"version": __version__, "commit": commit(), **record}
 
 
 def read(folder: Path) -> dict[str, Any] | None:
@@ -44,14 +42,6 @@ def read(folder: Path) -> dict[str, Any] | None:
         UserError: the file is damaged.
     """
     for file in (folder / NAME, folder.parent / NAME):
-        if file.is_file():
-            try:
-                found = json.loads(file.read_text("utf-8"))
-            except ValueError as error:
-                raise UserError(
-                    f"{file} is damaged ({error}); export that folder again"
-                ) from error
-            if not isinstance(found, dict):
-                raise UserError(f"{file} is no record; export that folder again")
-            return found
+        if file.exists():
+            return read_json(file, "export that folder again")
     return None

@@ -2,16 +2,19 @@
 
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 from jax.sharding import Mesh
 
-from ppcjax.runs import checkpoint
-from ppcjax.runs.files import write_file, write_json
+from ppcjax.console import plain
+from ppcjax.runs import checkpoint, lock, ours
+from ppcjax.runs.files import cannot_write, write_file, write_json
+from ppcjax.runs.kinds import RUN
 from ppcjax.runs.run import LISTS
+from ppcjax.train import guard
 from ppcjax.train.log import Log
 from ppcjax.train.stop import Stopper
 from ppcjax.train.watch import Watch, Watcher, best_step, from_meta, stops
@@ -45,13 +48,44 @@ def last_line(done: int, steps: int, watcher: Watcher, stopper: Stopper) -> str:
 
 
 def made(workdir: str | Path) -> Path:
-    """The run folder, which is there now."""
+    """The run folder, which is there now and is marked as one.
+
+    Raises:
+        UserError: it holds something else than a run, or cannot be made.
+    """
     workdir = Path(workdir).expanduser()
+    ours.check(workdir, RUN)
     try:
         workdir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"cannot make the run folder {workdir}: {error}") from error
+        why = cannot_write(workdir, error).refusal
+        raise UserError(
+            f"cannot make the run folder {workdir} ({why.what}); {why.advice}, or "
+            "choose another --workdir"
+        ) from error
+    if jax.process_index() == 0:
+        ours.mark(workdir, RUN)
     return workdir
+
+
+def look_whether_alone(workdir: Path) -> None:
+    """Raises UserError where another process trains the run now."""
+    if jax.process_index() == 0:
+        lock.check(workdir)
+
+
+@contextlib.contextmanager
+def alone_in(workdir: Path) -> Iterator[None]:
+    """Keeps other processes from training the run; of several, process 0 does.
+
+    Raises:
+        UserError: another one trains it, or the disk refuses.
+    """
+    with contextlib.ExitStack() as stack:
+        if jax.process_index() == 0:
+            with guard.enough_room(workdir, {}):
+                stack.enter_context(lock.held(workdir))
+        yield
 
 
 def is_finished(
@@ -62,12 +96,17 @@ def is_finished(
     watch: Watch | None,
     logger: Log,
 ) -> bool:
-    """Whether nothing is left to train; it says so."""
+    """Whether nothing is left to train; it says so.
+
+    Raises:
+        CannotWrite: something is, and the run folder does not take its log.
+    """
     early = watch is not None and stops(from_meta(meta), watch.patience)
     if found < steps and not early:
+        logger.need_file()  # a finished run is read-only where its owner likes
         return False
-    if checkpoint.restore(workdir).step < found:
-        return False  # the newest cannot be read
+    if not checkpoint.is_sound(workdir, found):
+        return False
     why = " and the score has not become better since" if found < steps else ""
     logger.line(f"{workdir} is finished: {found} of {steps} steps are made{why}")
     return True
@@ -87,7 +126,11 @@ def announce(
     """Says what is trained, on what, from which step on, and what was read.
 
     With `bound` the steps may still be lowered.
+
+    Raises:
+        UserError: the disk has no room for a checkpoint of `state`.
     """
+    guard.check_room(workdir, state)
     count = sum(x.size for x in jax.tree.leaves(state.params))
     device = mesh.devices.flat[0].device_kind
     logger.line(
@@ -114,7 +157,7 @@ def keep_lists(workdir: Path, drawn: Mapping[str, tuple[str, ...]]) -> None:
     if jax.process_index() or checkpoint.newest_step(workdir) is not None:
         return
     for name, ids in drawn.items():
-        content = "".join(f"{i}\n" for i in ids)
+        content = "".join(f"{plain.line(i)}\n" for i in ids)
         write_file(workdir / LISTS / f"{name}.txt", content.encode())
 
 
@@ -145,4 +188,5 @@ def savers(
 def write_config(workdir: Path, config: dict[str, Any]) -> None:
     """Writes RUN/config.json."""
     if jax.process_index() == 0:
-        (workdir / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+        content = json.dumps(config, indent=2) + "\n"
+        write_file(workdir / "config.json", content.encode())

@@ -2,12 +2,15 @@
 
 import contextlib
 import math
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from ppcjax import fields
-from ppcjax.console import memory
+from ppcjax.console import disk, memory
 from ppcjax.fields import Free, Place
 from ppcjax.runs import checkpoint, messages
 from ppcjax.train import needs
@@ -20,22 +23,56 @@ _SAME = ("method", "data", "optim", "seed")
 
 @contextlib.contextmanager
 def enough_room(workdir: Path, config: Mapping[str, Any]) -> Iterator[None]:
-    """Turns a full disk, and a lack of memory, into a UserError.
+    """Turns what a disk refuses, and a lack of memory, into a UserError.
 
     Args:
-        workdir: folder of the run, whose logs and metrics may find no space.
+        workdir: folder of the run, where logs and checkpoints may find no space.
         config: config of the run, which says what needs less memory.
     """
     try:
         with memory.guarded("training", needs.advice(config)):
             yield
-    except OSError as error:
-        if not messages.is_disk_full(error):
+    except disk.CannotWrite as error:
+        raise _stopped(error.path, error.refusal, workdir) from error
+    except UserError:
+        raise
+    except Exception as error:
+        refusal = disk.refusal(error, workdir)
+        if refusal is None:
             raise
-        raise UserError(
-            f"disk full while writing to {workdir}: its checkpoints are kept; free "
-            "some space and run the same command again to resume"
-        ) from error
+        raise _stopped(workdir, refusal, workdir) from error
+
+
+def _stopped(path: Path, refusal: disk.Refusal, workdir: Path) -> UserError:
+    newest = checkpoint.newest_step(workdir)
+    return messages.stopped(refusal, f"writing to {path}", newest)
+
+
+def check_room(workdir: Path, state: Any) -> None:
+    """Checks before the first step that the disk has room for a checkpoint.
+
+    Args:
+        workdir: folder of the run.
+        state: what is saved.
+
+    Raises:
+        UserError: there is less than half of what it takes, as some of it, such as
+            zeros, is stored in less.
+    """
+    size = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(state))
+    try:
+        free = shutil.disk_usage(workdir).free
+    except OSError:  # some file systems do not tell
+        return
+    if free < size // 2:
+        raise messages.stopped(
+            disk.Refusal(
+                f"disk full, with {memory.as_text(free)} left,",
+                "free some space there, or choose another --workdir",
+            ),
+            f"a checkpoint in {workdir} takes {memory.as_text(size)}",
+            checkpoint.newest_step(workdir),
+        )
 
 
 def check_same_run(

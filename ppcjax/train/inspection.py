@@ -13,7 +13,9 @@ from ppcjax.data_pipelines.sources.base import BACKGROUND, Source
 from ppcjax.data_pipelines.sources.subset import evenly_spaced
 from ppcjax.data_pipelines.survey.words import listing, printable
 from ppcjax.report import contact
-from ppcjax.runs.files import write_file
+from ppcjax.runs import ours
+from ppcjax.runs.files import check_writable, write_file
+from ppcjax.runs.kinds import RUN
 from ppcjax.train import ends, settings
 from ppcjax.types import UserError
 
@@ -33,12 +35,18 @@ def inspect(config: Any, workdir: str | Path) -> bool:
         Whether it can be learnt from.
 
     Raises:
-        UserError: the config is wrong, or the training split cannot be opened.
+        UserError: the config is wrong, the training split cannot be opened, or
+            something else than a run is in `workdir`.
     """
     reads = settings.reads_of(config.method)
     settings.check(config, reads)
+    settings.check_method(config)
+    workdir = Path(workdir).expanduser()
+    ours.check(workdir, RUN)
+    file = workdir / "inspect" / "contact.png"
+    check_writable(file, "--workdir=DIR")
     data = config.data
-    lists = ends.lists_of(Path(workdir).expanduser())
+    lists = ends.lists_of(workdir)
     source = data_pipelines.make_source(
         data, data.train_split, reads=reads, lists=lists
     )
@@ -50,7 +58,7 @@ def inspect(config: Any, workdir: str | Path) -> bool:
         if split != data.train_split:
             more = _account(data, split, reads, lists)
             screen.result("\n".join(line for line in more if line not in lines))
-    file = Path(workdir).expanduser() / "inspect" / "contact.png"
+    ends.made(workdir)
     _write_sheet(file, source, labels=reads != "views")
     print(f"contact sheet: {file}")
     return not found.problems.errors

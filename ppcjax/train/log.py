@@ -6,7 +6,6 @@ has the total loss alone; all terms stand in the other places.
 
 import json
 import math
-import os
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -15,25 +14,42 @@ from typing import Any
 
 import jax
 
-from ppcjax.console import compiling, raw, screen
+from ppcjax.console import compiling, disk, plain, raw, screen
 from ppcjax.console.loops import speed
+from ppcjax.console.writing import Appending, write_file
+from ppcjax.runs import checked
 from ppcjax.train import tracking
+from ppcjax.train.board import Board
 
 
 class Log:
     """Writes for one run into its folder; `close` it at the end."""
 
     def __init__(self, workdir: str | Path):
-        """Opens log.txt in `workdir`, which exists."""
+        """Opens log.txt in `workdir`, which exists.
+
+        Where that cannot be, lines are for the console alone until `start`.
+        """
         self._workdir = Path(workdir)
         self._writes = jax.process_index() == 0
         self._row = self._metrics = self._board = self._tracker = self._text = None
         self._said = time.monotonic()
         self._told = -1  # step of the last line of scalars
+        self._place = disk.Place(self._workdir)
+        self._refused: disk.CannotWrite | None = None
         if self._writes:
             path = self._workdir / "log.txt"
-            self._text = path.open("a", encoding="utf-8")
-            raw.keep_in(path)
+            try:
+                self._text = Appending(path)
+            except disk.CannotWrite as error:
+                self._refused = error
+            else:
+                raw.keep_in(path)
+
+    def need_file(self) -> None:
+        """Raises CannotWrite where there is no log.txt: a run must have one."""
+        if self._refused is not None:
+            raise self._refused
 
     def line(self, message: str, *, full: str = "") -> None:
         """One line on the console and, with the time, in log.txt.
@@ -45,7 +61,9 @@ class Log:
         if not self._writes:
             return
         now = datetime.now().isoformat(sep=" ", timespec="seconds")
-        print(f"{now} {full or message}", file=self._text, flush=True)
+        if self._text is not None:
+            self._place.check()  # or the line goes to another run, or to none
+            self._text.write(f"{now} {plain.line(full or message)}\n".encode())
         self._said = time.monotonic()
         screen.line(message)
 
@@ -60,14 +78,11 @@ class Log:
         self._steps = steps
         if not self._writes:
             return
-        from tensorboardX import SummaryWriter  # 0.6 s that evaluation does not need
-
+        self.need_file()
         path = self._workdir / "metrics.jsonl"
         _drop_after(path, step)
-        self._metrics = path.open("a")
-        self._board = SummaryWriter(
-            str(self._workdir / "tensorboard"), purge_step=step + 1
-        )
+        self._metrics = Appending(path)
+        self._board = Board(self._workdir / "tensorboard", step)
         self._tracker = tracking.opened(config, self._workdir, self.line)
         self._row = screen.Row("training", steps)
         self._row.show(step)
@@ -85,9 +100,10 @@ class Log:
         """
         if not self._writes:
             return
+        self._place.check()
         named = {f"train/{name}": value for name, value in sorted(values.items())}
         record = {"step": step, **named, "images_per_second": rate}
-        print(json.dumps(record), file=self._metrics, flush=True)
+        self._metrics.write(f"{json.dumps(record)}\n".encode())
         self._record(step, {k: v for k, v in record.items() if k != "step"})
         self._told = step
         pace = speed(rate, "images", seconds_left)
@@ -112,9 +128,10 @@ class Log:
         """
         if not self._writes:
             return
+        self._place.check()
         named = {f"val/{name}": value for name, value in values.items()}
         finite = {name: x for name, x in named.items() if math.isfinite(x)}
-        print(json.dumps({"step": step, **finite}), file=self._metrics, flush=True)
+        self._metrics.write(f"{json.dumps({'step': step, **finite})}\n".encode())
         self._record(step, finite)
         shown = "  ".join(f"{name} {value:.4g}" for name, value in named.items())
         self.line(f"step {step}/{self._steps}  {shown}  ({note})")
@@ -138,8 +155,7 @@ class Log:
         self._row = None
 
     def _record(self, step: int, values: dict[str, float]) -> None:
-        for name, value in values.items():
-            self._board.add_scalar(name, value, step)
+        self._board.add(step, values)
         if self._tracker is not None:
             self._tracker.record(step, values)
 
@@ -148,17 +164,24 @@ class Meter:
     """Means of the scalars since the last report, and the speed.
 
     Scalars are fetched two steps late, so that the devices always have work queued
-    while the host waits for a value.
+    while the host waits for a value. The sums since the last report travel with the
+    checkpoints, so that a resumed run reports what an unbroken one does.
     """
 
-    def __init__(self, images_per_step: int):
-        """Starts with no values and no clock."""
+    def __init__(self, images_per_step: int, meta: Mapping[str, Any] | None = None):
+        """Starts without a clock.
+
+        Args:
+            images_per_step: images in the global batch.
+            meta: what the checkpoint says that the run goes on from; None: it is new.
+        """
         self._images = images_per_step
         self._queue: list[tuple[int, dict[str, jax.Array]]] = []
         # (step, time without compiling) of the first fetched step of the window
         self._clock = None
-        self._sums: dict[str, float] = {}
-        self._count = 0
+        kept = (meta or {}).get("window") or {"steps": 0, "sums": {}}
+        self._sums: dict[str, float] = dict(kept["sums"])
+        self._count: int = kept["steps"]
         self.rate = 0.0  # images per second
         self.is_steady = False  # whether the rate is more than that of first steps
 
@@ -192,6 +215,10 @@ class Meter:
         self._sums, self._count = {}, 0
         return means
 
+    def as_meta(self) -> dict[str, Any]:
+        """What a checkpoint keeps of it: the sums, and of how many steps they are."""
+        return {"steps": self._count, "sums": dict(self._sums)}
+
     def _tick(self, step: int) -> None:
         now = time.perf_counter() - compiling.seconds()
         if self._clock is None:
@@ -207,15 +234,19 @@ class Meter:
 
 def _drop_after(path: Path, step: int) -> None:
     """Removes the records of steps that a killed run made after its checkpoint."""
-    if not path.exists():
-        return
-    kept = []
-    for line in path.read_text().splitlines():
-        try:
-            if json.loads(line)["step"] <= step:
-                kept.append(line + "\n")
-        except (ValueError, KeyError):
-            continue  # half a line, from a process that was killed
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text("".join(kept))
-    os.replace(temporary, path)
+    try:
+        rows = list(checked.lines(path))
+        is_whole = not rows or path.read_bytes().endswith(b"\n")
+    except OSError as error:
+        raise disk.cannot_write(path, error) from error
+    # What is no record is half a line, from a process that was killed.
+    kept = [
+        row
+        for row in rows
+        if isinstance(row, dict)
+        and checked.is_step(row.get("step"))
+        and row["step"] <= step
+    ]
+    if len(kept) < len(rows) or not is_whole:
+        text = "".join(json.dumps(row) + "\n" for row in kept)
+        write_file(path, text.encode())

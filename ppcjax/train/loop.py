@@ -18,8 +18,9 @@ import optax
 from jax.sharding import Mesh
 
 from ppcjax.console import compiling, screen
-from ppcjax.runs import checkpoint
-from ppcjax.train import ends, feed, guard, log, pace
+from ppcjax.runs import checkpoint, ours
+from ppcjax.runs.kinds import RUN
+from ppcjax.train import ends, feed, guard, log, pace, peers
 from ppcjax.train import mesh as meshes
 from ppcjax.train.beginning import Adapt
 from ppcjax.train.ends import Account
@@ -79,16 +80,18 @@ def fit(
     """
     config = json.loads(json.dumps(config or {}))
     job = Job(method, optimizer, steps, config, log_every, checkpoint_every, watch)
-    return fit_job(
-        job,
-        batches_from,
-        workdir=workdir,
-        seed=seed,
-        classes=classes,
-        keep_checkpoints=keep_checkpoints,
-        adapt=adapt,
-        account=account,
-    )
+    workdir = ends.made(workdir)
+    with peers.leaving(), ends.alone_in(workdir):
+        return fit_job(
+            job,
+            batches_from,
+            workdir=workdir,
+            seed=seed,
+            classes=classes,
+            keep_checkpoints=keep_checkpoints,
+            adapt=adapt,
+            account=account,
+        )
 
 
 def fit_job(
@@ -102,7 +105,10 @@ def fit_job(
     adapt: Adapt | None,
     account: Account | None = None,
 ) -> int:
-    """As `fit`, for a job whose steps may be lowered before the first one."""
+    """As `fit`, for a job whose steps may be lowered before the first one.
+
+    Who calls it holds the folder of the run.
+    """
     workdir = ends.made(workdir)
     with contextlib.ExitStack() as stack:
         stack.enter_context(guard.enough_room(workdir, job.config))
@@ -135,9 +141,8 @@ def fit_job(
         batches = itertools.chain([first], batches) if on else batches_from(start)
         step = make(job)  # compiled when it is first called
         planned = job.paced is not None and not start
-        ends.announce(
-            logger, state, mesh, start, job.steps, workdir, account, bound=planned
-        )
+        about = (start, job.steps, workdir, account)
+        ends.announce(logger, state, mesh, *about, bound=planned)
         if planned:
             paced = _paced(job, step, make, state, batches, mesh, logger)
             job, step, state, batches = paced
@@ -145,12 +150,13 @@ def fit_job(
 
         kept = {"config": job.config, "classes": classes}
         saver, best = ends.savers(stack, workdir, job.watch, keep_checkpoints, kept)
-        scores = from_meta(meta if restored is not None else None)
-        watcher = Watcher(job.watch, scores, logger, best)
+        meta = None if restored is None else meta
+        watcher = Watcher(job.watch, from_meta(meta), logger, best)
         stack.enter_context(contextlib.closing(watcher))
         logger.start(start, job.steps, job.config)
         device_batches = feed.to_devices(batches, mesh)
         stack.enter_context(contextlib.closing(device_batches))
+        stack.enter_context(peers.leaving())  # before closing waits for the others
         return make_updates(
             job,
             step,
@@ -159,7 +165,7 @@ def fit_job(
             start=start,
             saver=saver,
             logger=logger,
-            meter=log.Meter(feed.count_images(first)),
+            meter=log.Meter(feed.count_images(first), meta),
             stopper=stopper,
             watcher=watcher,
         )
@@ -188,7 +194,11 @@ def _paced(
 
 
 def train(
-    config: Any, workdir: str | Path, *, scorer: Callable[..., Any] | None = None
+    config: Any,
+    workdir: str | Path,
+    *,
+    scorer: Callable[..., Any] | None = None,
+    check: Callable[[Any], None] | None = None,
 ) -> int:
     """Builds data, method and optimizer from `config` (a ConfigDict) and fits them.
 
@@ -198,9 +208,21 @@ def train(
         scorer: (config, workdir, method, classes) -> `Watch.score`, or None where the
             config asks for none; raises UserError for a wrong config.eval. See
             `ppcjax.evaluate.training.scorer`.
+        check: raises UserError for a wrong config.eval, before the data is opened; see
+            `ppcjax.evaluate.training.check`.
 
     Returns and raises as `fit`.
     """
+    with peers.leaving():
+        return _train(config, Path(workdir).expanduser(), scorer, check)
+
+
+def _train(
+    config: Any,
+    workdir: Path,
+    scorer: Callable[..., Any] | None,
+    check: Callable[[Any], None] | None,
+) -> int:
     with screen.Row("loading TensorFlow"):  # which the step does not need
         from ppcjax import data_pipelines
         from ppcjax.data_pipelines import survey
@@ -208,7 +230,11 @@ def train(
 
     reads = settings.reads_of(config.method)
     run = settings.check(config, reads)
-    workdir = Path(workdir).expanduser()
+    settings.check_method(config)
+    if check is not None:
+        check(config)
+    ours.check(workdir, RUN)
+    ends.look_whether_alone(workdir)  # reading the data may take long
     source = data_pipelines.make_source(
         config.data,
         config.data.train_split,
@@ -243,14 +269,15 @@ def train(
         reads=reads,
         scorer=scorer,
     )
-    ends.keep_lists(workdir, source.reading.drawn)
-    return fit_job(
-        job,
-        batches_from,
-        workdir=workdir,
-        seed=config.seed,
-        classes=source.classes,
-        keep_checkpoints=config.keep_checkpoints,
-        adapt=adapt,
-        account=ends.Account(read.lines(), read.as_json()),
-    )
+    with ends.alone_in(ends.made(workdir)):
+        ends.keep_lists(workdir, source.reading.drawn)
+        return fit_job(
+            job,
+            batches_from,
+            workdir=workdir,
+            seed=config.seed,
+            classes=source.classes,
+            keep_checkpoints=config.keep_checkpoints,
+            adapt=adapt,
+            account=ends.Account(read.lines(), read.as_json()),
+        )

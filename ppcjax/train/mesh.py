@@ -7,8 +7,12 @@ from pathlib import Path
 import jax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from ppcjax.console import screen
+from ppcjax.train import peers
 from ppcjax.types import UserError
 
+# Seconds: what JAX itself waits for a process without a sign of life, and at the end.
+_TIMES = {"heartbeat_timeout_seconds": 45, "shutdown_timeout_seconds": 60}
 _EXPLICIT = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
 
 
@@ -40,7 +44,10 @@ def maybe_distributed() -> None:
     arguments = _explicit(given) if given else {}
     # Lets every process learn that one of them was told to stop (SIGTERM).
     jax.config.update("jax_enable_preemption_service", True)
-    jax.distributed.initialize(**arguments)
+    where = str(arguments.get("coordinator_address", "the address of the cluster"))
+    with peers.joining(where), screen.waiting("waiting for the other processes"):
+        jax.distributed.initialize(**arguments, **_TIMES)
+    peers.meet()
 
 
 def _explicit(given: list[str]) -> dict[str, str | int]:
@@ -53,11 +60,21 @@ def _explicit(given: list[str]) -> dict[str, str | int]:
             f"JAX_PROCESS_ID={index!r} must be a number below "
             f"JAX_NUM_PROCESSES={count!r}"
         )
+    _check_address(address)
     return {
         "coordinator_address": address,
         "num_processes": int(count),
         "process_id": int(index),
     }
+
+
+def _check_address(address: str) -> None:
+    """Raises UserError where an address is not HOST:PORT."""
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdecimal() and 0 < int(port) < 2**16):
+        raise UserError(
+            f"JAX_COORDINATOR_ADDRESS={address!r} must be HOST:PORT of process 0"
+        )
 
 
 def _cluster() -> bool:

@@ -19,7 +19,7 @@ from ppcjax.types import UserError
 
 Path = Annotated[str, Pattern()]
 Momentum = Annotated[float, Range(0, below=1)]
-Decay = Annotated[float, Range(0)]
+Decay = Annotated[float, Range(0, below=1)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class Groups:
         optimizer memory.
     """
 
-    lr_mults: tuple[tuple[Path, Annotated[float, Range(0)]], ...] = ()
+    lr_mults: tuple[tuple[Path, Annotated[float, Range(0, 10**4)]], ...] = ()
     no_decay: tuple[Path, ...] = ()
     frozen: tuple[Path, ...] = ()
 
@@ -124,7 +124,7 @@ def lars(
     groups: Groups,
     weight_decay: Decay,
     momentum: Momentum = 0.9,
-    trust: Annotated[float, Range(above=0)] = 1e-3,
+    trust: Annotated[float, Range(above=0, most=10)] = 1e-3,
 ) -> optax.GradientTransformation:
     """SGD whose steps are a share of each array's norm, for large batches.
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from ppcjax import fields
-from ppcjax.fields import OneOf, Range
+from ppcjax.fields import OneOf, Range, kinds
 from ppcjax.types import UserError
 
 # Factor of the rate for a batch `share` times the one that it was found with.
@@ -17,8 +17,11 @@ BATCH_RULES = {
     "linear": lambda share: share,
     "sqrt": lambda share: share**0.5,
 }
-Updates = Annotated[int, Range(0), "updates"]
-Drops = tuple[Annotated[int, Range(1), "updates"], ...]
+Updates = kinds.Updates
+Drops = tuple[kinds.Interval, ...]
+# Large ones belong to LARS, where they are shares of the norm of an array.
+Lr = Annotated[float, Range(above=0, most=1000)]
+Power = Annotated[float, Range(0, 100)]
 Share = Annotated[float, Range(0, 1)]
 
 
@@ -39,13 +42,13 @@ class Rate:
         PixPro recommends for small batches.
     """
 
-    lr: Annotated[float, Range(above=0)]
-    power: Annotated[float, Range(0)] | None = None
+    lr: Lr
+    power: Power | None = None
     drops: Drops = ()
     schedule: Mapping[str, Any] | None = None
     batch_rule: Annotated[str, OneOf(BATCH_RULES)] = "none"
-    batch_size: Annotated[int, Range(0), "images"] = 0
-    base_batch: Annotated[int, Range(1), "images"] = 256
+    batch_size: Annotated[int, Range(0, 10**6), "images"] = 0
+    base_batch: Annotated[int, Range(1, 10**6), "images"] = 256
 
     def over(self, steps: int) -> optax.Schedule:
         """The rate of each update of a run of `steps` updates."""
@@ -107,7 +110,7 @@ def poly(
     lr: float,
     steps: int,
     *,
-    power: Annotated[float, Range(0)],
+    power: Power,
     drops: Drops = (),
 ) -> optax.Schedule:
     """Rate of update t = 0, 1, ...: lr * (1 - min(t, T - 1) / T)^power with T = steps.
@@ -136,7 +139,7 @@ def warmup_cosine(
     *,
     warmup: Updates,
     start: Share = 0.01,
-    end: Annotated[float, Range(0)] = 1e-6,
+    end: Annotated[float, Range(0, 1000)] = 1e-6,
 ) -> optax.Schedule:
     """Rate of update t = 0, 1, ...: a line up to `lr`, then half a cosine down.
 
@@ -153,11 +156,15 @@ def warmup_cosine(
         end: last rate.
 
     Raises:
-        UserError: `warmup` is not below `steps`.
+        UserError: `warmup` is not below `steps`, or `end` is above `lr`.
 
     Source: released training program of PixPro.
     """
     _check_warmup(warmup, steps)
+    if end > lr:
+        raise UserError(
+            f"config.optim.schedule.end={end}: give no more than the highest rate, {lr}"
+        )
 
     def rate(count):
         share = jnp.clip((count - warmup) / (steps - warmup), 0.0, 1.0)

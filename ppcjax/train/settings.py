@@ -7,11 +7,14 @@ from typing import Annotated, Any
 import jax
 
 from ppcjax import fields
-from ppcjax.fields import Name, OneOf, Range
+from ppcjax.console import memory
+from ppcjax.fields import Name, OneOf, Range, kinds
 from ppcjax.fields.values import LARGEST_INT
-from ppcjax.train import optim, tracking
+from ppcjax.train import length, needs, optim, tracking
 from ppcjax.types import UserError
 
+# As many as a run has whose steps are not known yet.
+LARGEST_STEPS = kinds.MOST
 # Parts of a config that declare fields of their own.
 PARTS = ("method", "data", "optim", "eval")
 
@@ -42,16 +45,16 @@ class RunSettings:
     """
 
     name: Annotated[str, Name()] = "run"
-    seed: Annotated[int, Range(0)] = 0
-    steps: Annotated[int, Range(0), "updates"] = 1000
-    passes: Annotated[float, Range(above=0)] = 30.0
-    minutes: Annotated[float, Range(0), "minutes"] = 60.0
-    log_every: Annotated[int, Range(1), "updates"] = 50
-    checkpoint_every: Annotated[int, Range(1), "updates"] = 500
-    keep_checkpoints: Annotated[int, Range(1)] = 2
+    seed: kinds.Seed = 0
+    steps: kinds.Updates = 1000
+    passes: Annotated[float, Range(above=0, most=10**6)] = 30.0
+    minutes: Annotated[float, Range(0, 10**6), "minutes"] = 60.0
+    log_every: kinds.Interval = 50
+    checkpoint_every: kinds.Interval = 500
+    keep_checkpoints: Annotated[int, Range(1, 10**4)] = 2
     init_from: str = ""
-    eval_every: Annotated[int, Range(0), "updates"] = 0
-    patience: Annotated[int, Range(0), "evaluations"] = 0
+    eval_every: kinds.Updates = 0
+    patience: Annotated[int, Range(0, kinds.MOST), "evaluations"] = 0
     keep_best: bool = False
     track: Annotated[str, OneOf(("", *tracking.TRACKERS))] = ""
 
@@ -62,6 +65,12 @@ class RunSettings:
                 raise UserError(
                     f"config.{name}={getattr(self, name)} needs evaluations while "
                     "training; set config.eval_every to the updates between two"
+                )
+            if getattr(self, name) and 0 < self.steps < self.eval_every:
+                raise UserError(
+                    f"config.{name}={getattr(self, name)} needs evaluations while "
+                    f"training, and config.eval_every={self.eval_every} is above "
+                    f"config.steps={self.steps}; lower it"
                 )
         tracking.check(self.track)
 
@@ -97,7 +106,52 @@ def check(config: Any, reads: str) -> RunSettings:
     optim.make(steps=run.steps or LARGEST_INT, **parts["optim"])
     data_pipelines.check(parts["data"], reads)
     check_devices(parts["data"]["batch_size"])
+    check_room(parts["data"], reads)
     return run
+
+
+def check_method(config: Any) -> None:
+    """Checks config.method before any data is opened; modules and classes come later.
+
+    Args:
+        config: ConfigDict whose other parts are right.
+
+    Raises:
+        UserError: a setting is unknown or missing, or its value is not allowed.
+    """
+    from ppcjax import methods
+
+    # Where the steps are counted in passes, what refers to them follows.
+    settings = length.at(config, config.get("steps") or LARGEST_STEPS)["method"]
+    name = settings["name"]
+    fields.checked(
+        methods.METHODS[name],
+        {key: settings[key] for key in settings if key != "name"},
+        where="config.method",
+        what=f"method {name!r}",
+        without=("num_classes",),
+    )
+
+
+def check_room(data: Mapping[str, Any], reads: str) -> None:
+    """Raises UserError where the photos of a batch alone do not fit into memory.
+
+    Args:
+        data: config.data, checked.
+        reads: what the method reads.
+    """
+    crop = data["crop"]
+    rows, columns = (crop, crop) if isinstance(crop, int) else crop
+    photos = length.photos_per_step(data, reads) // jax.process_count()
+    needed = photos * (2 if reads == "views" else 1) * rows * columns * 3
+    held = memory.of_machine()
+    if held and needed > held:
+        lower = {name: data[name] for name in needs.OF_DATA if name in data}
+        raise UserError(
+            f"a batch of photos takes {memory.as_text(needed)}, and this machine has "
+            f"{memory.as_text(held)}; lower "
+            + " or ".join(f"config.data.{n}={v}" for n, v in lower.items())
+        )
 
 
 def check_devices(batch_size: int) -> None:

@@ -7,16 +7,19 @@ training goes on.
 import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 
-from ppcjax import checkout
+from ppcjax import checkout, fields
 from ppcjax.console import screen
-from ppcjax.runs.files import read_json, write_json
+from ppcjax.fields import Name
+from ppcjax.runs.checked import read_json
+from ppcjax.runs.files import write_json
 
 Say = Callable[[str], None]
 FILE = "wandb.json"  # in the run folder: the id, so that the run goes on there, too
+_Id = Annotated[str, Name()]
 PROJECT = "ppcjax"  # where WANDB_PROJECT is not set
 
 
@@ -80,7 +83,7 @@ def _wandb(config: Mapping[str, Any], workdir: Path) -> tuple[Any, str]:
     import wandb
 
     known = read_json(workdir / FILE)
-    name = str(known.get("id") or secrets.token_hex(4))
+    name = fields.check(_Id, known.get("id") or secrets.token_hex(4), FILE)
     run = wandb.init(
         project=os.environ.get("WANDB_PROJECT", PROJECT),
         name=workdir.name,

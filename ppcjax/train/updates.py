@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 
+from ppcjax.console import signals
 from ppcjax.runs import checkpoint
 from ppcjax.train import ends, guard, log
 from ppcjax.train.jobs import Job
@@ -62,14 +63,27 @@ def make_updates(
                 logger.scalars(step, meter.means(), rate, left)
             logger.progress(step, rate, left)  # a step has one line
 
+    def look() -> None:
+        if done > start:
+            report(meter.fetch())  # a state that is not finite is not scored
+        # Where several processes write two checkpoints at a time, Orbax mixes
+        # them up: the last one must lie on disk before the best one is written.
+        saver.wait()
+        watcher.look(state, done, stopper.breaking() if done < steps else None)
+        meter.pause()
+
     def save() -> None:
         if done > start:
             report(meter.fetch())  # a state after a non-finite step is not saved
-            saver.save(state, done, scores=as_meta(watcher.scores))
+            scores = as_meta(watcher.scores)
+            saver.save(state, done, scores=scores, window=meter.as_meta())
 
     watcher.rehearse(state)
     done = start
+    if watcher.due(done):  # a signal broke the scoring off
+        look()
     while done < steps and not watcher.stops and not stopper.stop(saver, done):
+        saver.check()
         try:
             batch = next(batches)
         except Exception:
@@ -81,17 +95,15 @@ def make_updates(
             raise
         state, scalars = step_function(state, batch)
         done += 1
+        stopper.note_step()
         report(meter.push(done, scalars))
-        if watcher.due(done):
-            report(meter.fetch())  # nor is it scored
-            # Where several processes write two checkpoints at a time, Orbax mixes
-            # them up: the last one must lie on disk before the best one is written.
-            saver.wait()
-            watcher.look(state, done)
-            meter.pause()
+        if watcher.due(done) and not (stopper.is_asked and done < steps):
+            look()
         if done % job.checkpoint_every == 0 and done < steps:
             save()
     save()
     saver.wait()
     logger.line(ends.last_line(done, steps, watcher, stopper))
+    if done < steps and not watcher.stops:
+        signals.saved_for(stopper.number)
     return done

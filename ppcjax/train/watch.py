@@ -4,6 +4,7 @@ Scores travel with the checkpoints, so that a resumed run knows those that were 
 before its checkpoint and no others, and ends like one that was never interrupted.
 """
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -66,11 +67,26 @@ class Watcher:
         """Whether the state after update `step` is to be scored."""
         if self._watch is None or step in self.scores:
             return False
-        return step % self._watch.every == 0
+        return step > 0 and step % self._watch.every == 0
 
-    def look(self, state: TrainState, step: int) -> None:
-        """Scores the state after update `step`."""
-        found = self._watch.score(state.params, state.model_state, step)
+    def look(
+        self,
+        state: TrainState,
+        step: int,
+        within: contextlib.AbstractContextManager | None = None,
+    ) -> None:
+        """Scores the state after update `step`.
+
+        Args:
+            state: what is scored.
+            step: its number of updates.
+            within: may break the scoring off; then there is no score.
+        """
+        found = None
+        with within or contextlib.nullcontext():
+            found = self._watch.score(state.params, state.model_state, step)
+        if found is None:
+            return
         self.scores[step] = {name: float(value) for name, value in found.items()}
         best = best_step(self.scores)
         name = next(iter(found))

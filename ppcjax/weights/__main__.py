@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from ppcjax import checkout
+from ppcjax.console import plain
 from ppcjax.types import UserError
 from ppcjax.weights import fetch, known, uses
 
@@ -45,7 +46,8 @@ def main(words: Sequence[str]) -> int:
         run(*rest)
         sys.stdout.flush()
     except UserError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        said = plain.line(" ".join(str(error).split()))
+        print(f"error: {said}", file=sys.stderr)
         return 1
     except BrokenPipeError:  # the reader, such as head, has seen enough
         sys.stdout = None

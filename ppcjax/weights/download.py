@@ -9,7 +9,7 @@ from pathlib import Path
 from ppcjax.checkout import install
 from ppcjax.console import screen
 from ppcjax.console.loops import speed
-from ppcjax.types import UserError
+from ppcjax.errors import UserError, chain
 
 Say = Callable[[str], None]
 TRIES = 3
@@ -135,15 +135,15 @@ def _may_pass(error: Exception) -> bool:
 
 def reason_of(error: BaseException) -> str:
     """What went wrong, in a few words; what libraries say runs over many lines."""
-    while error is not None:
-        response = getattr(error, "response", None)
+    last = error
+    for last in chain(error):
+        response = getattr(last, "response", None)
         if getattr(response, "status_code", None):
             return f"the server answered {response.status_code}"
-        named = " ".join(cls.__name__ for cls in type(error).__mro__) + str(error)
+        named = " ".join(cls.__name__ for cls in type(last).__mro__) + str(last)
         for word, meaning in REASONS:
             if word in named:
                 return meaning
-        last, error = error, error.__cause__ or error.__context__
     return " ".join(str(last).split())[:200] or type(last).__name__
 
 

@@ -13,7 +13,6 @@ it is the one that model.json describes, and calls nothing outside itself.
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Literal, NamedTuple
@@ -25,9 +24,8 @@ from jax import export
 from ppcjax import fields
 from ppcjax.checkout import program
 from ppcjax.fields import Length, Range
-from ppcjax.runs import Run
+from ppcjax.runs import Run, checked
 from ppcjax.runs.messages import first_line
-from ppcjax.runs.run import is_config
 from ppcjax.types import Method, UserError
 
 PROGRAM, NOTE, CARD, ONNX = "model.jaxexp", "model.json", "README.md", "model.onnx"
@@ -110,21 +108,20 @@ def read_note(folder: Path) -> Note:
     """
     file = folder / NOTE
     try:
-        with file.open("rb") as stream:
-            found = json.loads(stream.read(_NOTE_BYTES))
+        found = checked.parse(checked.read_bytes(file, _NOTE_BYTES))
     except FileNotFoundError:
         raise UserError(
             f"{file} is missing, which says what {PROGRAM} is of; keep the files of an "
             "exported predictor together"
         ) from None
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"{file} is damaged ({first_line(error)}); {_AGAIN}") from error
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise UserError(f"{file} does not describe an exported predictor of ppcjax")
     if found.get("version") != VERSION:
         raise UserError(
-            f"{file}: version {found.get('version')!r} of the format, and this ppcjax "
-            f"knows {VERSION}; use a newer ppcjax"
+            f"{file}: version {fields.shown(found.get('version'))} of the format, and "
+            f"this ppcjax knows {VERSION}; use a newer ppcjax"
         )
     found |= {f"program_{k}": v for k, v in _part(found, "program").items()}
     return _checked(found, str(file))
@@ -144,9 +141,13 @@ def _checked(found: Mapping[str, Any], file: str) -> Note:
             "program_jax": str,
         }.items()
     }
-    config = _part(found, "config")
-    if not is_config(config):
-        raise UserError(f"{file}: config is not that of a run; {_AGAIN}")
+    try:
+        config = checked.config_of(found.get("config"), file)
+        checked.check_classes(value["classes"])
+    except (UserError, ValueError) as error:
+        raise UserError(
+            f"{file}: config is not that of a run ({error}); {_AGAIN}"
+        ) from error
     program = [value.pop(f"program_{name}") for name in ("bytes", "sha256", "jax")]
     return Note(
         value["gives"],
@@ -198,8 +199,9 @@ def _read_program(file: Path, note: Note) -> export.Exported:
     try:
         return export.deserialize(bytearray(content))
     except Exception as error:  # a flat buffer that lies fails anywhere
+        writer = fields.shown(note.jax).strip("'")
         raise UserError(
-            f"JAX {jax.__version__} cannot read {file}, which JAX {note.jax} wrote "
+            f"JAX {jax.__version__} cannot read {file}, which JAX {writer} wrote "
             f"({first_line(error)[:120]}); use that version of JAX, or {_AGAIN}"
         ) from error
 
@@ -209,13 +211,16 @@ def _sha256(stream: BinaryIO) -> str:
 
 
 def _check_calls(exported: export.Exported, file: Path) -> None:
-    """Refuses a program that calls what is not in it."""
+    """Refuses a program that calls what is not in it, or has weights of NaN."""
     from jax.extend.mlir import ir
     from jax.extend.mlir.dialects import stablehlo
 
-    called = set()
+    called, constants, bad = set(), [], []
 
     def look(operation):
+        if operation.name == "stablehlo.constant":
+            constants.append(0)
+            bad.extend(_not_finite(operation.attributes["value"]))
         if operation.name.endswith("custom_call"):
             called.add(ir.StringAttr(operation.attributes["call_target_name"]).value)
         return ir.WalkResult.ADVANCE
@@ -234,9 +239,31 @@ def _check_calls(exported: export.Exported, file: Path) -> None:
         ) from error
     if called - _HARMLESS:
         raise UserError(
-            f"{file} calls {sorted(called - _HARMLESS)[0]!r}, which is not part of it; "
-            "no predictor of ppcjax does that, so it is not run"
+            f"{file} calls {fields.shown(min(called - _HARMLESS))}, which is not part "
+            "of it; no predictor of ppcjax does that, so it is not run"
         )
+    if bad:
+        raise UserError(
+            f"{file}: {len(bad)} of its {len(constants)} constants hold NaN or "
+            f"infinite numbers: {', '.join(bad[:3])}; export it again from another "
+            "checkpoint"
+        )
+
+
+def _not_finite(value: Any) -> list[str]:
+    """Says which numbers of a constant array are none; [] where all are.
+
+    A lone minus infinity is no weight: the largest of nothing begins with it.
+    """
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError):  # a kind that NumPy does not have
+        return []
+    if not array.ndim or array.dtype.kind not in "fcV":
+        return []
+    splat = getattr(value, "is_splat", False)
+    bad = int((np.isnan(array) if splat else ~np.isfinite(array)).sum())
+    return [f"{list(array.shape)} ({bad} of {array.size})"] if bad else []
 
 
 def _check_shapes(exported: export.Exported, note: Note, file: Path) -> None:

@@ -4,7 +4,6 @@ HF_ENDPOINT, HF_HOME and HF_HUB_OFFLINE are heeded, as by everything that uses i
 """
 
 import contextlib
-import json
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ppcjax.checkout import install
+from ppcjax.runs import checked
 from ppcjax.types import UserError
 from ppcjax.weights.download import (
     BROKE,
@@ -256,8 +256,8 @@ def _read(path: Path, say: Say) -> Mapping[str, Any]:
     try:
         if not path.is_file() or path.stat().st_size > LARGEST_CONFIG:
             return {}
-        found = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError) as error:
+        found = checked.parse(checked.read_bytes(path, LARGEST_CONFIG))
+    except (OSError, ValueError) as error:
         say(f"{path} is no JSON ({error}); what it may say of the input is left out")
         return {}
     return found if isinstance(found, dict) else {}

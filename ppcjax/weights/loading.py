@@ -1,6 +1,7 @@
 """Starting a network from weights on disk: published files or another run."""
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,9 +10,12 @@ from typing import Any
 import jax
 import numpy as np
 
+from ppcjax.runs.finite import not_finite
 from ppcjax.types import UserError
-from ppcjax.weights import guess, readers, start
+from ppcjax.weights import guess, start
 from ppcjax.weights.matching import Match, best_match, leaves_of, maps_of, value_of
+from ppcjax.weights.namemap import Term
+from ppcjax.weights.readers.errors import quoted
 from ppcjax.weights.runs import load_run
 from ppcjax.weights.start import Source
 
@@ -124,7 +128,13 @@ def take(
         terms = match.names.terms(ours)
         if not terms:
             continue
-        value = value_of(match.names, ours, leaf, arrays, match.prefix)
+        wrong = _unfit(terms, leaf, arrays, match.prefix)
+        if wrong is not None:
+            raise UserError(f"{path}: {wrong} ({ours}); {advice(arrays)}")
+        try:
+            value = value_of(match.names, ours, leaf, arrays, match.prefix)
+        except (ValueError, IndexError):  # parts that do not belong together
+            value = np.zeros(0)
         if value.shape != leaf.shape:
             raise UserError(
                 f"{match.prefix}{terms[0].name} in {path} has shape {value.shape} in "
@@ -132,16 +142,36 @@ def take(
                 + advice(arrays)
             )
         values[ours] = value
-    _refuse_not_finite(leaves, arrays, match, path)
+    # A file may hold others for masks. A double may be too large for a float.
+    used = {name: arrays[name] for name in _used(leaves, match) if name in arrays}
+    bad = not_finite(used, quoted) or not_finite(values)
+    if bad is not None:
+        raise UserError(f"{path}: {bad}; take the weights from elsewhere")
     return values
 
 
-def _refuse_not_finite(leaves, arrays, match: Match, path: Path) -> None:
-    """Raises UserError for NaN in what is taken; a file may hold others for masks."""
-    used = {name: arrays[name] for name in _used(leaves, match) if name in arrays}
-    bad = readers.not_finite(used)
-    if bad is not None:
-        raise UserError(f"{path}: {bad}; take the weights from elsewhere")
+def _unfit(terms: Sequence[Term], leaf: Any, arrays, prefix: str) -> str | None:
+    """Says which array cannot be part of a parameter; None where each can.
+
+    It is known before any is copied, and normalisation is not stretched to fit.
+    """
+    for term in terms:
+        names = [name for name in (term.name, *term.norm) if prefix + name in arrays]
+        for name in filter(None, names):
+            array = arrays[prefix + name]
+            if array.size > math.prod(leaf.shape) or array.dtype.kind not in "fiubV":
+                return (
+                    f"{prefix}{name} is {array.dtype} {array.shape}, which is no part "
+                    f"of {tuple(leaf.shape)}"
+                )
+        shapes = {arrays[prefix + name].shape for name in term.norm}
+        if len(shapes) > 1 or any(len(shape) != 1 for shape in shapes):
+            return f"{prefix}{term.norm[0]} and the like have shapes {sorted(shapes)}"
+        own = arrays.get(prefix + term.name) if term.norm and term.name else None
+        count = None if own is None or not own.ndim else own.shape[0]
+        if count is not None and shapes != {(count,)}:
+            return f"{prefix}{term.norm[0]} is not of the {count} channels"
+    return None
 
 
 def _turned(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

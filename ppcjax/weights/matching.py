@@ -152,7 +152,8 @@ def value_of(
         value = np.concatenate(parts, axis=axis)
     else:
         (value,) = parts
-    value = np.asarray(value, np.float32)
+    with np.errstate(over="ignore"):  # whoever takes it looks for infinite numbers
+        value = np.asarray(value, np.float32)
     if not names.oihw:
         return value
     if rank == 4 and value.ndim == 2:

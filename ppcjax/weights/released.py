@@ -1,6 +1,6 @@
 """Whole networks from files: released checkpoints, and those that ppcjax wrote."""
 
-import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,7 @@ import jax
 import numpy as np
 
 from ppcjax import methods
-from ppcjax.runs import Run
-from ppcjax.runs.run import is_config
+from ppcjax.runs import Run, checked
 from ppcjax.types import Method, UserError
 from ppcjax.weights import known, readers
 from ppcjax.weights.arrays import maps_of_method, network_leaves, own_names
@@ -70,24 +69,25 @@ def open_file(
 
 def _described(path, config, classes, note) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Config and classes: those given, else those in the file's header."""
-    if config is None and "config" in note:
+    told = config is None
+    if told and "config" in note:
         try:
-            config, classes = json.loads(note["config"]), json.loads(note["classes"])
-            int(note["step"])
-        except (KeyError, ValueError, RecursionError):
-            config = None
-        names = isinstance(classes, list) and all(isinstance(c, str) for c in classes)
-        if not is_config(config) or not names:
+            classes = checked.parse(note["classes"])
+            checked.check_classes(classes)
+            config = checked.config_of(checked.parse(note["config"]), str(path))
+            if not re.fullmatch(r"\d{1,9}", note["step"]):
+                raise ValueError("its step is no number")
+        except (KeyError, ValueError, UserError) as error:
             raise UserError(
-                f"{path}: its header holds no config, classes and step of a run; name "
-                "the config with --config"
-            )
+                f"{path}: its header holds no config, classes and step of a run "
+                f"({error}); name the config with --config"
+            ) from error
     if config is None:
         raise UserError(
             f"{path} is a file of weights: name the config of the network that it is "
             "of, such as --config ppc_voc"
         )
-    return dict(config), tuple(classes)
+    return config if told else dict(config), tuple(classes)
 
 
 def _filled(

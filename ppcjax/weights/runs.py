@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 
+from ppcjax.runs.finite import not_finite
 from ppcjax.types import UserError
 from ppcjax.weights.matching import leaves_of
 
@@ -44,10 +45,9 @@ def load_run(
     Raises:
         UserError: `path` is no run, nothing in it fits, or its backbone is another.
     """
-    from ppcjax.runs import checkpoint
-    from ppcjax.runs.run import counted_checkpoint
+    from ppcjax.runs.run import restore_counted
 
-    run = checkpoint.restore(counted_checkpoint(path))
+    run = restore_counted(path)
     method = run.meta["config"].get("method", {})
     saved = _by_name((run.params, run.model_state))
     ours = (params, model_state)
@@ -60,6 +60,9 @@ def load_run(
     _check_backbone(wanted, saved, fits, f"{path} ({method.get('backbone', '?')})")
     if not fits:
         raise UserError(f"init_from: no parameter of {path} fits this network")
+    bad = not_finite(fits)
+    if bad is not None:
+        raise UserError(f"init_from {path}: {bad}; give an earlier checkpoint of it")
     log(
         f"init_from {path} ({method.get('name', 'a run')}, step {run.step}): loaded "
         f"{_parts(fits)}; new: {_parts(wanted.keys() - fits.keys())}"

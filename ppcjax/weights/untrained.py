@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import jax
 
 from ppcjax import methods
-from ppcjax.runs import Run
+from ppcjax.runs import Run, checked
 from ppcjax.types import Method, UserError
 from ppcjax.weights.loading import load_into
 from ppcjax.weights.released import SHAPES
@@ -38,6 +38,7 @@ def open_untrained(
             are named, or they cannot be had.
     """
     config = json.loads(json.dumps(dict(config)))
+    config = checked.config_of(config, "a network without training")
     settings, init_from = config["method"], config.get("init_from")
     method = _method(settings, classes)
     if method.fit is None:

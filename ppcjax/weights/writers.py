@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from safetensors import safe_open
 from safetensors.numpy import save
 
-from ppcjax.runs import Run
-from ppcjax.runs.files import write_file
+from ppcjax.runs import Run, single
+from ppcjax.runs.files import check_writable
 from ppcjax.types import UserError
 from ppcjax.weights import namemap
 from ppcjax.weights.arrays import backbone_arrays, whole_arrays
@@ -78,12 +79,35 @@ def _checked(path: str | Path) -> Path:
     path = Path(path).expanduser()
     if path.suffix != ".safetensors":
         raise UserError(f"{path}: name the file NAME.safetensors")
+    single.check_file(path, _is_ours)
+    check_writable(path)
     return path
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file names a run and whose names its arrays have, as ours do."""
+    with safe_open(path, "np") as file:
+        return {"format", "names", "run", "step"} <= (file.metadata() or {}).keys()
 
 
 def _write(
     path: Path, arrays: Mapping[str, np.ndarray], note: Mapping[str, str]
 ) -> int:
     # Loaders of PyTorch refuse a header without "format".
-    write_file(path, save(dict(arrays), {"format": "pt", **note}))
+    content = _in_order(save(dict(arrays), {"format": "pt", **note}))
+    single.write_own(path, content, _is_ours)
     return len(arrays)
+
+
+def _in_order(content: bytes) -> bytes:
+    """A file of safetensors with its notes sorted by name.
+
+    The library writes them in another order each time, and the same network is to give
+    the same bytes.
+    """
+    end = 8 + int.from_bytes(content[:8], "little")
+    head = json.loads(content[8:end])
+    head["__metadata__"] = dict(sorted(head["__metadata__"].items()))
+    text = json.dumps(head, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # as the format asks
+    return b"".join((len(text).to_bytes(8, "little"), text, memoryview(content)[end:]))

@@ -9,6 +9,20 @@ from ppcjax.types import UserError
 
 # What was said, by whom; bytes asked for; bytes that there are.
 SAID = (
+    # Recorded on a GPU with jax 0.11.2: an array, and a program that needs as much.
+    (
+        "RESOURCE_EXHAUSTED: Out of memory while trying to allocate 3.64TiB with "
+        "allocator GPU_0_bfc on device 0. [executable_name='jit_broadcast_in_dim'] "
+        "[tf-allocator-allocation-error='']",
+        int(3.64 * 2**40),
+        None,
+    ),
+    (
+        "RESOURCE_EXHAUSTED: Out of memory while trying to allocate 335.29GiB with "
+        "allocator GPU_0_bfc on device 0. [tf-allocator-allocation-error='']",
+        int(335.29 * 2**30),
+        None,
+    ),
     ("RESOURCE_EXHAUSTED: Out of memory allocating 4000 bytes.", 4000, None),
     (
         "RESOURCE_EXHAUSTED: Out of memory while trying to allocate 12345678 bytes.",
@@ -62,6 +76,19 @@ def test_every_way_to_say_it_is_one_line(text, asked, held):
     assert "lower config.data.batch_size (8)" in line
     assert memory.bytes_asked(text) == asked and memory.bytes_held(text) == held
     assert ("asked for" in line) == (asked is not None)
+
+
+def test_the_inner_guard_says_what_and_the_outer_one_what_to_lower():
+    with (
+        pytest.raises(UserError) as caught,
+        memory.guarded("working", ["take less at a time"]),
+        memory.guarded("evaluating", ["lower --batch_size (8)"]),
+        memory.guarded("predicting 8 photos"),
+    ):
+        raise MemoryError
+    assert str(caught.value) == (
+        "out of memory while predicting 8 photos; lower --batch_size (8)"
+    )
 
 
 @pytest.mark.parametrize("text", OTHERS)

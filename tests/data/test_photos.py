@@ -108,7 +108,7 @@ def test_leavings_of_systems_and_loops_are_passed_over(tmp_path):
     for given in ("p", "p/**", "p/**/*.png"):
         source = photos(str(tmp_path / given), CLASSES)
         assert source.ids == ("a", "s/b")
-        assert source.reading.passed["link that leads nowhere"] == 1
+        assert source.reading.passed["link that leads nowhere (gone.png)"] == 1
 
 
 def test_what_is_no_photo_is_counted(tmp_path):

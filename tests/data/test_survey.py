@@ -102,7 +102,7 @@ def test_the_block_says_how_the_source_was_read():
         "  classes     classes.txt: background, c1, c2",
         "  splits      train 5, val 2 (held out by ppcjax)",
         "  passed over 3 .heic, 1 .txt",
-        "  warning     evil ?[31m name ? of all",
+        "  warning     evil \\x1b[31m name \\u202e of\\nall",
     ]
 
 

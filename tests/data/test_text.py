@@ -78,7 +78,7 @@ def test_what_is_no_file(tmp_path):
     refuses(tmp_path / "none", "no such file")
     refuses(tmp_path / "x" / "none", "no such file")
     os.mkfifo(tmp_path / "pipe")
-    refuses(tmp_path / "pipe", "no such file")
+    refuses(tmp_path / "pipe", "a pipe, not a file")
 
 
 def test_any_bytes_are_text_or_refused():

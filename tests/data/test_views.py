@@ -282,4 +282,6 @@ def test_labels_that_nobody_reads_stop_no_photos(tmp_path):
     fake_data.write_image(tmp_path / "images/a.jpg")
     (tmp_path / "classes.txt").write_text("cat\ncat\n")
     (tmp_path / "instances_train.json").write_text("{")
+    for folder in ("SegmentationClass", "SegmentationClassAug"):
+        fake_data.write_mask(tmp_path / folder / "a.png", np.zeros((20, 30)))
     assert len(make_source(of_photos(tmp_path), "all")) == 1

@@ -176,5 +176,5 @@ def write(folder: Path, shown: Shown) -> Path:
     plan = SimpleNamespace(page=shown.page, run=SimpleNamespace(folder=folder))
     made = {"Command": shown.metrics["run"], "Checkpoint": shown.metrics["run"]}
     path = folder / "report.html"
-    driver.write_report(path, plan, shown.metrics, shown.tiles, made=made)
+    path.write_bytes(driver.report(plan, shown.metrics, shown.tiles, made=made))
     return path

@@ -9,6 +9,7 @@ from ppcjax import fields, methods
 from ppcjax.evaluate import EVALUATIONS, command
 from ppcjax.evaluate.masks import files
 from ppcjax.evaluate.protocol import Request
+from ppcjax.runs.files import write_file
 from ppcjax.types import UserError
 from tests.small_methods import first_of_each_kind
 from tests.wrong_values import allows, wrong_values
@@ -29,7 +30,7 @@ def cams(tmp_path):
     scores[4:20, 4:20, 2] = 0.8
     for index in range(40):
         path = tmp_path / "cams" / "scores" / f"test_{index:05d}.npz"
-        files.write_scores(path, scores, np.arange(6) == 2)
+        write_file(path, files.scores_bytes(scores, np.arange(6) == 2))
     return tmp_path / "cams"
 
 

@@ -177,5 +177,7 @@ def test_scoring_that_lacks_memory_names_the_setting(tmp_path, monkeypatch):
     method = Method(None, None, None, gives="maps")
     config = {"name": "x", "data": DATA, "eval": {"batch_size": 3}, "eval_every": 1}
     made = training.scorer(config, tmp_path, method, CLASSES)
-    with pytest.raises(UserError, match=r"4 KiB asked for.*lower eval.batch_size \(3"):
+    with pytest.raises(
+        UserError, match=r"4 KiB asked for.*lower config.eval.batch_size \(3"
+    ):
         made.rehearse({}, {})

@@ -106,7 +106,9 @@ def test_parameters_have_the_names_and_shapes_of_the_original():
     assert official_shapes(_variables(), NAME_OF) == GOLDEN.shapes()
 
 
-@pytest.mark.parametrize("mode", ["eval", "train"])
+@pytest.mark.parametrize(
+    "mode", [pytest.param("eval", marks=pytest.mark.long), "train"]
+)
 def test_outputs_loss_and_gradients(mode):
     compute = functools.partial(_computed, mode)
     inputs = _variables(), GOLDEN.map("x")

@@ -222,6 +222,36 @@ def test_with_the_extra_it_trains(training, tmp_path, capsys):
     assert [found["ppcjax"] for found in versions] == [ppcjax.__version__]
 
 
+def test_with_the_extra_every_module_is_imported(training):
+    """What requirements.txt names is the base and this extra, and all is there."""
+    found = training.scan()
+    assert found["failed"] == {} and found["count"] > 200
+
+
+@pytest.mark.parametrize("word", program.COMMANDS)
+def test_with_the_extra_every_command_says_what_it_does(training, word):
+    assert f"ppcjax {word}" in done(training.ppcjax(word, "--help"))
+
+
+def test_with_the_extra_records_are_prepared_and_read(training, tmp_path):
+    """The library of data sets imports much that it does not declare, and late."""
+    root, records = tmp_path / "VOC2012", tmp_path / "records"
+    for folder in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
+        (root / folder).mkdir(parents=True)
+    mask = np.zeros((24, 32), np.uint8)
+    mask[4:12, 4:20] = 8  # a cat
+    Image.fromarray(mask + 20).convert("RGB").save(root / "JPEGImages" / "a.jpg")
+    Image.fromarray(mask).save(root / "SegmentationClass" / "a.png")
+    (root / "ImageSets/Segmentation/train.txt").write_text("a\n")
+    words = ["--root", root, "--tfds_dir", records]
+    done(training.module("ppcjax.data_pipelines.voc_builder", *words))
+    words = [f"--config.data.{n}_split=train" for n in ("train", "val", "eval")]
+    read = [f"--config.data.tfds_dir={records}", "--config.data.root=", *words]
+    assert "1 photo" in done(training.ppcjax("inspect", "--config=ppc_voc", *read))
+    started = training.module("ppcjax.data_pipelines.imagenet_builder", "--help")
+    assert "--tfds_dir" in done(started)
+
+
 def test_with_the_extra_configs_are_listed(training):
     listed = training.ppcjax("train")
     assert "--config=CONFIG is missing" in error_of(listed)

@@ -56,4 +56,5 @@ def test_all_devices_give_what_one_gives(name, monkeypatch):
     one = predict()
     assert one.keys() == two.keys() and len(one) == len(sizes)
     for number in one:
-        np.testing.assert_allclose(two[number], one[number], atol=2e-5)
+        # Logits of up to 17, whose last digit is 2e-6, after dozens of layers.
+        np.testing.assert_allclose(two[number], one[number], atol=2e-5, rtol=2e-6)

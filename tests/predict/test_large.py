@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ppcjax.data_pipelines import examples, images, large
+from ppcjax.data_pipelines import examples, images, large, pictures
 from ppcjax.data_pipelines.images import Photo, read_photo
 from ppcjax.data_pipelines.sources.base import Record, Source
 from ppcjax.data_pipelines.sources.photos import photos
 from ppcjax.evaluate.masks import files
+from ppcjax.evaluate.results import results
 from ppcjax.predict.photos import Predictor
 from ppcjax.predict.prediction import Prediction
 from ppcjax.types import UserError
@@ -89,7 +90,7 @@ def test_masks_that_are_written_have_the_full_size(small_bound, tmp_path):
     scores = np.eye(3, dtype=np.float32)[example.mask]
     labels = example.mask.astype(np.uint8), example.mask.astype(np.uint8)
     prediction = Prediction(example, scores, np.ones(3, bool), labels=labels)
-    files.write_prediction(prediction, tmp_path, threshold=0.5)
+    files.write_prediction(prediction, results(tmp_path), threshold=0.5)
     for name in ("masks", "labels", "labels_low", "labels_high"):
         with Image.open(tmp_path / name / "a/b.png") as image:
             np.testing.assert_array_equal(np.asarray(image), halves(100, 80)[1])
@@ -116,6 +117,7 @@ def test_masks_from_python_have_the_full_size(small_bound, kind, tmp_path, caplo
 def small_limit(monkeypatch):
     """As if more than 20,000 pixels were too many to decode."""
     monkeypatch.setattr(images, "MOST_PIXELS", 20_000)
+    monkeypatch.setattr(pictures, "MOST_PIXELS", 20_000)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10_000)
 
 

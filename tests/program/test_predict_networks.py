@@ -44,7 +44,9 @@ def test_a_few_shot_run_learns_from_examples(folder_of, tmp_path, capsys):
     assert "2 of 2 photos are finished" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in (1, 2))]
+)
 def test_killed_at_random_moments_it_ends_the_same(folder_of, tmp_path, seed):
     for i in range(12):
         write_photo(tmp_path / f"p/{i:02d}.png", i, [(24, 30), (44, 60)][i % 2])

@@ -52,4 +52,4 @@ def test_no_room_for_what_is_printed(words, say):
     with open("/dev/full", "w") as full:
         code, error = say(words, full)
     assert code == 1
-    assert error.splitlines()[-1] == "error: No space left on device"
+    assert error.splitlines()[-1] == "error: disk full; free some space there"

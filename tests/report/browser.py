@@ -51,6 +51,21 @@ def show(browser, path, size=DESK, *, scripts=True):
     browser.get(path.as_uri())
 
 
+def wait_until(browser, script):
+    """Waits until a script returns what is true, as what a page does in events does."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    WebDriverWait(browser, 20, 0.02).until(lambda b: b.execute_script(script), script)
+
+
+def wait_until_closed(browser):
+    """Waits until a large picture is closed, its event, which moves the focus, too."""
+    stage = "dialog.enlarge:not([open]) .stage"
+    wait_until(
+        browser, f"return document.querySelector('{stage}')?.children.length === 0"
+    )
+
+
 def faults(browser):
     """What the page complained of since it was shown."""
     return [e for e in browser.get_log("browser") if e["level"] == "SEVERE"]

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from ppcjax.report import page
-from tests.report.browser import DESK, PHONE, faults, show, too_wide
+from tests.report.browser import DESK, PHONE, faults, show, too_wide, wait_until_closed
 
 CANVAS = """
 <figure data-enlarge='all' class='mask'><div class='stack' style='aspect-ratio:2'>
@@ -35,7 +35,7 @@ def opened(tmp_path_factory):
         page.image(jpeg(30, 60, 160), "Second", group="all"),
         page.image(jpeg(30, 60, 160), "Of another group", group="other"),
     ]
-    page.write_page(path, page.Page("Pictures", "", [*photos, Markup(CANVAS)]))
+    path.write_text(page.as_html(page.Page("Pictures", "", [*photos, Markup(CANVAS)])))
     return path
 
 
@@ -85,7 +85,8 @@ def test_click_arrows_and_escape(browser, opened, size):
     press(browser, Keys.ARROW_LEFT)
     assert state(browser)[1] == "Second · 2 of 3"
     press(browser, Keys.ESCAPE)
-    assert not state(browser)[0] and focused(browser) == "Second"
+    wait_until_closed(browser)
+    assert focused(browser) == "Second"
     assert not faults(browser)
 
 
@@ -103,7 +104,7 @@ def test_enter_opens_and_a_click_shows_it_larger(browser, opened):
     picture.click()
     assert state(browser)[2][0] == width
     browser.find_element("css selector", "dialog .close").click()
-    assert not state(browser)[0]
+    wait_until_closed(browser)
 
 
 def test_a_figure_shows_what_its_canvas_holds(browser, opened):

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ppcjax.runs import checkpoint, messages
+from ppcjax.console import disk
+from ppcjax.runs import checkpoint
 from ppcjax.train import mesh, step
 from ppcjax.types import UserError
 from tests.train import toy
@@ -136,5 +137,5 @@ def test_full_disk_is_one_line_and_keeps_the_last_good_checkpoint(saved, monkeyp
 
 def test_full_disk_is_recognised_in_what_the_native_writer_says():
     text = "RESOURCE_EXHAUSTED: Error writing x: Failed [os_error_code='28']"
-    assert messages.is_disk_full(ValueError(text))
-    assert not messages.is_disk_full(ValueError("RESOURCE_EXHAUSTED: out of memory"))
+    assert disk.code_of(ValueError(text)) == errno.ENOSPC
+    assert disk.code_of(ValueError("RESOURCE_EXHAUSTED: out of memory")) is None

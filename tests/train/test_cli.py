@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
         (["--confg=x"], ["confg", "Did you mean"]),
         (["--config=configs/nope.py", "--config.steps=2"], ["configs/nope.py"]),
         (["--config=configs/ppc_shapes.py:nope"], ["nope", "no_intra"]),
+        (["--config=configs/ppc_shapes.py", "--workdir="], ["--workdir needs a"]),
     ],
 )
 def test_wrong_options_are_one_line(options, words, monkeypatch, capsys):

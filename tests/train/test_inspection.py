@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from ppcjax.configs import asgnet_folder, pixpro_folder, ppc_folder, segment_folder
+from ppcjax.runs.there import LIST
 from ppcjax.train import inspection
 from tests.data import fake_data
 
@@ -45,6 +46,7 @@ def test_folders_of_every_kind_are_shown(module, root, tmp_path, capsys):
     assert {place.name for place in (tmp_path / "run").rglob("*")} == {
         "inspect",
         "contact.png",
+        LIST,
     }
 
 
@@ -76,23 +78,23 @@ def test_photos_have_lines_of_tags_where_there_are_any(
 def test_what_would_stop_is_said_after_the_sheet(root, tmp_path, capsys):
     for file in (root / "masks").iterdir():
         fake_data.write_mask(file, np.zeros((20, 30)))
-    assert not inspect(segment_folder, root, tmp_path)
+    assert not inspect(segment_folder, root, tmp_path / "run")
     text = capsys.readouterr().out
     assert "  error       the tags name classes and no mask shows one" in text
-    assert (tmp_path / "inspect" / "contact.png").is_file()
-    assert inspect(ppc_folder, root, tmp_path)
+    assert (tmp_path / "run" / "inspect" / "contact.png").is_file()
+    assert inspect(ppc_folder, root, tmp_path / "run")
 
 
 def test_damaged_photos_are_errors_and_not_on_the_sheet(root, tmp_path, capsys):
     (root / "images" / "photo_2.jpg").write_bytes(b"\xff\xd8\xffnothing")
-    assert not inspect(ppc_folder, root, tmp_path, on_bad_image="stop")
+    assert not inspect(ppc_folder, root, tmp_path / "run", on_bad_image="stop")
     assert "photo_2.jpg: cannot be read" in capsys.readouterr().out
-    assert inspect(ppc_folder, root, tmp_path, on_bad_image="skip")
+    assert inspect(ppc_folder, root, tmp_path / "run", on_bad_image="skip")
 
 
 def test_other_splits_are_shown_and_may_be_missing(root, tmp_path, capsys):
     splits = {"train_split": "all", "val_split": "val", "eval_split": "gone"}
-    assert inspect(ppc_folder, root, tmp_path, **splits)
+    assert inspect(ppc_folder, root, tmp_path / "run", **splits)
     text = capsys.readouterr().out
     assert "(split all): 6 photos" in text and "(split val): " in text
     assert "data: split gone cannot be read: " in text

@@ -1,5 +1,7 @@
 """Joining several processes: what the environment has to say."""
 
+import contextlib
+
 import pytest
 
 from ppcjax.train import mesh
@@ -21,8 +23,14 @@ def calls(monkeypatch):
     for name in CLUSTERS:
         monkeypatch.delenv(name, raising=False)
     made = []
-    monkeypatch.setattr("jax.distributed.initialize", lambda **x: made.append(x))
+
+    def initialize(*, heartbeat_timeout_seconds, shutdown_timeout_seconds, **named):
+        assert heartbeat_timeout_seconds <= shutdown_timeout_seconds <= 60
+        made.append(named)
+
+    monkeypatch.setattr("jax.distributed.initialize", initialize)
     monkeypatch.setattr("jax.config.update", lambda name, value: None)
+    monkeypatch.setattr("ppcjax.train.peers.joining", contextlib.nullcontext)
     return made
 
 
@@ -32,12 +40,12 @@ def test_one_process_joins_nothing(calls):
 
 
 def test_explicit_addresses_are_passed_on(calls, monkeypatch):
-    monkeypatch.setenv("JAX_COORDINATOR_ADDRESS", "host:1234")
+    monkeypatch.setenv("JAX_COORDINATOR_ADDRESS", "localhost:1234")
     monkeypatch.setenv("JAX_NUM_PROCESSES", "2")
     monkeypatch.setenv("JAX_PROCESS_ID", "1")
     mesh.maybe_distributed()
     expected = {
-        "coordinator_address": "host:1234",
+        "coordinator_address": "localhost:1234",
         "num_processes": 2,
         "process_id": 1,
     }
@@ -45,7 +53,7 @@ def test_explicit_addresses_are_passed_on(calls, monkeypatch):
 
 
 def test_half_given_or_wrong_addresses_are_user_errors(calls, monkeypatch):
-    monkeypatch.setenv("JAX_COORDINATOR_ADDRESS", "host:1234")
+    monkeypatch.setenv("JAX_COORDINATOR_ADDRESS", "localhost:1234")
     with pytest.raises(UserError, match="JAX_NUM_PROCESSES and JAX_PROCESS_ID"):
         mesh.maybe_distributed()
     monkeypatch.setenv("JAX_NUM_PROCESSES", "2")
@@ -62,3 +70,15 @@ def test_slurm_counts_only_inside_a_step_of_several_tasks(calls, monkeypatch):
     monkeypatch.setenv("SLURM_STEP_NODELIST", "node[1-4]")
     mesh.maybe_distributed()
     assert calls == [{}]
+
+
+@pytest.mark.parametrize(
+    "address", ["localhost", "localhost:", ":1", "localhost:99999", "a:b", "-:1:x"]
+)
+def test_an_address_that_cannot_be_is_a_user_error(calls, monkeypatch, address):
+    monkeypatch.setenv("JAX_COORDINATOR_ADDRESS", address)
+    monkeypatch.setenv("JAX_NUM_PROCESSES", "2")
+    monkeypatch.setenv("JAX_PROCESS_ID", "1")
+    with pytest.raises(UserError, match="HOST:PORT"):
+        mesh.maybe_distributed()
+    assert calls == []

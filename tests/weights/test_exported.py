@@ -19,8 +19,9 @@ from ppcjax.evaluate import command
 from ppcjax.nn.backbones import BACKBONES
 from ppcjax.predict.export import export_model
 from ppcjax.predict.export.card import LOADER
-from ppcjax.predict.export.predictor import PLATFORMS
+from ppcjax.predict.export.predictor import MODEL, PLATFORMS
 from ppcjax.predict.export.scores import scorer
+from ppcjax.runs.ours import Folder
 from ppcjax.types import UserError
 from tests import batches
 from tests.small_methods import make
@@ -132,8 +133,8 @@ def test_only_what_segments_by_itself_is_exported(name, folder_of, tmp_path):  #
         (["--export_model=x", "--onnx_size=32,32"], "give --onnx, too"),
         (["--export_model=x", "--onnx", "--onnx_size=32"], "--onnx_size='32': give"),
         (["--export_model=x", "--crf=k1"], "--crf is no option of --export_model"),
-        (["--export_model=thesis"], "thesis.txt, which no export wrote"),
-        (["--export_model=thesis/thesis.txt"], "is a file"),
+        (["--export_model=thesis"], "thesis.txt, which ppcjax did not write"),
+        (["--export_model=thesis/thesis.txt"], "no folder"),
     ],
 )
 def test_mistakes_are_one_line(words, message, folder_of, tmp_path, monkeypatch):  # noqa: F811
@@ -150,7 +151,9 @@ def test_an_export_is_replaced_and_nothing_else(exported, folder_of, tmp_path, c
     shutil.copytree(exported("ppc"), tmp_path / "out")
     words = [f"--ckpt={folder_of('segment')}", f"--export_model={tmp_path / 'out'}"]
     (tmp_path / "out" / "eval-test").mkdir()
-    (tmp_path / "out" / "model.onnx").write_bytes(b"of before")
+    with Folder(tmp_path / "out", MODEL) as before:
+        before.write("model.onnx", b"of before")
+    capsys.readouterr()  # what the fixtures may say
     command.main(words)
     first, second = capsys.readouterr().out.splitlines()
     assert "model.jaxexp: 0.1 MB, JAX" in first and "README.md" in second
@@ -159,7 +162,7 @@ def test_an_export_is_replaced_and_nothing_else(exported, folder_of, tmp_path, c
     assert note["method"] == "segment"
     with pytest.raises(UserError, match="is what would be exported"):
         command.main([f"--ckpt={tmp_path / 'out'}", words[1]])
-    with pytest.raises(UserError, match="holds .*, which no export wrote"):
+    with pytest.raises(UserError, match="of another kind|did not write"):
         command.main([words[0], f"--export_model={folder_of('ppc')}"])
 
 

@@ -74,7 +74,9 @@ def test_scores_come_with_their_commands_and_thresholds(tmp_path):
     write_evaluation(tmp_path / "eval-new", 9, "new", fixed | chosen, None)
     write_evaluation(tmp_path / "eval-old", 8, "old", fixed, command)
     write_evaluation(tmp_path / "eval-images", 9, "images", {"fixed": {}}, command)
-    (tmp_path / "threshold.json").write_text('{"step": 9, "split": "val"}')
+    (tmp_path / "threshold.json").write_text(
+        '{"threshold": 0.3, "step": 9, "split": "val"}'
+    )
     rows = [line for line in text_of(tmp_path).splitlines() if "| 12 |" in line]
     assert rows == [
         "| new | 12 | chosen, 0.3 | 62.5 | `not recorded` |",

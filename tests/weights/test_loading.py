@@ -139,8 +139,7 @@ def test_files_that_lack_something_are_refused(resnet):
     assert "has no bn1.running_mean, which the backbone needs (1 of 100 arr" in text
     assert "their names are like those of resnet" in text
     text = refusal(params, arrays | {"bn1.bias": np.zeros(7, np.float32)})
-    assert "bn1.bias in some.pth has shape (7,) in our order" in text
-    assert "the backbone has (6,) (bn1/bias)" in text
+    assert "bn1.bias is float32 (7,), which is no part of (6,) (bn1/bias)" in text
     assert "(a, ...)" in refusal(params, {"a": np.zeros(1)})
 
 
@@ -285,5 +284,5 @@ def test_only_what_is_taken_must_be_finite():
     arrays["scores"] = np.float32([np.nan, 1])
     load(network(leaves), arrays)
     arrays["features.5.bias"] = arrays["features.5.bias"] * np.inf
-    with pytest.raises(UserError, match="features.5.bias.* NaN or infinite"):
+    with pytest.raises(UserError, match="NaN or infinite.*features.5.bias"):
         load(network(leaves), arrays)

@@ -6,6 +6,7 @@ config.data.validation_classes, or, where none are named, of the training classe
 """
 
 import dataclasses
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,8 +14,12 @@ import numpy as np
 
 from ppcjax.evaluate.episodes.protocols import EpisodeSettings
 from ppcjax.runs import Run, checkpoint, open_run
-from ppcjax.runs.files import read_json, write_json
+from ppcjax.runs.checked import read_json
+from ppcjax.runs.files import note_json
 from ppcjax.runs.run import CHOICE_FILE, chosen_checkpoint
+
+_LOGGER = logging.getLogger(__name__)
+_NOT_COMPARED = "%s: damaged when a checkpoint was chosen, and left out: %s"
 
 
 def trial(
@@ -48,21 +53,32 @@ def chosen(
 
     Returns:
         The run, and what the file holds: "step"; "mean_iou", a dict of step -> score;
-        "classes", "held_out" (whether training left them out), "split", "episodes" and
-        "shot". None where there is nothing to choose: a step was named, one checkpoint
-        is kept, or `choice_episodes` is 0.
+        "classes", "held_out" (whether training left them out), "split", "episodes",
+        "shot"; "damaged", steps that could not be compared, if any. None where there
+        is nothing to choose: a step was named, one checkpoint is kept, or
+        `choice_episodes` is 0.
     """
     steps = checkpoint.saved_steps(run.folder)
     if run.named or len(steps) < 2 or not settings.choice_episodes:
         return run, None
     if chosen_checkpoint(run.folder) is not None:
-        return run, read_json(run.folder / CHOICE_FILE)
+        choice = read_json(run.folder / CHOICE_FILE)
+        if choice.get("damaged"):
+            _LOGGER.warning(_NOT_COMPARED, run.folder, _listed(choice))
+        return run, choice
     short, split = trial(settings, data)
-    scores = {}
+    scores, damaged = {}, []
     for step in steps:
-        at_step = open_run(run.folder / checkpoint.FOLDER / str(step))
+        try:
+            at_step = open_run(run.folder / checkpoint.FOLDER / str(step))
+        except checkpoint.Damaged as error:
+            _LOGGER.warning("%s; it is not compared", error)
+            damaged.append(step)
+            continue
         found = results_of(at_step, short, split, data)
         scores[step] = found["shots"][short.shots[0]]["mean_iou"]["mean"]
+    if not scores:
+        return run, None
     choice = {
         "step": max(
             scores, key=lambda step: (np.nan_to_num(scores[step], nan=-1), step)
@@ -73,10 +89,13 @@ def chosen(
         "split": split,
         "episodes": short.episodes,
         "shot": short.shots[0],
+        **({"damaged": damaged} if damaged else {}),
     }
-    write_json(run.folder / CHOICE_FILE, choice)
+    noted = note_json(run.folder / CHOICE_FILE, choice)
     print(describe(choice))
-    return open_run(run.folder), choice
+    if noted:
+        return open_run(run.folder), choice
+    return open_run(run.folder / checkpoint.FOLDER / str(choice["step"])), choice
 
 
 def describe(choice: Mapping[str, Any] | None) -> str:
@@ -87,8 +106,13 @@ def describe(choice: Mapping[str, Any] | None) -> str:
         f"{step}: {100 * score:.1f}" for step, score in choice["mean_iou"].items()
     )
     kind = "that training left out" if choice["held_out"] else "that training saw"
+    left = f"; damaged and left out: {_listed(choice)}" * bool(choice.get("damaged"))
     return (
         f"checkpoint {choice['step']} is the best by {choice['shot']}-shot mean IoU on "
         f"{choice['episodes']} episodes of {', '.join(choice['classes'])}, classes "
-        f"{kind} ({scores})"
+        f"{kind} ({scores}){left}"
     )
+
+
+def _listed(choice: Mapping[str, Any]) -> str:
+    return ", ".join(map(str, choice.get("damaged", ())))

@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +27,7 @@ from ppcjax.evaluate.protocol import Plan, Request, announce, count_all
 from ppcjax.predict.canvases import canvas_size
 from ppcjax.predict.queries import predict_queries
 from ppcjax.runs import Run
-from ppcjax.runs.files import write_file
+from ppcjax.runs.ours import Folder
 
 
 class Tested(NamedTuple):
@@ -167,12 +166,12 @@ class Episodes(NamedTuple):
             return None
         return page.picture(tested, self.source.classes)
 
-    def write(self, tested: Tested, folder: Path) -> None:
+    def write(self, tested: Tested, folder: Folder) -> None:
         """Writes the picture of a query, where one is drawn."""
         drawn = self.picture(tested)
         if drawn is not None:
             name = f"{tested.shot}shot_{tested.seed}_{tested.number:03d}.jpg"
-            write_file(folder / "episodes" / name, drawn.jpeg)
+            folder.write(f"episodes/{name}", drawn.jpeg)
 
 
 def episodes(

@@ -15,7 +15,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from ppcjax.data_pipelines.episodes.examples import FITS, SCORES
 from ppcjax.data_pipelines.episodes.plans import SAMPLINGS
-from ppcjax.fields import Length, OneOf, Range
+from ppcjax.fields import Length, OneOf, Range, kinds
 from ppcjax.predict.queries import QueryPrediction
 
 
@@ -56,7 +56,7 @@ PROTOCOLS = {
 }
 
 
-_Count = Annotated[int, Range(1)]
+_Count = kinds.Few
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -85,20 +85,20 @@ class EpisodeSettings:
 
     protocol: Annotated[str, OneOf(PROTOCOLS)] = "own"
     sampling: Annotated[str, OneOf(("", *SAMPLINGS))] = ""
-    episodes: Annotated[int, Range(0)] = 0
-    seeds: tuple[Annotated[int, Range(0)], ...] = ()
+    episodes: Annotated[int, Range(0, 10**6)] = 0
+    seeds: tuple[kinds.Seed, ...] = ()
     fit: Annotated[str, OneOf(("", *FITS))] = ""
-    size: Annotated[int, Range(0), "pixels"] = 0
+    size: Annotated[int, Range(0, kinds.LONGEST_SIDE), "pixels"] = 0
     score: Annotated[str, OneOf(("", *SCORES))] = ""
-    min_pixels: Annotated[int, Range(-1), "pixels"] = -1
+    min_pixels: Annotated[int, Range(-1, kinds.MOST), "pixels"] = -1
     absent: Literal["", "skip", "count"] = ""
     way: _Count = 1
     shots: Annotated[tuple[_Count, ...], Length(1)] = (1, 5)
     query: _Count = 1
     classes: Literal["novel", "validation", "base"] = "novel"
-    choice_episodes: Annotated[int, Range(0)] = 50
+    choice_episodes: Annotated[int, Range(0, 10**6)] = 50
     plans: str = ""
-    gallery: Annotated[int, Range(0), "queries"] = 12
+    gallery: Annotated[kinds.Gallery, "queries"] = 12
     prediction: QueryPrediction = QueryPrediction()
 
     def resolved(self) -> Protocol:

@@ -7,7 +7,6 @@ asked for, files, mean IoU at every threshold, and the report.
 import dataclasses
 from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from ppcjax.data_pipelines.sources.base import BACKGROUND
@@ -35,6 +34,7 @@ from ppcjax.predict.prediction import Prediction, usual_threshold
 from ppcjax.refine.crf import preset
 from ppcjax.refine.stream import Background, refine_predictions, with_affinity_labels
 from ppcjax.runs import Run
+from ppcjax.runs.ours import Folder
 from ppcjax.types import UserError
 
 
@@ -212,7 +212,7 @@ def masks_plan(
             return counts
         return counts | metric.count({"scores": prediction.scores}, prediction.example)
 
-    def write(prediction: Prediction, folder: Path):
+    def write(prediction: Prediction, folder: Folder):
         how = {"background": scored.background, "scores": output.scores}
         threshold = scored.exported["threshold"]
         written = files.write_prediction(prediction, folder, threshold=threshold, **how)

@@ -19,8 +19,9 @@ from ppcjax.ops.affinity import combine_alphas
 from ppcjax.predict.prediction import Prediction, predict_mask, uncertainty
 from ppcjax.report.overlay import as_jpeg, draw_mask
 from ppcjax.report.palette import voc_palette
-from ppcjax.runs.files import read_arrays, write_file
+from ppcjax.runs.ours import Folder
 from ppcjax.types import UserError
+from ppcjax.weights.readers.npz import read_arrays
 
 # Folders that predictions are written to.
 FOLDERS = ("masks", "overlays", "scores", "labels", "labels_low", "labels_high")
@@ -39,23 +40,23 @@ class Written(NamedTuple):
 
 def write_prediction(
     prediction: Prediction,
-    folder: Path,
+    folder: Folder,
     *,
     threshold: float,
     background: bool = True,
     scores: bool = True,
 ) -> Written:
-    """Writes what one image yields below `folder`.
+    """Writes what one image yields into a folder.
 
     masks/ID.png: palette PNG of class ids, as large as the photo.
-    scores/ID.npz: see `write_scores`; left out unless `scores`. Of a photo that was
+    scores/ID.npz: see `scores_bytes`; left out unless `scores`. Of a photo that was
         reduced (`full_size`), they and the overlay have the reduced size.
     overlays/ID.jpg: the mask over the photo.
     labels/ID.png, labels_low, labels_high: where the prediction has labels.
 
     Args:
         prediction: scores and their image.
-        folder: where to; missing folders are made.
+        folder: where to.
         threshold: score above which a pixel is foreground.
         background: whether class 0 is one, which overlays leave clear.
         scores: whether score arrays are kept, by far the largest files.
@@ -63,31 +64,29 @@ def write_prediction(
     name, image = prediction.example.id, prediction.example.image
     mask = predict_mask(prediction.scores, threshold)
     size = prediction.example.full_size or mask.shape
-    written = [folder / "overlays" / f"{name}.jpg"]
     overlay = as_jpeg(draw_mask(image, mask, background=background))
-    write_file(written[0], overlay)
+    written = [folder.write(f"overlays/{name}.jpg", overlay)]
     if scores:
-        written.append(folder / "scores" / f"{name}.npz")
-        write_scores(written[-1], prediction.scores, prediction.tags)
+        content = scores_bytes(prediction.scores, prediction.tags)
+        written.append(folder.write(f"scores/{name}.npz", content))
     masks = {"masks": nearest(mask, size)}
     if prediction.labels is not None:
         low, high = (nearest(labels, size) for labels in prediction.labels)
         both = combine_alphas(low, high)
         masks = {"labels_low": low, "labels_high": high, "labels": both} | masks
     for kind, ids in masks.items():
-        written.append(folder / kind / f"{name}.png")
-        write_mask(written[-1], ids)
+        written.append(folder.write(f"{kind}/{name}.png", mask_bytes(ids)))
     unsure = uncertainty(prediction.scores, threshold)
     return Written(written, rows.row(prediction, mask, uncertainty=unsure))
 
 
-def write_mask(path: Path, mask: np.ndarray) -> None:
-    """Writes class ids [H, W] uint8 as a PNG in the VOC palette."""
+def mask_bytes(mask: np.ndarray) -> bytes:
+    """Class ids [H, W] uint8 as a PNG file in the VOC palette."""
     image = Image.fromarray(np.asarray(mask, np.uint8))
     image.putpalette(_palette())
     content = io.BytesIO()
     image.save(content, "PNG")
-    write_file(path, content.getvalue())
+    return content.getvalue()
 
 
 @functools.cache
@@ -98,7 +97,7 @@ def _palette() -> bytes:
 
 def format_writer(
     names: Sequence[str], source: Source, classes: Sequence[str], background: bool
-) -> Callable[[Path], None]:
+) -> Callable[[Folder], None]:
     """What writes the masks of an export in formats of other tools.
 
     Args:
@@ -117,10 +116,10 @@ def format_writer(
     for name in names:
         check_names(name, ids)
 
-    def write(folder: Path) -> None:
+    def write(folder: Folder) -> None:
         photos = []
         for key in source.ids if names else ():
-            file = folder / "masks" / f"{key}.png"
+            file = folder.file(f"masks/{key}.png")
             if key not in source.skipped and file.is_file():
                 mask = functools.partial(
                     read_mask, file, str(file), num_classes=len(classes)
@@ -128,7 +127,7 @@ def format_writer(
                 photos.append(Exported(key, _photo_name(key, source.files), mask))
         for name in dict.fromkeys(names):
             for path, content in WRITERS[name](photos, ids):
-                write_file(folder / name / path, content)
+                folder.write(f"{name}/{path}", content)
 
     return write
 
@@ -139,14 +138,13 @@ def _photo_name(key: str, files: Mapping[str, Path]) -> str:
     return key if key.lower().endswith(suffix.lower()) else f"{key}{suffix}"
 
 
-def write_scores(path: Path, scores: np.ndarray, tags: np.ndarray) -> None:
-    """Writes the score maps of the classes that an image shows.
+def scores_bytes(scores: np.ndarray, tags: np.ndarray) -> bytes:
+    """The score maps of the classes that an image shows, as an .npz file.
 
     The file holds "classes" [K] int64, the ids, and "scores" [K, H, W] float16 in
     [0, 1]; scores below 0, which no threshold looks at, become 0.
 
     Args:
-        path: the .npz file.
         scores: [H, W, C] float32.
         tags: [C] bool; the background is not written.
     """
@@ -156,13 +154,13 @@ def write_scores(path: Path, scores: np.ndarray, tags: np.ndarray) -> None:
     np.savez_compressed(
         content, classes=classes, scores=np.maximum(maps, 0).astype(np.float16)
     )
-    write_file(path, content.getvalue())
+    return content.getvalue()
 
 
 def read_scores(
     folder: Path, name: str, *, num_classes: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What `write_scores` wrote for an image of an export.
+    """What `scores_bytes` holds for an image of an export.
 
     Args:
         folder: export that holds scores/.

@@ -16,6 +16,7 @@ from ppcjax.evaluate.masks.started import Started
 from ppcjax.evaluate.protocol import Request, announce
 from ppcjax.predict.prediction import Finished, Prediction
 from ppcjax.runs import Run
+from ppcjax.runs.names import check_all
 from ppcjax.types import UserError
 
 
@@ -50,13 +51,15 @@ class Photos(NamedTuple):
         if request.elsewhere:
             labels = not request.photos
             source = photos(request.elsewhere, run.classes, labels=labels)
-            check_apart(out, request.elsewhere, source)
+            check_apart(out, source)
             data = {"on_bad_image": data["on_bad_image"]}
         else:
             source = data_pipelines.make_source(
                 data, split, classes=run.classes, evaluation=True, lists=run.lists
             )
         source = part(source, request.limit)
+        if out is not None:
+            check_all(out, (f"masks/{name}.png" for name in source.ids))
         account = announce(source, data, request)
         how = {"stays": bool(request.photos), "anew": request.anew}
         return cls(data, source, split, account, out, **how)
@@ -118,21 +121,14 @@ class Photos(NamedTuple):
                 yield from data_pipelines.make_eval(self.data, left)
 
 
-def check_apart(out: Path, places: Sequence[str], source: Source) -> None:
-    """Raises UserError where results would lie among the photos, or on them.
+def check_apart(out: Path, source: Source) -> None:
+    """Raises UserError where results would be written over the photos.
 
     Args:
         out: folder of the results.
-        places: what was given: files, folders and patterns.
         source: the photos.
     """
     real = os.path.realpath(out)
-    for place in map(os.path.expanduser, places):
-        if os.path.isdir(place) and os.path.realpath(place) == real:
-            raise UserError(
-                f"{out}: the photos lie there, and the results would be taken for some "
-                f"the next time; choose another folder, such as {out / 'predicted'}"
-            )
     written = {os.path.join(real, name) for name in (*files.FOLDERS, *WRITERS)}
     parents = {os.path.dirname(file) for file in source.files.values()}
     for parent in map(os.path.realpath, parents):

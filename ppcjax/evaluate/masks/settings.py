@@ -4,7 +4,7 @@ import dataclasses
 from typing import Annotated, Literal
 
 from ppcjax.data_pipelines.formats import WRITERS
-from ppcjax.fields import Free, OneOf, Range
+from ppcjax.fields import Free, OneOf, Range, kinds
 from ppcjax.predict.none_of_these import NoneOfThese
 from ppcjax.predict.tta import Convention, Scaling
 from ppcjax.predict.windows import WindowSettings
@@ -47,7 +47,7 @@ class Output:
     crf: Annotated[str, OneOf(("", *PRESETS))] = ""
     workers: Annotated[int, Range(0, 1024), "processes", Free()] = 0
     scores: bool = True
-    gallery: Annotated[int, Range(0), "photos", Free()] = 24
+    gallery: Annotated[kinds.Gallery, "photos", Free()] = 24
     export_format: Annotated[
         tuple[Annotated[str, OneOf(tuple(WRITERS))], ...], Free()
     ] = ()
@@ -118,7 +118,7 @@ class SupportSettings:
     """
 
     support: str = ""
-    size: Annotated[int, Range(0), "pixels"] = 0
+    size: Annotated[int, Range(0, kinds.LONGEST_SIDE), "pixels"] = 0
     none_of_these: NoneOfThese = "auto"
     scoring: Scoring = Scoring()
     output: Output = Output()

@@ -7,23 +7,38 @@ Photos that are compared with masks are predicted again, as their counts are now
 in the sum.
 """
 
+import contextlib
 import json
 import os
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
+from ppcjax import fields
+from ppcjax.console.writing import Appending
 from ppcjax.data_pipelines.sources.base import Source
 from ppcjax.data_pipelines.sources.photos import EXPORT_NOTE
 from ppcjax.evaluate.masks import makers
+from ppcjax.fields import Range
 from ppcjax.predict.prediction import Prediction
-from ppcjax.runs.files import cannot_write, write_file
-from ppcjax.types import UserError
+from ppcjax.runs import checked
+from ppcjax.runs.files import cannot_write, remove_file, write_file
+from ppcjax.types import IGNORE, UserError
 
 NAME = EXPORT_NOTE
+
+_Count = Annotated[int, Range(0)]
+_Size = tuple[Annotated[int, Range(1)], Annotated[int, Range(1)]]
+_Share = Annotated[float, Range(0, most=1)] | None
+# What a line holds, and its row, as `rows.row` makes it.
+_LINE: dict[str, Any] = {"id": str, "size": _Size}
+_ROW: dict[str, Any] = {
+    **{"id": str, "size": _Size, "photo_size": _Size, "areas": dict[str, Any]},
+    **{"uncertainty": _Share, "iou": _Share},
+}
 
 
 class Started(NamedTuple):
@@ -61,16 +76,13 @@ class Started(NamedTuple):
             },
             "row": dict(row),
         }
-        try:
-            with (self.folder / NAME).open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
-        except OSError as error:
-            raise cannot_write(self.folder / NAME, error) from error
+        with contextlib.closing(Appending(self.folder / NAME)) as file:
+            file.write(f"{json.dumps(line)}\n".encode())
 
     def complete(self) -> None:
         """Removes the note, unless it stays: all is there."""
         if not self.stays:
-            (self.folder / NAME).unlink(missing_ok=True)
+            remove_file(self.folder / NAME)
 
 
 def begin(
@@ -191,30 +203,28 @@ def _is_line(line: Any) -> bool:
     """Whether a line holds what `note` writes, and of the same types."""
     if not isinstance(line, dict):
         return False
-    kinds = {"id": str, "size": list, "photo": list, "files": dict, "row": dict}
+    row = line.get("row")
+    kinds = {"photo": list, "files": dict, "row": dict}
     if any(not isinstance(line.get(name), kind) for name, kind in kinds.items()):
         return False
-    row = line["row"]
-    told = {"id", "size", "photo_size", "areas", "uncertainty", "iou"} <= set(row)
-    told = told and bool(line["photo"]) and isinstance(line["photo"][0], str)
-    return told and [type(n) for n in line["size"]] == [int, int]
+    try:
+        for hints, found in ((_LINE, line), (_ROW, row)):
+            for name, hint in hints.items():
+                fields.check(hint, found[name], name)
+        for count in row["areas"].values():
+            fields.check(_Count, count, "areas")
+        there = all(0 <= int(c) <= IGNORE for c in row["areas"]) and bool(line["photo"])
+    except (KeyError, ValueError, UserError):
+        return False
+    return there and isinstance(line["photo"][0], str) and "\0" not in line["photo"][0]
 
 
 def _read(file: Path) -> list[Any]:
     """The whole lines of a note; none where it is not there or holds something else."""
     try:
-        content = file.read_bytes()
-    except FileNotFoundError:
-        return []
+        return list(checked.lines(file))
     except OSError as error:
         raise cannot_write(file, error) from error
-    lines = []
-    for text in content.splitlines():
-        try:
-            lines.append(json.loads(text))
-        except ValueError:
-            lines.append(None)  # half a line, from a process that was killed
-    return lines
 
 
 def _write(folder: Path, lines: Sequence[Any]) -> None:

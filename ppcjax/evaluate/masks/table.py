@@ -7,23 +7,21 @@ commas; lines end as in RFC 4180. Numbers have a decimal point.
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
+from ppcjax.console import plain
 from ppcjax.data_pipelines.sources.base import Source
-from ppcjax.runs.files import write_file
+from ppcjax.runs.ours import Folder
 
 NAME = "photos.csv"
-# What a spreadsheet takes for a formula when a cell begins with it.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
 def writer(
-    formats: Callable[[Path], None],
+    formats: Callable[[Folder], None],
     rows: Mapping[str, Any],
     source: Source,
     classes: Sequence[str],
-) -> Callable[[Path], None]:
+) -> Callable[[Folder], None]:
     """What writes the table behind the formats of other tools, once `rows` holds all.
 
     Args:
@@ -33,7 +31,7 @@ def writer(
         classes: names by class id.
     """
 
-    def finish(folder: Path) -> None:
+    def finish(folder: Folder) -> None:
         formats(folder)
         write(folder, rows, source, classes)
 
@@ -41,7 +39,7 @@ def writer(
 
 
 def write(
-    folder: Path, rows: Mapping[str, Any], source: Source, classes: Sequence[str]
+    folder: Folder, rows: Mapping[str, Any], source: Source, classes: Sequence[str]
 ) -> None:
     """Writes OUT/photos.csv.
 
@@ -62,7 +60,7 @@ def write(
         elif name in source.skipped:
             empty = [""] * (4 + len(classes) + iou)
             lines.writerow(_cells([name, *empty, source.skipped[name], photo]))
-    write_file(folder / NAME, ("\ufeff" + text.getvalue()).encode())
+    folder.write(NAME, ("\ufeff" + text.getvalue()).encode())
 
 
 def header(classes: Sequence[str], *, iou: bool) -> list[str]:
@@ -96,16 +94,5 @@ def _percent(share: float) -> str:
 
 
 def _cells(values: Sequence[Any]) -> list[str]:
-    """Cells that neither begin a formula nor hold what is not printed.
-
-    A letter that is not printed, such as a line feed in a file's name, is written as
-    Python's repr writes it; a cell that would be a formula begins with an apostrophe.
-    """
-    return [_cell(value) if isinstance(value, str) else str(value) for value in values]
-
-
-def _cell(text: str) -> str:
-    shown = "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode() for c in text
-    )
-    return f"'{shown}" if text.lstrip(" ").startswith(_FORMULA) else shown
+    """Cells that neither begin a formula nor hold what is not printed."""
+    return [plain.cell(v) if isinstance(v, str) else str(v) for v in values]

@@ -1,5 +1,6 @@
 """The threshold that a validation split chooses, and its record in the run."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ from ppcjax.evaluate.masks.settings import MapSettings
 from ppcjax.evaluate.protocol import added
 from ppcjax.predict.photos import predict_photos
 from ppcjax.runs import Run
-from ppcjax.runs.files import write_json
+from ppcjax.runs.checked import read_json
+from ppcjax.runs.files import note_json
+from ppcjax.runs.single import check_file
 from ppcjax.types import UserError
 
 
@@ -28,7 +31,7 @@ def choose_threshold(
 ) -> dict[str, Any] | None:
     """The threshold that is best on the validation split, which is scored for it.
 
-    It is recorded in RUN/threshold.json.
+    It is recorded in RUN/threshold.json, if that folder takes it.
 
     Args:
         run: network that gives activation maps.
@@ -89,8 +92,13 @@ def choose_threshold(
     best = float(result["thresholds"][result["best"]])
     chosen = {"threshold": round(best, 6), "split": name, "images": result["images"]}
     if limit is None:
-        write_json(run.folder / "threshold.json", chosen | {"step": run.step})
+        check_file(run.folder / "threshold.json", _is_ours)
+        note_json(run.folder / "threshold.json", chosen | {"step": run.step})
     return chosen
+
+
+def _is_ours(file: Path) -> bool:
+    return {"threshold", "step"} <= read_json(file).keys()
 
 
 def _has_masks(source: Source) -> bool:

@@ -20,7 +20,7 @@ from ppcjax.data_pipelines.masks import LOSSY_SUFFIXES, MASK_SUFFIXES, MaskFile
 from ppcjax.data_pipelines.sources import contents, files, layouts, stems
 from ppcjax.data_pipelines.sources.class_lists import ClassList
 from ppcjax.data_pipelines.sources.layouts import Placed
-from ppcjax.runs.files import read_json
+from ppcjax.runs.checked import read_json
 from ppcjax.types import UserError
 
 _ARRAYS = (".npy", ".npz")

@@ -6,6 +6,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ppcjax.console import plain
 from ppcjax.report.text import as_json, percent
 
 # Figure -> what stands above its column.
@@ -73,7 +74,8 @@ class Scores:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(("photo", "iou"))
-        writer.writerows((key, f"{iou:.6f}") for key, iou in self.by_photo.items())
+        found = self.by_photo.items()
+        writer.writerows((plain.cell(key), f"{iou:.6f}") for key, iou in found)
         return text.getvalue()
 
     def as_text(self) -> str:

@@ -1,7 +1,6 @@
 """Scores of one set of masks against another."""
 
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ppcjax import fields
+from ppcjax.console import disk, writing
 from ppcjax.evaluate.scoring.comparing import Comparing, Comparison, open_pair
 from ppcjax.evaluate.scoring.counting import (
     Counts,
@@ -86,8 +86,8 @@ def score(
             "one of PRED and TRUTH is a folder and the other is none; give two folders "
             "or two lists of arrays"
         )
-    with tempfile.TemporaryDirectory() as folder:
-        places = [Path(folder) / name for name in ("pred", "truth")]
+    with writing.temporary_folder() as folder:
+        places = [folder / name for name in ("pred", "truth")]
         try:
             counts = [
                 _write(place, masks)
@@ -99,13 +99,15 @@ def score(
                     "of each for every photo"
                 )
             return compare(open_pair(*places, how), how)
+        except disk.CannotWrite:
+            raise
         except UserError as error:
             raise UserError(str(error).replace(f"{folder}{os.sep}", "")) from error
 
 
 def _write(folder: Path, masks: Any) -> int:
     """Writes arrays as files, so that they are read as all masks are; their number."""
-    folder.mkdir()
+    writing.make_folder(folder)
     if isinstance(masks, np.ndarray) and masks.ndim == 2:
         raise UserError(f"{folder.name} is one mask; give a list: [mask]")
     if not isinstance(masks, Iterable) or isinstance(masks, Mapping):
@@ -121,7 +123,7 @@ def _write(folder: Path, masks: Any) -> int:
                 f"mask {number} of {folder.name} is {array.dtype} {list(array.shape)}; "
                 "give [H, W] class ids"
             )
-        np.save(folder / f"{number:06d}.npy", array)
+        writing.write_array(folder / f"{number:06d}.npy", array)
     return number + 1
 
 

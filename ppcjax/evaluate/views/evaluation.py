@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import jax
@@ -18,10 +17,10 @@ from ppcjax.data_pipelines.sources.subset import evenly_spaced, part
 from ppcjax.evaluate.protocol import Plan, Request, announce
 from ppcjax.evaluate.views import page
 from ppcjax.evaluate.views.metric import alignment, match, unit
-from ppcjax.fields import Range
+from ppcjax.fields import kinds
 from ppcjax.predict import devices
 from ppcjax.runs import Run
-from ppcjax.runs.files import write_file
+from ppcjax.runs.ours import Folder
 from ppcjax.types import UserError
 
 TRAINED, RANDOM = "maps", "random"  # in the results
@@ -38,10 +37,10 @@ class ViewSettings:
     random: whether the network is evaluated with random weights, too.
     """
 
-    photos: Annotated[int, Range(0), "photos"] = 500
-    seed: Annotated[int, Range(0)] = 0
-    batch_size: Annotated[int, Range(1), "photos"] = 16
-    gallery: Annotated[int, Range(0), "photos"] = 12
+    photos: Annotated[kinds.Total, "photos"] = 500
+    seed: kinds.Seed = 0
+    batch_size: Annotated[kinds.Batch, "photos"] = 16
+    gallery: Annotated[kinds.Gallery, "photos"] = 12
     random: bool = True
 
 
@@ -134,11 +133,11 @@ class Views(NamedTuple):
         first = next(iter(one.maps.values()))
         return page.draw(one.example, match(*unit(first), *one.example.pair.box))
 
-    def write(self, one: Described, folder: Path) -> None:
+    def write(self, one: Described, folder: Folder) -> None:
         """Writes the picture of a photo, where one is drawn."""
         drawn = self.drawn(one)
         if drawn is not None:
-            write_file(folder / "correspondences" / f"{drawn.id}.jpg", drawn.jpeg)
+            folder.write(f"correspondences/{drawn.id}.jpg", drawn.jpeg)
 
 
 def features(

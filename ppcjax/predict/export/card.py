@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ppcjax.checkout import program
+from ppcjax.predict import photos
 from ppcjax.runs import Run, provenance
-from ppcjax.runs.files import read_json
+from ppcjax.runs.checked import is_number, read_json
 from ppcjax.types import UserError
 from ppcjax.weights import known
 from ppcjax.weights.exported import ONNX
@@ -113,9 +114,9 @@ def card(run: Run, note: Mapping[str, Any], sizes: Mapping[str, int]) -> bytes:
     if ONNX in sizes:
         code = _ONNX.format(*note["onnx"]["size"])
         onnx = f"\n\n## Use with ONNX Runtime\n\n```python\n{code}```"
-    chosen = read_json(run.folder / "threshold.json") if run.folder else {}
+    chosen = photos.recorded_threshold(run) if run.folder else None
     how = ", set before any mask was looked at"
-    if chosen.get("step") == run.step:
+    if chosen:
         how = f", which was best on the split {chosen.get('split')}"
     text = _CARD.format(
         name=run.config["name"],
@@ -199,9 +200,11 @@ def _scores(run: Run) -> str:
         if metrics.get("step") != run.step or not isinstance(table, Mapping):
             continue
         for name in ("chosen", "fixed"):  # the third one saw the masks
-            row = table.get(name) or {}
-            if row.get("mean_iou") is not None:  # which null says of masks of nothing
-                command = share_words(made.get("command") or "")
+            row = table.get(name)
+            row = row if isinstance(row, dict) else {}
+            # null says of masks of nothing
+            if all(is_number(row.get(n)) for n in ("threshold", "mean_iou")):
+                command = share_words(str(made.get("command") or ""))
                 rows.append(
                     f"| {metrics.get('split')} | {metrics.get('images_with_masks')} | "
                     f"{name}, {row['threshold']:g} | {100 * row['mean_iou']:.1f} | "

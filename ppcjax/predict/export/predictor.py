@@ -2,7 +2,6 @@
 
 import hashlib
 import importlib.metadata
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,14 +15,33 @@ from ppcjax.predict.export.card import card, share, start_weights
 from ppcjax.predict.export.onnx import need_libraries, onnx_bytes
 from ppcjax.predict.export.scores import WORDS, scorer
 from ppcjax.runs import Run, provenance
-from ppcjax.runs.files import read_json, write_file, write_json
+from ppcjax.runs.checked import read_json
+from ppcjax.runs.files import check_writable, json_bytes
 from ppcjax.runs.messages import first_line, versions
+from ppcjax.runs.ours import Folder, Kind
 from ppcjax.types import UserError
 from ppcjax.weights import exported
 from ppcjax.weights.exported import CARD, NOTE, ONNX, PROGRAM, THRESHOLD
 
 PLATFORMS = ("cpu", "cuda", "tpu")
-_OURS = {PROGRAM, NOTE, CARD, ONNX, THRESHOLD}
+
+
+def _is_earlier(folder: Path) -> bool:
+    """Whether an earlier version, which kept no list, wrote a predictor there."""
+    try:
+        return read_json(folder / NOTE).get("format") == exported.FORMAT
+    except UserError:
+        return False
+
+
+# An evaluation of a predictor goes into a folder of its own there, see `Folder`.
+MODEL = Kind(
+    "predictor",
+    "exported predictor",
+    frozenset({PROGRAM, NOTE, CARD, ONNX, THRESHOLD}),
+    _is_earlier,
+    frozenset({THRESHOLD}),
+)
 
 
 def export_model(
@@ -49,7 +67,8 @@ def export_model(
     if onnx is not None:
         need_libraries()
     folder = Path(folder).expanduser()
-    _check_folder(folder, run)
+    out = _checked(folder, run)
+    check_writable(folder / NOTE)
     convention = run.evaluation.get("convention", "ppc")
     score = scorer(run.method, run.params, run.model_state, convention=convention)
     files, note = {}, _describe(run)
@@ -59,13 +78,14 @@ def export_model(
         files[ONNX], difference = _onnx(run, score, onnx)
         note["onnx"] = {"file": ONNX, **_checksum(files[ONNX]), "size": list(onnx)}
         note["onnx"]["difference"] = difference
-    for name, content in files.items():
-        write_file(folder / name, content)
-    if ONNX not in files:
-        (folder / ONNX).unlink(missing_ok=True)
-    _copy_threshold(run, folder)
-    write_json(folder / NOTE, note)
-    write_file(folder / CARD, card(run, note, {k: len(v) for k, v in files.items()}))
+    with out:
+        for name, content in files.items():
+            out.write(name, content)
+        if ONNX not in files:
+            out.remove(ONNX)
+        _copy_threshold(run, out)
+        out.write(NOTE, json_bytes(note))
+        out.write(CARD, card(run, note, {k: len(v) for k, v in files.items()}))
     _tell(folder, note, say)
 
 
@@ -154,32 +174,19 @@ def _checksum(content: bytes) -> dict[str, Any]:
     return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
-def _check_folder(folder: Path, run: Run) -> None:
-    """Refuses a folder where something else lies; the run's own is one of them."""
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder} is a file; give a folder with --export_model")
-    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+def _checked(folder: Path, run: Run) -> Folder:
+    """The folder; one where something else lies is refused, and the run's own, too."""
+    out = Folder(folder, MODEL)
     if run.folder is not None and folder.resolve() == Path(run.folder).resolve():
         raise UserError(f"{folder} is what would be exported; give another folder")
-    if not there:
-        return
-    strange = sorted(name for name in there - _OURS if not name.startswith("eval-"))
-    is_ours = (
-        NOTE in there and read_json(folder / NOTE).get("format") == exported.FORMAT
-    )
-    if strange or not is_ours:
-        raise UserError(
-            f"{folder} holds {(strange or sorted(there))[0]}, which no export wrote; "
-            "give a new folder with --export_model"
-        )
+    return out
 
 
-def _copy_threshold(run: Run, folder: Path) -> None:
-    target = folder / THRESHOLD
+def _copy_threshold(run: Run, out: Folder) -> None:
     if photos.recorded_threshold(run) is not None:
-        shutil.copyfile(run.folder / THRESHOLD, target)
+        out.write(THRESHOLD, (run.folder / THRESHOLD).read_bytes())
     else:
-        target.unlink(missing_ok=True)
+        out.remove(THRESHOLD)
 
 
 def _tell(folder: Path, note: Mapping[str, Any], say: Callable[[str], None]) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ppcjax.runs.finite import not_finite
 from ppcjax.types import UserError
 from ppcjax.weights.readers import (
     mxnet,
@@ -12,7 +13,7 @@ from ppcjax.weights.readers import (
     safetensors_files,
     torch_files,
 )
-from ppcjax.weights.readers.errors import DAMAGE, Refusal, quoted
+from ppcjax.weights.readers.errors import DAMAGE, Refusal, printable, quoted, whole
 from ppcjax.weights.readers.kinds import HEAD_SIZE, kind_of
 from ppcjax.weights.readers.zips import Archive
 
@@ -27,7 +28,8 @@ def read(path: str | Path, *, finite: bool = True) -> dict[str, np.ndarray]:
 
     PyTorch (all three containers, plain pickles of NumPy's arrays, whole modules),
     safetensors, MXNet's `.params`, `.npz`, and the initializers of ONNX. Nothing that a
-    file holds is run, and memory stays within about twice the size of the file.
+    file holds is run, and memory stays within a few times the size of the file, plus
+    some hundred MB of small objects at worst.
 
     Args:
         path: the file.
@@ -50,7 +52,7 @@ def read(path: str | Path, *, finite: bool = True) -> dict[str, np.ndarray]:
         found = _parse(kind, path)
         arrays = _plain(found)
     except Refusal as error:
-        raise UserError(f"{path}: {error}") from error
+        raise UserError(f"{path}: {printable(error)}") from error
     except MemoryError as error:
         raise UserError(
             f"{path}: takes more memory than this machine has; take a smaller file"
@@ -64,27 +66,10 @@ def read(path: str | Path, *, finite: bool = True) -> dict[str, np.ndarray]:
         ) from error
     if not arrays:
         raise UserError(f"{path}: holds no tensors; give a file of weights")
-    bad = not_finite(arrays) if finite else None
+    bad = not_finite(arrays, quoted) if finite else None
     if bad is not None:
         raise UserError(f"{path}: {bad}; take the weights from elsewhere")
     return arrays
-
-
-def not_finite(arrays: dict[str, np.ndarray]) -> str | None:
-    """Says which array is the first with NaN or infinite numbers; None if none is.
-
-    Args:
-        arrays: arrays by name, of any dtype.
-    """
-    seen = set()
-    for name, array in arrays.items():
-        if array.dtype.kind in "biu" or id(array) in seen:
-            continue
-        seen.add(id(array))
-        bad = array.size - int(np.isfinite(array).sum())
-        if bad:
-            return f"{quoted(name)} has {bad} of {array.size} numbers NaN or infinite"
-    return None
 
 
 def _ends(path: Path) -> tuple[bytes, bytes]:
@@ -102,7 +87,7 @@ def _ends(path: Path) -> tuple[bytes, bytes]:
 
 
 def _parse(kind: str, path: Path) -> dict[str, np.ndarray]:
-    data = path.read_bytes()
+    data = whole(path)
     if kind == "zip":
         return _parse_zip(data)
     if kind == "onnx":

@@ -12,7 +12,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from ppcjax.weights.readers.errors import Refusal, quoted
+from ppcjax.weights.readers.errors import Refusal, quoted, whole
 
 # Numbers of the fields, from onnx.proto.
 _MODEL_GRAPH = 7
@@ -26,7 +26,9 @@ _DTYPES = {
     **{16: ml_dtypes.bfloat16, 17: ml_dtypes.float8_e4m3fn, 19: ml_dtypes.float8_e5m2},
 }
 _TEXT = 8
-_MAX_FIELDS = 100_000
+_MAX_FIELDS = 100_000  # of a tensor
+_MAX_STEPS = 1_000_000  # fields of all messages together; some ten thousand are usual
+_LIST_AT_ONCE = 1 << 20  # bytes of packed numbers
 # Fields of values outside of `raw_data`, and how they are written there.
 _LISTS = {4: "<f4", 5: "varint", 7: "varint", 10: "<f8", 11: "varint"}
 
@@ -46,8 +48,8 @@ def parse(data: bytes, folder: Path) -> dict[str, np.ndarray]:
     """
     outside = _Outside(folder)
     found: dict[str, np.ndarray] = {}
-    for graph in _messages(memoryview(data), _MODEL_GRAPH):
-        for number, value in _fields(graph):
+    for graph in _messages(memoryview(data), _MODEL_GRAPH, outside):
+        for number, value in _fields(graph, outside):
             if number == _GRAPH_INITIALIZER:
                 name, array = _tensor(value, outside)
             elif number == _GRAPH_NODE:
@@ -62,10 +64,11 @@ def parse(data: bytes, folder: Path) -> dict[str, np.ndarray]:
     return found
 
 
-def _fields(message: memoryview) -> Iterator[tuple[int, Any]]:
+def _fields(message: memoryview, room: "_Outside") -> Iterator[tuple[int, Any]]:
     """Numbers and values of the fields: an int, or bytes."""
     at = 0
     while at < len(message):
+        room.step()
         key, at = _varint(message, at)
         number, wire = key >> 3, key & 7
         if wire == 0:
@@ -95,8 +98,10 @@ def _varint(message: memoryview, at: int) -> tuple[int, int]:
     raise ValueError("a number without an end")
 
 
-def _messages(message: memoryview, wanted: int) -> Iterator[memoryview]:
-    for number, value in _fields(message):
+def _messages(
+    message: memoryview, wanted: int, room: "_Outside"
+) -> Iterator[memoryview]:
+    for number, value in _fields(message, room):
         if number == wanted and isinstance(value, memoryview):
             yield value
 
@@ -107,12 +112,12 @@ def _text(value: memoryview) -> str:
 
 def _constant(node: memoryview, outside: "_Outside") -> tuple[str, np.ndarray | None]:
     """Output and value of a node that is a constant of floats with an axis."""
-    kinds = [_text(value) for value in _messages(node, _NODE_TYPE)]
+    kinds = [_text(value) for value in _messages(node, _NODE_TYPE, outside)]
     if kinds != ["Constant"]:
         return "", None
-    name = "".join(_text(value) for value in _messages(node, _NODE_OUTPUT))
-    for attribute in _messages(node, _NODE_ATTRIBUTE):
-        for tensor in _messages(attribute, _ATTRIBUTE_TENSOR):
+    name = "".join(_text(value) for value in _messages(node, _NODE_OUTPUT, outside))
+    for attribute in _messages(node, _NODE_ATTRIBUTE, outside):
+        for tensor in _messages(attribute, _ATTRIBUTE_TENSOR, outside):
             _, array = _tensor(tensor, outside)
             floats = array is not None and array.dtype.kind in "fV" and array.ndim
             return name, array if floats else None
@@ -122,7 +127,7 @@ def _constant(node: memoryview, outside: "_Outside") -> tuple[str, np.ndarray | 
 def _tensor(message: memoryview, outside: "_Outside") -> tuple[str, np.ndarray | None]:
     """Name and values of a tensor; None where these are texts."""
     fields: dict[int, list[Any]] = {}
-    for i, (number, value) in enumerate(_fields(message)):
+    for i, (number, value) in enumerate(_fields(message, outside)):
         fields.setdefault(number, []).append(value)
         if i > _MAX_FIELDS:
             raise ValueError("a tensor of too many fields")
@@ -136,7 +141,7 @@ def _tensor(message: memoryview, outside: "_Outside") -> tuple[str, np.ndarray |
             "as float32"
         )
     dtype = np.dtype(_DTYPES[kind])
-    shape = tuple(_integers(fields.get(_DIMS, ())))
+    shape = tuple(_integers(fields.get(_DIMS, ()), np.dtype("<i8")).tolist())
     if fields.get(_PLACE, [0])[-1] == 1:
         flat = outside.read(fields.get(_EXTERNAL, []), dtype)
     elif _RAW in fields:
@@ -148,16 +153,43 @@ def _tensor(message: memoryview, outside: "_Outside") -> tuple[str, np.ndarray |
     return name, flat.reshape(shape)
 
 
-def _integers(values: Any) -> Iterator[int]:
-    """Integers of a repeated field, packed or not."""
+def _integers(values: Any, dtype: np.dtype) -> np.ndarray:
+    """Integers of a repeated field, packed or not, in the type that they stand for."""
+    found = [np.zeros(0, dtype)]
     for value in values:
         if isinstance(value, int):
-            yield value
+            found.append(_as(np.array([value], "<u8"), dtype))
             continue
         at = 0
         while at < len(value):
-            number, at = _varint(value, at)
-            yield number
+            part = np.frombuffer(value[at : at + _LIST_AT_ONCE], "u1")
+            ends = np.flatnonzero(part < 0x80)
+            if not len(ends):
+                raise ValueError("a number without an end")
+            found.append(_as(_unpacked(part, ends), dtype))
+            at += int(ends[-1]) + 1
+    return np.concatenate(found)
+
+
+def _unpacked(part: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Packed integers, of which the last bytes are known, as uint64."""
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    length = ends - starts + 1
+    if length.max() > 10:
+        raise ValueError("a number without an end")
+    values = np.zeros(len(ends), np.uint64)
+    for i in range(int(length.max())):
+        longer = length > i
+        bits = (part[starts[longer] + i] & 0x7F).astype(np.uint64)
+        values[longer] |= bits << np.uint64(7 * i)
+    return values
+
+
+def _as(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """uint64 in another type, of which they may be the bits."""
+    if dtype.kind in "fV":  # bits of half floats
+        return values.astype(f"<u{dtype.itemsize}").view(dtype)
+    return values.astype("<i8").astype(dtype)
 
 
 def _listed(fields: dict[int, list[Any]], dtype: np.dtype) -> np.ndarray:
@@ -168,26 +200,28 @@ def _listed(fields: dict[int, list[Any]], dtype: np.dtype) -> np.ndarray:
         if form != "varint":
             flat = np.frombuffer(b"".join(fields[number]), form)
             return flat.view(dtype) if dtype.kind == "c" else flat.astype(dtype)
-        count = sum(1 if isinstance(v, int) else len(v) for v in fields[number])
-        values = np.fromiter(_integers(fields[number]), "<u8", -1 if count else 0)
-        if dtype.kind in "fV":  # bits of half floats
-            return values.astype(f"<u{dtype.itemsize}").view(dtype)
-        return values.astype("<i8").astype(dtype)
+        return _integers(fields[number], dtype)
     return np.zeros(0, dtype)
 
 
 class _Outside:
-    """Values in files beside the ONNX file, each read once."""
+    """Values in files beside the ONNX file, each read once, and steps of reading."""
 
     def __init__(self, folder: Path):
         self.folder = folder.resolve()
         self.files: dict[Path, bytes] = {}
-        self.left = 1 << 20
+        self.left, self.steps = 1 << 20, _MAX_STEPS
+
+    def step(self) -> None:
+        """Counts a field that was read."""
+        self.steps -= 1
+        if self.steps < 0:
+            raise ValueError("it has far more fields than any network")
 
     def read(self, entries: list[memoryview], dtype: np.dtype) -> np.ndarray:
         place = {}
         for entry in entries:
-            parts = {number: _text(value) for number, value in _fields(entry)}
+            parts = {number: _text(value) for number, value in _fields(entry, self)}
             place[parts.get(1)] = parts.get(2, "")
         given = place.get("location", "")
         path = (self.folder / given).resolve()
@@ -202,7 +236,7 @@ class _Outside:
                 f"into {self.folder}"
             )
         if path not in self.files:
-            self.files[path] = path.read_bytes()
+            self.files[path] = whole(path)
             self.left += 4 * len(self.files[path])
         data = self.files[path]
         start = int(place.get("offset", "0"))

@@ -146,6 +146,11 @@ def _pop(machine: Any) -> None:
         machine.pop_mark()
 
 
+def _empty_set(machine: Any) -> set[Any]:
+    machine.spend(32)  # the largest object that is made of one byte
+    return set()
+
+
 def _push(value_of: Callable[[Any], Any]) -> Step:
     """A step that pushes one value."""
 
@@ -176,7 +181,7 @@ def _pushing() -> dict[bytes, Callable[[Any], Any]]:
     }
     numbers = {p.BININT: "<i", p.BININT1: "<B", p.BININT2: "<H", p.BINFLOAT: ">d"}
     constants = {p.NONE: None, p.NEWTRUE: True, p.NEWFALSE: False, p.EMPTY_TUPLE: ()}
-    fresh = {p.EMPTY_DICT: dict, p.EMPTY_LIST: list, p.EMPTY_SET: set}
+    fresh = {p.EMPTY_DICT: dict, p.EMPTY_LIST: list}
     marked = {p.TUPLE: tuple, p.LIST: list, p.DICT: _dict, p.FROZENSET: _scalars}
     kept = {p.BINGET: "<B", p.LONG_BINGET: "<I"}
     return {
@@ -191,6 +196,7 @@ def _pushing() -> dict[bytes, Callable[[Any], Any]]:
         **{c: lambda m, f=f: f(m.pop_mark()) for c, f in marked.items()},
         **{c: lambda m, n=n: m.memo[m.take_number(n)] for c, n in kept.items()},
         p.GET: lambda m: m.memo[_slot_line(m.take_line())],
+        p.EMPTY_SET: _empty_set,
         p.DUP: lambda m: m.stack[-1],
         p.GLOBAL: _named,
         p.PERSID: lambda m: m.load_persistent(_text(m.take_line())),

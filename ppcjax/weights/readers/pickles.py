@@ -17,7 +17,7 @@ from ppcjax.weights.readers.pickle_steps import STEPS
 from ppcjax.weights.readers.stand_ins import Name, Stub, is_key, put
 
 # A checkpoint of 10,000 tensors has some 400,000 steps.
-_MAX_STEPS = 4_000_000
+_MAX_STEPS = 2_000_000
 _STOP = ord(".")
 
 

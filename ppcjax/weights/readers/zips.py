@@ -10,8 +10,7 @@ from ppcjax.weights.readers.errors import Refusal, quoted
 _ENTRY = b"PK\x01\x02"
 _MAX_ENTRIES = 200_000
 # Deflated entries may grow this much together: weights hardly shrink at all.
-_MAX_RATIO = 200
-_MAX_TOTAL = 1 << 30
+_MAX_RATIO = 8
 _FREE_TOTAL = 16 << 20
 
 
@@ -19,15 +18,18 @@ class Archive:
     """A zip archive in memory.
 
     Entries are views of its bytes where they are stored as they are. Deflated ones may
-    hold 200 times the bytes of the archive and 1 GiB together, or 16 MiB in any case.
+    hold 8 times the bytes of the archive together, or 16 MiB in any case.
     """
 
-    def __init__(self, data: bytes):
-        """Reads the list of entries; a Refusal says why an archive is not taken."""
+    def __init__(self, data: bytes, free: int = _FREE_TOTAL):
+        """Reads the list of entries; a Refusal says why an archive is not taken.
+
+        Deflated entries may hold `free` bytes together in any case.
+        """
         if data.count(_ENTRY) > _MAX_ENTRIES:
             raise Refusal(f"has more than {_MAX_ENTRIES} entries; split the file")
         self._data, self._read = data, {}
-        self.left = max(_FREE_TOTAL, min(_MAX_RATIO * len(data), _MAX_TOTAL))
+        self.left = max(free, _MAX_RATIO * len(data))
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
         self._entries = {entry.filename: entry for entry in entries}

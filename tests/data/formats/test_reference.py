@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from ppcjax.data_pipelines.formats import WRITERS, Exported, coco_runs, raster
-from ppcjax.evaluate.masks.files import write_mask
+from ppcjax.evaluate.masks.files import mask_bytes
 from tests.data.formats.scenes import CLASSES, masks
 
 
@@ -39,7 +39,7 @@ def test_opencv_reads_ids_of_grey_files_and_colours_of_palettes(tmp_path):
         read = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
         np.testing.assert_array_equal(read, mask)
         np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(data))), mask)
-    write_mask(tmp_path / "a.png", found["holes"])
+    (tmp_path / "a.png").write_bytes(mask_bytes(found["holes"]))
     colours = cv2.imread(str(tmp_path / "a.png"), cv2.IMREAD_UNCHANGED)
     assert colours.shape == (*found["holes"].shape, 3)
     assert colours[1, 1].tolist() == [0, 0, 128]  # blue, green, red of class 1

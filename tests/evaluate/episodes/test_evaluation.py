@@ -9,7 +9,7 @@ from ppcjax import fields
 from ppcjax.evaluate import command
 from ppcjax.evaluate.episodes import evaluation
 from ppcjax.evaluate.episodes.protocols import EpisodeSettings
-from ppcjax.runs import open_run
+from ppcjax.runs import digests, open_run
 from ppcjax.types import UserError
 from tests import few_shot
 
@@ -116,8 +116,25 @@ def test_choice_is_kept_until_there_are_other_checkpoints(run, found, tmp_path):
         (copy / "choice.json").write_text(json.dumps(note | {"step": step}))
         assert open_run(copy).step == step
     (copy / "choice.json").write_text(json.dumps(note | {"step": 1}))
-    shutil.copytree(copy / "checkpoints" / "2", copy / "checkpoints" / "3")
+    third = copy / "checkpoints" / "3"
+    shutil.copytree(copy / "checkpoints" / "2", third)
+    sums = digests.read(third)
+    digests.write(third, sums.run, 3)
     assert open_run(copy).step == 3
+
+
+@pytest.mark.slow
+def test_a_damaged_checkpoint_takes_no_part_in_the_choice(run, tmp_path, caplog):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    (copy / "choice.json").unlink(missing_ok=True)
+    (copy / "checkpoints" / "2" / "meta" / "metadata").unlink()
+    options = "--shots 1 --seeds 0 --episodes 2 --choice_episodes 2".split()
+    for place in ("one", "two"):
+        caplog.clear()
+        found = run_eval(copy, tmp_path / place, *options)
+        assert found["step"] == 1 and found["choice"]["damaged"] == [2]
+        assert "damaged" in caplog.text
 
 
 def test_named_checkpoint_is_evaluated_without_a_choice(run, tmp_path):

@@ -88,5 +88,5 @@ def write_demo(path, *, masked=True, classes=CLASSES):
     found = make_summary(predictions, masked=masked, classes=classes)
     shown = gallery.page(found, tiles, THRESHOLDS, make_rows(predictions))
     sections = [*shown.sections, curves.losses(losses)]
-    page.write_page(path, shown._replace(sections=sections))
+    path.write_text(page.as_html(shown._replace(sections=sections)))
     return predictions, tiles

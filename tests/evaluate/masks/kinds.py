@@ -13,12 +13,13 @@ from PIL import Image
 
 from ppcjax.evaluate import EVALUATIONS
 from ppcjax.evaluate.driver import evaluate
-from ppcjax.evaluate.masks.files import write_scores
+from ppcjax.evaluate.masks.files import scores_bytes
 from ppcjax.evaluate.protocol import Request
 from ppcjax.evaluate.training import settings_of
 from ppcjax.fields import fields_of
 from ppcjax.ops.affinity import pair_offsets
 from ppcjax.runs import Run
+from ppcjax.runs.files import write_file
 from ppcjax.types import IGNORE, Method
 from tests.evaluate.masks.toy import colour_method
 
@@ -150,7 +151,8 @@ def write_cams(folder, root):
     for file in sorted((root / "images").iterdir()):
         image = np.asarray(Image.open(file)).astype(np.float32) / 255
         scores = np.concatenate([np.zeros_like(image[..., :1]), image[..., :2]], -1)
-        write_scores(folder / "scores" / f"{file.stem}.npz", scores, np.ones(3, bool))
+        content = scores_bytes(scores, np.ones(3, bool))
+        write_file(folder / "scores" / f"{file.stem}.npz", content)
     return folder
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from ppcjax.evaluate.masks import summary
 from ppcjax.predict.prediction import predict_mask
 from tests.evaluate.masks.demo import CLASSES, THRESHOLDS, write_demo
-from tests.report.browser import DESK, PHONE, faults, show, too_wide
+from tests.report.browser import DESK, PHONE, faults, show, too_wide, wait_until
 
 READ_CANVAS = """
 const [figure, done] = arguments;
@@ -28,10 +28,7 @@ def read_canvas(browser, selector):
 
 
 def wait_until_drawn(browser):
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    ready = "return document.body.dataset.ready === 'yes'"
-    WebDriverWait(browser, 20).until(lambda b: b.execute_script(ready))
+    wait_until(browser, "return document.body.dataset.ready === 'yes'")
 
 
 def slide(browser, position):

@@ -1,7 +1,6 @@
 """Reports of whole evaluations in a browser: one threshold, all photos, odd names."""
 
 import os
-import time
 from urllib.parse import unquote_to_bytes, urlsplit
 
 import numpy as np
@@ -11,7 +10,15 @@ from PIL import Image
 from ppcjax.report.palette import class_colours
 from tests.evaluate.masks import kinds
 from tests.evaluate.masks.test_browser import read_canvas, slide, wait_until_drawn
-from tests.report.browser import DESK, PHONE, faults, show, too_wide
+from tests.report.browser import (
+    DESK,
+    PHONE,
+    faults,
+    show,
+    too_wide,
+    wait_until,
+    wait_until_closed,
+)
 
 pytestmark = pytest.mark.slow  # evaluations, seven of them
 
@@ -163,8 +170,8 @@ def test_links_lead_to_files_and_pictures_come(browser, report):
         assert os.path.isfile(path) and not urlsplit(link).query, link
     for picture in browser.find_elements("css selector", ".shots img"):
         browser.execute_script("arguments[0].scrollIntoView()", picture)
-    time.sleep(0.5)
-    assert min(all_of(browser, ".shots img", "e.naturalWidth")) == 36
+    shots = "[...document.querySelectorAll('.shots img')]"
+    wait_until(browser, f"return {shots}.every((e) => e.naturalWidth === 36)")
     assert not faults(browser)
 
 
@@ -201,7 +208,7 @@ def test_pictures_open_large_by_click_and_by_keys(browser, report, size):
     assert "True mask" in browser.execute_script(caption)
     assert all_of(browser, "dialog canvas", masks) == ["1"]
     press(browser, Keys.ESCAPE)
-    assert not browser.execute_script(is_open)
+    wait_until_closed(browser)
     picture = browser.find_element("css selector", ".shots img")
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", picture)
     browser.execute_script("arguments[0].focus()", picture)

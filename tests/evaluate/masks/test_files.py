@@ -6,8 +6,11 @@ from PIL import Image
 
 from ppcjax.data_pipelines import make_source
 from ppcjax.evaluate.masks import files
+from ppcjax.evaluate.results import results
 from ppcjax.predict.prediction import Prediction, predict_mask
 from ppcjax.report.palette import voc_palette
+from ppcjax.runs.files import write_file
+from ppcjax.runs.there import LIST
 from ppcjax.types import IGNORE, UserError
 from tests.data import fake_data
 from tests.evaluate.masks.toy import make_example
@@ -24,7 +27,7 @@ def make_prediction(name):
 def test_prediction_becomes_a_mask_scores_and_an_overlay(tmp_path):
     prediction = make_prediction("sub/a.b")
     scores = prediction.scores
-    files.write_prediction(prediction, tmp_path, threshold=0.26)
+    files.write_prediction(prediction, results(tmp_path), threshold=0.26)
     with Image.open(tmp_path / "masks/sub/a.b.png") as mask:
         assert mask.mode == "P"
         np.testing.assert_array_equal(np.asarray(mask), predict_mask(scores, 0.26))
@@ -34,12 +37,15 @@ def test_prediction_becomes_a_mask_scores_and_an_overlay(tmp_path):
         np.testing.assert_allclose(file["scores"][0], np.maximum(scores[..., 1], 0))
     with Image.open(tmp_path / "overlays/sub/a.b.jpg") as overlay:
         assert overlay.size == scores.shape[1::-1]
-    assert {p.name for p in tmp_path.iterdir()} == {"masks", "scores", "overlays"}
+    names = {p.name for p in tmp_path.iterdir()}
+    assert names == {"masks", "scores", "overlays", LIST}
     assert not list(tmp_path.rglob("*.tmp"))
 
 
 def test_scores_are_left_out_where_they_are_not_wanted(tmp_path):
-    files.write_prediction(make_prediction("a"), tmp_path, threshold=0.26, scores=False)
+    files.write_prediction(
+        make_prediction("a"), results(tmp_path), threshold=0.26, scores=False
+    )
     assert (tmp_path / "masks/a.png").is_file()
     assert not (tmp_path / "scores").exists()
 
@@ -48,7 +54,7 @@ def test_labels_are_written_where_there_are_any(tmp_path):
     low, high = np.zeros((2, 40, 48), np.uint8)
     low[:20], high[10:] = 1, 1
     labelled = make_prediction("a")._replace(labels=(low, high))
-    files.write_prediction(labelled, tmp_path, threshold=0.26, scores=False)
+    files.write_prediction(labelled, results(tmp_path), threshold=0.26, scores=False)
     found = {
         name: np.asarray(Image.open(tmp_path / name / "a.png"))
         for name in ("labels_low", "labels_high", "labels")
@@ -61,7 +67,7 @@ def test_labels_are_written_where_there_are_any(tmp_path):
 
 def test_scores_come_back(tmp_path):
     prediction = make_prediction("sub/a")
-    files.write_prediction(prediction, tmp_path, threshold=0.26)
+    files.write_prediction(prediction, results(tmp_path), threshold=0.26)
     classes, scores = files.read_scores(tmp_path, "sub/a", num_classes=3)
     assert classes.tolist() == [1] and scores.dtype == np.float32
     np.testing.assert_allclose(scores[0], np.maximum(prediction.scores[..., 1], 0))
@@ -77,7 +83,7 @@ def test_damaged_scores_are_named(tmp_path, seed):
     """One byte in a hundred is wrong, or the file ends early."""
     path = tmp_path / "scores/a.npz"
     rng = np.random.default_rng(seed)
-    files.write_scores(path, rng.random((20, 30, 3)), np.ones(3, bool))
+    write_file(path, files.scores_bytes(rng.random((20, 30, 3)), np.ones(3, bool)))
     content = np.frombuffer(path.read_bytes(), np.uint8).copy()
     if seed % 4 == 0:
         content = content[: rng.integers(len(content))]
@@ -91,7 +97,8 @@ def test_damaged_scores_are_named(tmp_path, seed):
 
 def test_scores_of_a_photo_that_shows_nothing_come_back(tmp_path):
     tags = np.array([True, False, False])
-    files.write_scores(tmp_path / "scores/a.npz", np.zeros((4, 5, 3)), tags)
+    content = files.scores_bytes(np.zeros((4, 5, 3)), tags)
+    write_file(tmp_path / "scores/a.npz", content)
     classes, scores = files.read_scores(tmp_path, "a", num_classes=3)
     assert classes.shape == (0,) and scores.shape == (0, 4, 5)
 
@@ -123,7 +130,7 @@ def test_classes_are_lines():
 def test_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot write .*file/masks/a.png"):
-        files.write_mask(tmp_path / "file/masks/a.png", np.zeros((2, 2), np.uint8))
+        write_file(tmp_path / "file/masks/a.png", b"")
 
 
 @pytest.mark.parametrize("name", ["a", "sub/a", "train/a", "größe", "a [1]"])
@@ -137,7 +144,7 @@ def test_an_export_goes_back_in_unchanged(tmp_path, name, count):
     split = "train" if name.startswith("train") else "all"
     data = {"source": "folder", "root": str(tmp_path / "photos")}
     data["masks"] = str(tmp_path / "out")
-    files.write_mask(tmp_path / f"out/masks/{name}.png", mask)
+    write_file(tmp_path / f"out/masks/{name}.png", files.mask_bytes(mask))
     (tmp_path / "out/classes.txt").write_bytes(files.class_list(classes))
     source = make_source(data, split)
     assert source.ids == (name,) and source.classes == classes

@@ -10,6 +10,8 @@ from ppcjax.data_pipelines.sources.base import Source
 from ppcjax.data_pipelines.sources.photos import photos
 from ppcjax.evaluate.masks import files
 from ppcjax.evaluate.masks.settings import Output
+from ppcjax.evaluate.results import results
+from ppcjax.runs.files import write_file
 from ppcjax.types import UserError
 from tests.data.formats.scenes import CLASSES, masks, write_photos
 from tests.evaluate.masks.test_plan import make_example, make_plan
@@ -18,11 +20,12 @@ NAMES = ("background", *CLASSES)
 
 
 def export(folder, name, found, classes=NAMES, *, background=True):
+    out = results(folder)
     write_photos(folder / name / "images", found)
     source = photos(str(folder / name / "images"), classes)
     for key, mask in found.items():
-        files.write_mask(folder / "masks" / f"{key}.png", mask)
-    files.format_writer((name, name), source, classes, background)(folder)
+        write_file(folder / "masks" / f"{key}.png", files.mask_bytes(mask))
+    files.format_writer((name, name), source, classes, background)(out)
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -51,9 +54,11 @@ def test_scenes_without_a_background_are_read_again(tmp_path, name):
 
 def test_only_what_was_predicted_is_written(tmp_path):
     source = Source("toy", NAMES, ("a", "b", "c"), None, skipped={"b": "damaged"})
+    out = results(tmp_path)
     for key in "ab":
-        files.write_mask(tmp_path / f"masks/{key}.png", np.ones((2, 3), np.uint8))
-    files.format_writer(("yolo",), source, NAMES, True)(tmp_path)
+        content = files.mask_bytes(np.ones((2, 3), np.uint8))
+        write_file(tmp_path / f"masks/{key}.png", content)
+    files.format_writer(("yolo",), source, NAMES, True)(out)
     assert [file.name for file in tmp_path.glob("yolo/labels/*")] == ["a.txt"]
 
 
@@ -67,13 +72,14 @@ def test_names_that_a_format_cannot_hold_are_said_first(tmp_path):
 def test_a_plan_writes_them_when_all_is_predicted(tmp_path):
     examples = [make_example(i) for i in range(2)]
     plan = make_plan(examples, output=Output(export_format=("png_grey", "coco")))
+    out = results(tmp_path)
     for prediction in plan.predictions:
-        plan.write(prediction, tmp_path)
-    plan.finish(tmp_path)
+        plan.write(prediction, out)
+    plan.finish(out)
     for i in range(2):
         grey = Image.open(tmp_path / f"png_grey/masks/photo{i}.png")
         palette = Image.open(tmp_path / f"masks/photo{i}.png")
         assert (grey.mode, palette.mode) == ("L", "P")
         np.testing.assert_array_equal(np.asarray(grey), np.asarray(palette))
     assert (tmp_path / "coco/annotations/instances_default.json").is_file()
-    assert make_plan(examples).finish(tmp_path) is None
+    assert make_plan(examples).finish(out) is None

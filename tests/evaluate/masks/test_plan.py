@@ -11,6 +11,7 @@ from ppcjax.evaluate.masks.evaluation import Photos, masks_plan, probabilities_p
 from ppcjax.evaluate.masks.settings import MapSettings, Output, Scoring
 from ppcjax.evaluate.masks.summary import Scored
 from ppcjax.evaluate.protocol import Request, count_all
+from ppcjax.evaluate.results import results
 from ppcjax.predict import tta
 from ppcjax.predict.prediction import Prediction, predict_mask
 from ppcjax.refine.stream import Background
@@ -90,8 +91,8 @@ def test_tiles_come_in_the_order_of_the_photos():
 def test_files_follow_the_output(tmp_path):
     plan = make_plan([make_example(0)], output=Output(scores=False))
     (prediction,) = plan.predictions
-    plan.write(prediction, tmp_path)
-    assert {p.name for p in tmp_path.iterdir()} == {"masks", "overlays"}
+    plan.write(prediction, results(tmp_path))
+    assert {p.name for p in tmp_path.glob("[!.]*")} == {"masks", "overlays"}
     assert plan.files == {"classes.txt": b"background\nred\ngreen\n"}
     assert plan.record["more"] == 1 and plan.record["crf"] is None
 

@@ -163,7 +163,7 @@ def test_affinity_network_asks_for_scores(affinity, cams, tmp_path):
     for changed, message in (
         (record | {"classes": ["a", "b"]}, "its scores are of the classes a, b, but"),
         (record | {"classes": 5}, "its scores are of the classes 5, but"),
-        ([1], "provenance.json is no record; export that folder again"),
+        ([1], "provenance.json holds no names and values; export that folder again"),
         # A record of another program says nothing of classes: the files count.
         ({"made by": "hand"}, "p3.npz is not there"),
     ):

@@ -15,7 +15,7 @@ from PIL import Image
 
 from ppcjax.evaluate import command
 from ppcjax.evaluate.masks import files, makers, started
-from ppcjax.runs import open_run
+from ppcjax.runs import open_run, ours
 from ppcjax.types import UserError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -61,7 +61,7 @@ class Killed(KeyboardInterrupt):
 @pytest.fixture
 def kill_after(monkeypatch):
     """Number of files -> from then on, writing one more kills."""
-    write = files.write_file
+    write = ours.write_file
 
     def kill(count):
         left = [count]
@@ -72,7 +72,7 @@ def kill_after(monkeypatch):
                 raise Killed
             write(path, content)
 
-        monkeypatch.setattr(files, "write_file", wrapped)
+        monkeypatch.setattr(ours, "write_file", wrapped)
 
     yield kill
 
@@ -155,7 +155,11 @@ def test_only_what_is_missing_or_changed_is_predicted(
     write_photo(photos / f"{first}.png", 99, (30, 40))
     (photos.parent / f"out/masks/{second}.png").unlink()
     mask = photos.parent / f"out/masks/{third}.png"
-    files.write_mask(mask, np.zeros((30, 40), np.uint8))
+    whole = mask.read_bytes()
+    mask.write_bytes(files.mask_bytes(np.ones((30, 40), np.uint8)))
+    with pytest.raises(UserError, match=f"{third}.png was changed since"):
+        export(run, photos, *words)
+    mask.write_bytes(whole)  # at another time
     predicted.clear()
     out = export(run, photos, *words)
     assert "6 of 11 photos are finished and kept" in capsys.readouterr().out

@@ -66,19 +66,27 @@ def test_examples_and_photos_are_all_that_is_needed(
     np.testing.assert_array_equal(loaded.predict(root / "images" / "p2.jpg"), mask)
 
 
+_PANET = {"name": "a", "method": {"name": "panet"}, "data": {"crop": 9}}
+
+
 @pytest.mark.parametrize(
-    "config",
+    ("config", "message"),
     [
-        [],
-        {"name": "a"},
-        {"name": "a", "method": {"name": "panet"}, "data": {}, "init_from": "http://b"},
+        ([], "holds no config"),
+        ({"name": "a"}, "config.method is missing"),
+        ({"name": "a", "method": {"name": "panet"}}, "names no weights"),
+        (_PANET | {"init_from": "http://b"}, "names no weights"),
+        (_PANET | {"init_from": "imagenet,hf://a/b"}, "names no weights"),
+        (_PANET | {"init_from": ["http://b"]}, "config.init_from"),
+        (_PANET | {"init_from": "./no such file.pth"}, "does not exist"),
     ],
 )
-def test_file_of_a_stranger_downloads_nothing(config, tmp_path):
+def test_file_of_a_stranger_asks_no_address(config, message, tmp_path):
     meta = {"run": "runs/a", "step": 0, "names": ["a"], "size": 9, "config": config}
     np.savez(tmp_path / "p.npz", meta=json.dumps(meta), prototypes=np.zeros((1, 2, 3)))
-    with pytest.raises(UserError, match="p.npz: names no weights"):
+    with pytest.raises(UserError, match=message) as caught:
         fewshot.load(tmp_path / "p.npz")
+    assert "\n" not in str(caught.value)
 
 
 def test_similarity_may_be_given(config, tmp_path):
