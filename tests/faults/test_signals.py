@@ -65,6 +65,7 @@ while True:
 """,
 }
 
+
 class Commands:
     """Tries signals on commands that have nothing to save."""
 
