@@ -13,6 +13,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ppcjax.nn import convolution
+
 
 def inside(x: chex.Array, extent: chex.Array | None) -> jax.Array | None:
     """Which cells of `x` [B, h, w, D] lie within `extent` [B, 2]: [B, h, w, 1] bool."""
@@ -96,17 +98,30 @@ class Conv(nn.Module):
             feature_group_count=self.groups,
             use_bias=self.use_bias,
             dtype=self.dtype,
-            # A matrix product has faster gradients than a 1x1 convolution on CPUs.
-            conv_general_dilated=_matrix_product if self.kernel == 1 else None,
+            conv_general_dilated=self._form(),
             name="conv",
         )(x)
 
+    def _form(self):
+        if self.groups > 1:
+            return None
+        # A matrix product has faster gradients than a 1x1 convolution on CPUs.
+        return _matrix_product if self.kernel == 1 else _square
 
-def _matrix_product(x, kernel, strides, *_, precision=None, **__):
+
+def _matrix_product(x, kernel, strides, *_, **__):
     """`jax.lax.conv_general_dilated` for kernels of side 1 without padding."""
     # By lax, as sizes that are letters in an export are those of a convolution then.
     x = jax.lax.slice(x, (0, 0, 0, 0), x.shape, (1, *strides, 1))
-    return jnp.einsum("bhwi,io->bhwo", x, kernel[0, 0], precision=precision)
+    return convolution.product(x, kernel[0, 0])
+
+
+def _square(x, kernel, strides, padding, *, rhs_dilation, **__):
+    """`jax.lax.conv_general_dilated` for square kernels and windows."""
+    window = convolution.Window(
+        kernel.shape[0], strides[0], rhs_dilation[0], tuple(padding[0])
+    )
+    return convolution.convolve(x, kernel, window)
 
 
 def max_pool(

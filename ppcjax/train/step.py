@@ -16,6 +16,9 @@ from ppcjax.train import mesh as meshes
 from ppcjax.types import Method, TrainState
 
 Scalars = dict[str, jax.Array]
+# XLA's CPU compiler drops optimization barriers, those of `ppcjax.nn.convolution`, too,
+# before it looks for what to compute again. Without this pass it keeps them.
+CPU_OPTIONS = {"xla_disable_hlo_passes": "cse_barrier_expander"}
 
 
 def create_state(
@@ -90,7 +93,8 @@ def make_step(
         return new_state, scalars
 
     replicated = meshes.replicated(mesh)
-    on_gpu = mesh.devices.flat[0].platform == "gpu"
+    platform = mesh.devices.flat[0].platform
+    options = {"cpu": CPU_OPTIONS, "gpu": dict(method.gpu_options)}.get(platform)
     # Shardings are given on both sides: without out_shardings the second call,
     # which is fed the first one's output, would compile again.
     return jax.jit(
@@ -98,5 +102,5 @@ def make_step(
         donate_argnums=0,
         in_shardings=(replicated, meshes.sharded(mesh)),
         out_shardings=(replicated, replicated),
-        compiler_options=dict(method.gpu_options) if on_gpu else None,
+        compiler_options=options,
     )

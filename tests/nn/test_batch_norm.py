@@ -1,9 +1,12 @@
+import functools
+
 import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ppcjax.nn import batch_norm
 from ppcjax.nn.batch_norm import BatchNorm
 from ppcjax.train import mesh
 
@@ -37,6 +40,40 @@ def test_training_against_numpy():
     unbiased = X.var((0, 1, 2), ddof=1)
     np.testing.assert_allclose(moved["mean"], 0.7 * stored["mean"] + 0.3 * mean, 1e-5)
     np.testing.assert_allclose(moved["var"], 0.7 * stored["var"] + 0.3 * unbiased, 1e-5)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_the_written_gradient_is_the_derived_one(dtype):
+    """Also that of the statistics, which no network here asks for."""
+    rng = np.random.default_rng(2)
+    x = jnp.asarray(X, dtype)
+    scale, bias, weights = (
+        rng.standard_normal(n).astype(np.float32) for n in (6, 6, X.shape)
+    )
+
+    def total(normalize, x, scale, bias):
+        y, mean, var = normalize(x, scale, bias)
+        return jnp.sum(y * weights) + jnp.sum(jnp.sin(mean)) + jnp.sum(jnp.cos(var))
+
+    def plain(x, scale, bias):
+        mean, var = batch_norm.batch_statistics(x)
+        centred = x.astype(jnp.float32) - mean[None, None, None]
+        r = jax.lax.rsqrt(var + 1e-5)
+        y = centred * (r * scale)[None, None, None] + bias[None, None, None]
+        return y.astype(x.dtype), mean, var
+
+    written = functools.partial(batch_norm.normalize, epsilon=1e-5)
+    found, expected = (
+        jax.jit(jax.grad(functools.partial(total, f), argnums=(0, 1, 2)))(
+            x, scale, bias
+        )
+        for f in (written, plain)
+    )
+    chex.assert_trees_all_equal_shapes_and_dtypes(found, expected)
+    tolerance = 1e-4 if dtype == jnp.float32 else 0.02
+    for a, b in zip(found, expected, strict=True):
+        a, b = (v.astype(jnp.float32) for v in (a, b))
+        np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * np.abs(b).max())
 
 
 @pytest.mark.parametrize(("frozen", "train"), [(False, False), (True, True)])
