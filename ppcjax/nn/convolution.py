@@ -63,10 +63,11 @@ def form(x: tuple[int, ...], dy: tuple[int, ...], window: Window) -> Form:
     plain = taps * places * x[-1] * out
     if plain < _SMALL:
         return "compiler"
+    copied = _COPIED if window.stride == 1 else 2 * _COPIED  # single pixels
     large = places * out > _LARGE and min(size) >= _LARGE_SIDE
     costs = {
         "compiler": plain * (_BEHIND if large else 1.25),
-        "by_taps": 1.1 * plain + _COPIED * taps * places * channels,
+        "by_taps": 1.1 * plain + copied * taps * places * channels,
     }
     if has_tiles(window):
         count = batch * window.dilation**2
@@ -147,10 +148,20 @@ def _product_backward(kept, dy):
     # computes whole chains of normalised maps again, only to lay them out for dk.
     x, kernel, dy = jax.lax.optimization_barrier((*kept, dy))
     dx = jnp.einsum("bhwd,cd->bhwc", dy, kernel)
-    return dx, jnp.einsum("bhwc,bhwd->cd", x, dy)
+    return dx, _sum_of_products(x, dy)
 
 
 product.defvjp(lambda x, kernel: (product(x, kernel), (x, kernel)), _product_backward)
+
+
+def _sum_of_products(x, dy):
+    """x^T dy over all places: [C, D] of [B, h, w, C] and [B, h, w, D]."""
+    # The first of both is copied, transposed: better the one of fewer channels. Without
+    # the barrier the compiler turns both round again.
+    if x.shape[-1] > dy.shape[-1]:
+        turned = jnp.einsum("bhwd,bhwc->dc", dy, x)
+        return jax.lax.optimization_barrier(turned).T
+    return jnp.einsum("bhwc,bhwd->cd", x, dy)
 
 
 def has_tiles(window: Window) -> bool:
@@ -176,13 +187,6 @@ def _by_taps(x, dy, window):
             row, column = i * window.dilation, j * window.dilation
             limits = (x.shape[0], row + ends[0], column + ends[1], x.shape[3])
             tap = jax.lax.slice(x, (0, row, column, 0), limits, steps)
-            products.append(
-                jax.lax.dot_general(
-                    tap,
-                    dy,
-                    (((0, 1, 2),) * 2, ((), ())),
-                    preferred_element_type=jnp.float32,
-                ).astype(x.dtype)
-            )
+            products.append(_sum_of_products(tap, dy))
     gradient = jnp.stack(products)
     return gradient.reshape(window.side, window.side, *gradient.shape[1:])
