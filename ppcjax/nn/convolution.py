@@ -1,17 +1,21 @@
-"""Convolutions whose kernels get their gradients in the form that is fastest on a CPU.
+"""Convolutions whose gradients are computed in the form that is fastest on a CPU.
 
-GPUs and TPUs keep what their compilers make, and so do forward passes and gradients of
-inputs everywhere: they run near a CPU's rate of plain products. For the gradient of a
-kernel XLA's CPU compiler takes up to six times as long as that. There are three forms:
+GPUs and TPUs keep what their compilers make, and so do all forward passes: on a CPU
+they run near the rate of plain products, and what a network computes is the same
+whether it learns or not. Gradients have three forms there:
 
     compiler: XLA's own;
-    by_taps: a matrix product for each tap of the kernel;
+    by_taps: a matrix product for each tap of the kernel, for the kernel alone;
     by_tiles: Winograd's, for 3x3 kernels of stride 1, see ppcjax/nn/winograd.py.
 
-`form` takes the one that costs least by a model of two-core measurements.
+For a kernel XLA's own takes up to six times as long as plain products would, which the
+other two mend. The gradient of the input is a convolution as fast as the one forwards;
+tiles need half of its time where there are many channels. `kernel_form` and
+`input_form` take what costs least by a model of two-core measurements.
 """
 
 import functools
+import math
 from typing import Literal, NamedTuple
 
 import chex
@@ -26,13 +30,14 @@ _NHWC = ("NHWC", "HWIO", "NHWC")
 # What a float costs that is copied or transformed, in multiply-adds of a product in
 # cache: measured over 24 layers of the networks here on an x86 CPU with AVX-512. What
 # matters is which form is the cheapest, and that by far where it is not close.
-_SMALL = 2**26  # multiply-adds below which no form is worth its compile time
 _COPIED = 170
-_TRANSFORMED = 120
-_GATHERED = 90
-# Maps of XLA's own form, in floats of the output's gradient and its smaller side,
-# beyond which it falls behind the rate of products by this factor.
+_TRANSFORMED = 110
+_GATHERED = 100
+_SMALL = 2**26  # multiply-adds below which no form is worth its compile time
+# Maps of XLA's own gradient of a kernel, in floats of the output's gradient and its
+# smaller side, beyond which it falls behind the rate of products by this factor.
 _LARGE, _LARGE_SIDE, _BEHIND = 2**19, 17, 4.0
+_WORTH = 0.85  # of the compiler's cost that a form may have that rounds otherwise
 
 
 class Window(NamedTuple):
@@ -50,7 +55,7 @@ class Window(NamedTuple):
     padding: tuple[int, int]
 
 
-def form(x: tuple[int, ...], dy: tuple[int, ...], window: Window) -> Form:
+def kernel_form(x: tuple[int, ...], dy: tuple[int, ...], window: Window) -> Form:
     """The form of a kernel's gradient that costs least on a CPU.
 
     Args:
@@ -58,32 +63,46 @@ def form(x: tuple[int, ...], dy: tuple[int, ...], window: Window) -> Form:
         dy: shape [B, h', w', D] of the output.
         window: the kernel's.
     """
-    batch, *size, out = dy
-    places, taps, channels = batch * size[0] * size[1], window.side**2, x[-1] + out
-    plain = taps * places * x[-1] * out
+    plain, taps = _plain_cost(x, dy, window), window.side**2
     if plain < _SMALL:
         return "compiler"
+    places, channels = math.prod(dy[:3]), x[-1] + dy[-1]
+    large = places * dy[-1] > _LARGE and min(dy[1:3]) >= _LARGE_SIDE
     copied = _COPIED if window.stride == 1 else 2 * _COPIED  # single pixels
-    large = places * out > _LARGE and min(size) >= _LARGE_SIDE
     costs = {
         "compiler": plain * (_BEHIND if large else 1.25),
         "by_taps": 1.1 * plain + copied * taps * places * channels,
     }
     if has_tiles(window):
-        count = batch * window.dilation**2
-        count *= winograd.tiles(size[0], window.dilation)
-        count *= winograd.tiles(size[1], window.dilation)
-        pairs = x[-1] * out
-        positions = winograd.IN**2
-        costs["by_tiles"] = positions * (
-            count * pairs + _TRANSFORMED * count * channels + _GATHERED * pairs
-        )
+        costs["by_tiles"] = _tiles_cost(x, dy, window)
     return min(costs, key=costs.__getitem__)
+
+
+def input_form(x: tuple[int, ...], dy: tuple[int, ...], window: Window) -> Form:
+    """The form of an input's gradient that costs least on a CPU; as `kernel_form`."""
+    plain = _plain_cost(x, dy, window)
+    if plain < _SMALL or not has_tiles(window):
+        return "compiler"
+    return "by_tiles" if _tiles_cost(x, dy, window) < _WORTH * plain else "compiler"
+
+
+def _plain_cost(x, dy, window):
+    return window.side**2 * math.prod(dy) * x[-1]
+
+
+def _tiles_cost(x, dy, window):
+    """Products of 36 positions, and what the transforms take."""
+    count = dy[0] * window.dilation**2
+    for size in dy[1:3]:
+        count *= winograd.tiles(size, window.dilation)
+    pairs, channels = x[-1] * dy[-1], x[-1] + dy[-1]
+    floats = _TRANSFORMED * count * channels + _GATHERED * pairs
+    return winograd.IN**2 * (count * pairs + floats)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def convolve(x: chex.Array, kernel: chex.Array, window: Window) -> jax.Array:
-    """A convolution over all channels, whose kernel gets its gradient by `form`.
+    """A convolution over all channels, whose gradients come by the forms above.
 
     Args:
         x: [B, h, w, C].
@@ -113,17 +132,29 @@ def _forward(x, kernel, window):
 
 def _backward(window, kept, dy):
     x, kernel = kept
-    (dx,) = jax.linear_transpose(lambda x: _plain(x, kernel, window), x)(dy)
+    shapes = x.shape, dy.shape, window
 
-    def compiler(x, dy):
+    def plain_input(kernel, dy):
+        return jax.linear_transpose(lambda x: _plain(x, kernel, window), x)(dy)[0]
+
+    def plain_kernel(x, dy):
         return jax.linear_transpose(lambda k: _plain(x, k, window), kernel)(dy)[0]
 
-    forms = {"by_taps": _by_taps, "by_tiles": _by_tiles}
-    chosen = form(x.shape, dy.shape, window)
-    if chosen == "compiler":
-        return dx, compiler(x, dy)
-    on_cpu = functools.partial(forms[chosen], window=window)
-    return dx, jax.lax.platform_dependent(x, dy, cpu=on_cpu, default=compiler)
+    inputs = {"compiler": plain_input, "by_tiles": _input_by_tiles}
+    kernels = {
+        "compiler": plain_kernel,
+        "by_taps": _kernel_by_taps,
+        "by_tiles": _kernel_by_tiles,
+    }
+    dx = _on_cpu(inputs[input_form(*shapes)], plain_input, kernel, dy, window)
+    return dx, _on_cpu(kernels[kernel_form(*shapes)], plain_kernel, x, dy, window)
+
+
+def _on_cpu(chosen, plain, a, b, window):
+    if chosen is plain:
+        return plain(a, b)
+    on_cpu = functools.partial(chosen, window=window)
+    return jax.lax.platform_dependent(a, b, cpu=on_cpu, default=plain)
 
 
 convolve.defvjp(_forward, _backward)
@@ -172,11 +203,18 @@ def has_tiles(window: Window) -> bool:
     )
 
 
-def _by_tiles(x, dy, window):
+def _kernel_by_tiles(x, dy, window):
     return winograd.kernel_gradient(x, dy, window.dilation).astype(x.dtype)
 
 
-def _by_taps(x, dy, window):
+def _input_by_tiles(kernel, dy, window):
+    # The transformed kernel is four times as large: not before it is needed.
+    kernel, dy = jax.lax.optimization_barrier((kernel, dy))
+    turned = kernel[::-1, ::-1].swapaxes(2, 3)
+    return winograd.convolve(dy, turned, window.dilation).astype(dy.dtype)
+
+
+def _kernel_by_taps(x, dy, window):
     """dk[i, j] = sum over places p of x[stride p + dilation (i, j)]^T dy[p]."""
     x = jnp.pad(x, ((0, 0), window.padding, window.padding, (0, 0)))
     ends = [(n - 1) * window.stride + 1 for n in dy.shape[1:3]]
