@@ -150,6 +150,7 @@ def _backward(window, kept, dy):
     return dx, _on_cpu(kernels[kernel_form(*shapes)], plain_kernel, x, dy, window)
 
 
+# XLA decides by the platform that a program is compiled for, not by where it is traced.
 def _on_cpu(chosen, plain, a, b, window):
     if chosen is plain:
         return plain(a, b)
@@ -210,8 +211,7 @@ def _kernel_by_tiles(x, dy, window):
 def _input_by_tiles(kernel, dy, window):
     # The transformed kernel is four times as large: not before it is needed.
     kernel, dy = jax.lax.optimization_barrier((kernel, dy))
-    turned = kernel[::-1, ::-1].swapaxes(2, 3)
-    return winograd.convolve(dy, turned, window.dilation).astype(dy.dtype)
+    return winograd.input_gradient(kernel, dy, window.dilation).astype(dy.dtype)
 
 
 def _kernel_by_taps(x, dy, window):

@@ -87,26 +87,27 @@ def kernel_gradient(x: chex.Array, dy: chex.Array, dilation: int = 1) -> jax.Arr
     return gradient.reshape(KERNEL, KERNEL, *gradient.shape[1:])
 
 
-def convolve(x: chex.Array, kernel: chex.Array, dilation: int = 1) -> jax.Array:
-    """A 3x3 convolution of stride 1 that keeps the size, with `dilation` zeros around.
+def input_gradient(kernel: chex.Array, dy: chex.Array, dilation: int = 1) -> jax.Array:
+    """The gradient of the input of a 3x3 convolution with stride 1.
 
-    The gradient of the input of such a convolution is one, too: of the output's
-    gradient, by the kernel turned round, inputs and outputs exchanged.
+    It is such a convolution, too: of dy, by the kernel turned round.
 
     Args:
-        x: [B, h, w, C].
         kernel: [3, 3, C, D].
-        dilation: spacing of the taps.
+        dy: [B, h, w, D] gradient of the output.
+        dilation: spacing of the taps, and the zeros that the convolution adds on each
+            side.
 
     Returns:
-        [B, h, w, D], float32.
+        [B, h, w, C], float32.
     """
-    rows, columns = x.shape[1:3]
-    x, kernel = x.astype(jnp.float32), kernel.astype(jnp.float32)
-    inputs = _transformed(_cut(x, dilation, IN, border=dilation), B.T)
+    rows, columns = dy.shape[1:3]
+    kernel, dy = kernel.astype(jnp.float32), dy.astype(jnp.float32)
+    inputs = _transformed(_cut(dy, dilation, IN, border=dilation), B.T)
     taps = kernel.reshape(KERNEL**2, *kernel.shape[2:])
-    weights = jnp.einsum("pk,kcd->pcd", _twice(G), taps)
-    products = jax.lax.dot_general(inputs, weights, (((6,), (1,)), ((0,), (0,))))
+    turned = _twice(G)[:, ::-1]
+    weights = jnp.einsum("pk,kcd->pcd", turned, taps)
+    products = jax.lax.dot_general(inputs, weights, (((6,), (2,)), ((0,), (0,))))
     outputs = jnp.einsum("pq,p...->q...", _twice(A), products)
     return _joined(outputs)[:, :rows, :columns]
 
