@@ -27,6 +27,7 @@ class Job(NamedTuple):
     watch: how the run is scored while it trains; None: not at all.
     before: config with the steps that an interrupted run had, to compare; None: the
         same.
+    accumulate: parts of a batch whose gradients are formed one after another.
     paced: seconds of a step -> the job within the bound on the time, and a line that
         says how long it takes; for a new run whose steps are counted in passes.
     """
@@ -39,6 +40,7 @@ class Job(NamedTuple):
     checkpoint_every: int = 500
     watch: Watch | None = None
     before: dict[str, Any] | None = None
+    accumulate: int = 1
     paced: Callable[[float], tuple["Job", str]] | None = None
 
 
@@ -97,6 +99,7 @@ def make(
             whole.get("checkpoint_every", run.checkpoint_every),
             watch=score and Watch(score.score, *times, rehearse=score.rehearse),
             before=_as_json(config_at(before)) if before else None,
+            accumulate=run.accumulate,
             paced=None if run.steps or before else paced,
         )
 
