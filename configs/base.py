@@ -23,6 +23,7 @@ def get_config():
     keep_best          whether the checkpoint that evaluates best stays, too
     track              "wandb" for Weights & Biases; "" for nowhere
     accumulate         parts of a batch whose gradients are formed one after another
+    remat              whether blocks are computed once more in the backward pass
     """
     return ml_collections.ConfigDict(
         {name: field.default for name, field in fields.fields_of(RunSettings).items()}

@@ -45,6 +45,8 @@ class RunSettings:
     accumulate: parts of a batch whose gradients are formed one after another, for one
         update by their mean, so that a batch needs the memory of a part. Batch
         statistics, memories and target networks are those of parts, and move with each.
+    remat: whether blocks of the network are computed once more in the backward pass, on
+        GPUs and TPUs, so that what lies between their layers takes no memory.
     """
 
     name: Annotated[str, Name()] = "run"
@@ -61,6 +63,7 @@ class RunSettings:
     keep_best: bool = False
     track: Annotated[str, OneOf(("", *tracking.TRACKERS))] = ""
     accumulate: Annotated[kinds.Batch, "parts"] = 1
+    remat: bool = False
 
     def __post_init__(self):
         """Raises UserError where a setting needs evaluations and there are none."""
@@ -176,6 +179,15 @@ def check_devices(batch_size: int, parts: int = 1) -> None:
         raise UserError(
             f"config.data.batch_size={batch_size}: give a multiple of the {devices} "
             "devices, which share each batch"
+        )
+
+
+def check_remat() -> None:
+    """Raises UserError where XLA would take the second computation back."""
+    if jax.default_backend() == "cpu":
+        raise UserError(
+            "config.remat=True saves no memory on a CPU, whose compiler joins what is "
+            "computed twice; leave it out, or raise config.accumulate"
         )
 
 
