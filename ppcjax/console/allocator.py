@@ -6,11 +6,11 @@ it has where its settings say so, and reads them only when a process starts: so 
 commands that compute start themselves anew, before anything else is loaded.
 """
 
-import contextlib
 import glob
 import importlib.util
 import os
 import re
+import signal
 import sys
 import threading
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,9 @@ from ppcjax import checkout
 from ppcjax.errors import UserError
 
 FORBIDS = "PPCJAX_ALLOCATOR"  # the user's word: "system", or nothing
-STARTED = "PPCJAX_STARTED_ANEW"  # there in a process that has, and in its children
+# In a process that has, its number, or "1" where Ctrl-C was blocked before; in its
+# children, too.
+STARTED = "PPCJAX_STARTED_ANEW"
 TUNABLES = "GLIBC_TUNABLES"
 # One arena: JAX asks for a step's memory in a thread of its own, and glibc would give
 # that thread an arena whose large pieces are handed back, and zeroed, in every step.
@@ -72,14 +74,23 @@ def start_anew() -> None:
     signals it ignores. Only the commands themselves do it: no program that calls them,
     and no debugger, profiler or launcher around them.
     """
+    if STARTED in os.environ:
+        if os.environ[STARTED] == str(os.getpid()):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        return
     more = variables()
-    if not more or STARTED in os.environ or _is_watched():
+    if not more or _is_watched():
         return
     if not _is_command(sys.orig_argv, sys.argv) or threading.active_count() > 1:
         return
+    # While Python begins once more, Ctrl-C would end in a traceback: it waits.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    more[STARTED] = "1" if signal.SIGINT in before else str(os.getpid())
     words = [sys.executable, *sys.orig_argv[1:]]
-    with contextlib.suppress(OSError):  # then it goes on as it is
-        os.execve(sys.executable, words, {**os.environ, **more, STARTED: "1"})
+    try:
+        os.execve(sys.executable, words, {**os.environ, **more})
+    except OSError:  # then it goes on as it is
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def check() -> None:

@@ -1,6 +1,7 @@
 """Who starts anew for memory in huge pages, who does not, and what it is told."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -116,6 +117,8 @@ def test_none_starts_twice_or_under_a_debugger(machine, monkeypatch, stays):
         raise PermissionError
 
     monkeypatch.setattr(os, "execve", execve)
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    monkeypatch.delenv("PPCJAX_STARTED_ANEW", raising=False)
     monkeypatch.setattr(sys, "orig_argv", ["python", "-u", TRAIN, "--config=a b"])
     monkeypatch.setattr(sys, "argv", [TRAIN, "--config=a b"])
     monkeypatch.setattr(allocator, "_is_watched", lambda: stays == "tracing")
@@ -130,7 +133,24 @@ def test_none_starts_twice_or_under_a_debugger(machine, monkeypatch, stays):
     ((program, words, environment),) = calls
     assert program == sys.executable
     assert words == [sys.executable, "-u", TRAIN, "--config=a b"]
-    assert environment.items() >= HERE.items() | {("PPCJAX_STARTED_ANEW", "1")}
+    assert environment.items() >= {
+        ("GLIBC_TUNABLES", allocator.SETTINGS),
+        ("PPCJAX_STARTED_ANEW", str(os.getpid())),
+    }
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def test_a_process_that_has_started_anew_hears_ctrl_c_again(monkeypatch):
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        monkeypatch.setenv("PPCJAX_STARTED_ANEW", "1")  # as a child of one has it
+        allocator.start_anew()
+        assert signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        monkeypatch.setenv("PPCJAX_STARTED_ANEW", str(os.getpid()))
+        allocator.start_anew()
+        assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 # Python runs it first: which process starts, and whether its allocator maps large
