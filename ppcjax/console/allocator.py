@@ -51,9 +51,9 @@ def variables(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
         environment: what is set already; other settings of glibc in it are kept.
 
     Returns:
-        Names and values; none where nothing is gained, which is so but on Linux with
-        glibc 2.35 or newer, with huge pages, on a CPU, and where the environment
-        neither forbids it nor has settings of an allocator.
+        Names and values; none where nothing is gained. It takes Linux, glibc 2.35 or
+        newer, huge pages, no GPU or TPU to compute on, and an environment that neither
+        forbids it nor has settings of an allocator.
     """
     given = environment.get(TUNABLES, "")
     if (
