@@ -20,9 +20,10 @@ import numpy as np
 
 from benchmarks import config as configs
 from ppcjax import cli, methods
+from ppcjax.nn.remat import rematerialized
 from ppcjax.train import mesh as meshes
 from ppcjax.train import optim, step
-from ppcjax.types import UserError
+from ppcjax.train.settings import check_devices
 
 
 def random_batch(data: Mapping[str, Any], *, num_classes: int) -> dict[str, np.ndarray]:
@@ -84,17 +85,20 @@ def measure(
     data = settings["data"]
     size = data["batch_size"]
     mesh = meshes.make_mesh()
-    if size % mesh.size:
-        raise UserError(f"batch of {size} images on {mesh.size} devices")
+    check_devices(size, settings.get("accumulate", 1))
     batch = random_batch(data, num_classes=num_classes)
     batch = jax.device_put(batch, meshes.sharded(mesh))
     key = jax.random.key(0)
     method = methods.make(settings["method"], num_classes)
+    if settings.get("remat"):
+        method = method._replace(loss=rematerialized(method.loss))
     optimizer = optim.make(steps=settings["steps"], **settings["optim"])
     state = step.create_state(method, optimizer, key, batch, mesh)
 
     start = time.perf_counter()
-    lowered = step.make_step(method, optimizer, mesh, key).lower(state, batch)
+    parts = settings.get("accumulate", 1)
+    update = step.make_step(method, optimizer, mesh, key, parts=parts)
+    lowered = update.lower(state, batch)
     compiled = lowered.compile()
     compile_seconds = time.perf_counter() - start
     times = []

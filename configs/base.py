@@ -22,6 +22,8 @@ def get_config():
     patience           evaluations without a better score that end it; 0: never
     keep_best          whether the checkpoint that evaluates best stays, too
     track              "wandb" for Weights & Biases; "" for nowhere
+    accumulate         parts of a batch whose gradients are formed one after another
+    remat              whether blocks are computed once more in the backward pass
     """
     return ml_collections.ConfigDict(
         {name: field.default for name, field in fields.fields_of(RunSettings).items()}

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 
 from ppcjax import cli
-from ppcjax.console import screen, signals
+from ppcjax.console import allocator, screen, signals
 from ppcjax.errors import UserError
 from ppcjax.version import __version__
 
@@ -22,13 +22,24 @@ COMMANDS = {
     "inspect": "shows what is read of a folder, without training",
     "weights": "lists and fetches published weights",
 }
+# Those that compute, and gain from the memory of `ppcjax.console.allocator`.
+_COMPUTE = ("train", "eval", "predict")
 
 
 def main(*argv: str) -> None:
     """Does what the arguments ask for; without any, those of the process."""
     if not argv:
         signals.as_program()
-    cli.one_line(_run, list(argv) or sys.argv[1:])
+    words = list(argv) or sys.argv[1:]
+    if _computes(words):
+        allocator.start_anew()
+    cli.one_line(_run, words)
+
+
+def _computes(words: list[str]) -> bool:
+    """Whether a command line asks for more than a text."""
+    asks = {"--inspect", *cli.HELP}
+    return bool(words) and words[0] in _COMPUTE and not asks & set(words)
 
 
 def _run(argv: list[str]) -> None:
@@ -38,6 +49,11 @@ def _run(argv: list[str]) -> None:
     elif word == "--version":
         print(f"ppcjax {__version__}")
     else:
+        if _computes(argv):
+            allocator.check()
+            # Training says it in the log of the run.
+            if word != "train" and (line := allocator.said()):
+                screen.line(line)
         with screen.Row("loading libraries"):
             main = command(word)
         main(rest)

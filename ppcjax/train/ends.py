@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 from jax.sharding import Mesh
 
-from ppcjax.console import plain
+from ppcjax.console import allocator, plain
 from ppcjax.runs import checkpoint, lock, ours
 from ppcjax.runs.files import cannot_write, write_file, write_json
 from ppcjax.runs.kinds import RUN
@@ -138,6 +138,8 @@ def announce(
         + (f"resuming after step {start}" if start else "starting")
         + (f" of at most {steps}" if bound else f" of {steps}")
     )
+    if said := allocator.said():
+        logger.line(said)
     if account is None:
         return
     for line in account.lines:

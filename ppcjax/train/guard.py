@@ -18,7 +18,9 @@ from ppcjax.types import UserError
 
 # What a resumed run must share with its checkpoints, but for settings that are
 # declared to be free or the place of something.
-_SAME = ("method", "data", "optim", "seed")
+_SAME = ("method", "data", "optim", "seed", "accumulate")
+# What holds where a checkpoint is older than a setting.
+_BEFORE = {"accumulate": 1}
 
 
 @contextlib.contextmanager
@@ -100,7 +102,11 @@ def check_same_run(
         return
     marks = data_marks()
     old, new = (
-        {k: v for part in _SAME for k, v in _flat(given.get(part), part)}
+        {
+            k: v
+            for part in _SAME
+            for k, v in _flat(given.get(part, _BEFORE.get(part)), part)
+        }
         for given in (meta["config"], config)
     )
     differ, moved = [], []

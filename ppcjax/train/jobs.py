@@ -1,7 +1,7 @@
 """What a config becomes for a number of steps: the job that the loop does."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +27,7 @@ class Job(NamedTuple):
     watch: how the run is scored while it trains; None: not at all.
     before: config with the steps that an interrupted run had, to compare; None: the
         same.
+    accumulate: parts of a batch whose gradients are formed one after another.
     paced: seconds of a step -> the job within the bound on the time, and a line that
         says how long it takes; for a new run whose steps are counted in passes.
     """
@@ -39,6 +40,7 @@ class Job(NamedTuple):
     checkpoint_every: int = 500
     watch: Watch | None = None
     before: dict[str, Any] | None = None
+    accumulate: int = 1
     paced: Callable[[float], tuple["Job", str]] | None = None
 
 
@@ -65,9 +67,15 @@ def make(
 
     Returns:
         The job, and what puts weights of others in place, see `begin`.
+
+    Raises:
+        UserError: a setting is wrong, changes nothing here, or weights cannot be had.
     """
     from ppcjax import methods
-    from ppcjax.train import optim
+    from ppcjax.train import optim, settings
+
+    if run.remat:
+        settings.check_remat()
 
     meta = checkpoint.newest_meta(workdir)
     before = int(meta["config"].get("steps", 0)) if meta else 0
@@ -85,7 +93,7 @@ def make(
 
     def job(steps: int) -> Job:
         whole = config_at(steps)
-        made = methods.make(whole["method"], len(classes))
+        made = _made(whole["method"], len(classes), run.remat)
         score = scorer and scorer(whole, workdir, made, classes)
         times = (whole.get("eval_every", run.eval_every), run.patience, run.keep_best)
         return Job(
@@ -97,6 +105,7 @@ def make(
             whole.get("checkpoint_every", run.checkpoint_every),
             watch=score and Watch(score.score, *times, rehearse=score.rehearse),
             before=_as_json(config_at(before)) if before else None,
+            accumulate=run.accumulate,
             paced=None if run.steps or before else paced,
         )
 
@@ -107,6 +116,14 @@ def make(
 
     whole = job(steps)
     return whole, adapt
+
+
+def _made(method: Mapping[str, Any], classes: int, remat: bool) -> Method:
+    from ppcjax import methods
+    from ppcjax.nn.remat import rematerialized
+
+    made = methods.make(method, classes)
+    return made._replace(loss=rematerialized(made.loss)) if remat else made
 
 
 def _as_json(config: dict[str, Any]) -> dict[str, Any]:

@@ -50,6 +50,7 @@ def fit(
     adapt: Adapt | None = None,
     watch: Watch | None = None,
     account: Account | None = None,
+    accumulate: int = 1,
 ) -> int:
     """Trains until `steps` updates are made or the process is told to stop.
 
@@ -71,6 +72,7 @@ def fit(
             loading weights; takes `log` for the lines that it has to say.
         watch: how the run is scored while it trains; None: not at all.
         account: what was read of the data; None: nothing is said of it.
+        accumulate: parts of a batch whose gradients are formed one after another.
 
     Returns:
         The number of updates made.
@@ -80,6 +82,7 @@ def fit(
     """
     config = json.loads(json.dumps(config or {}))
     job = Job(method, optimizer, steps, config, log_every, checkpoint_every, watch)
+    job = job._replace(accumulate=accumulate)
     workdir = ends.made(workdir)
     with peers.leaving(), ends.alone_in(workdir):
         return fit_job(
@@ -172,7 +175,8 @@ def fit_job(
 
 
 def _step_of(mesh: Mesh, root_key: jax.Array, job: Job) -> Any:
-    step = make_step(job.method, job.optimizer, mesh, root_key)
+    parts = job.accumulate
+    step = make_step(job.method, job.optimizer, mesh, root_key, parts=parts)
     return compiling.at_first_call(step, "the training step")
 
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import jax
@@ -41,13 +42,33 @@ def maybe_distributed() -> None:
     given = [name for name in _EXPLICIT if name in os.environ]
     if not given and not _cluster():
         return
-    arguments = _explicit(given) if given else {}
+    arguments = (_explicit(given) if given else {}) | _own_devices(os.environ)
     # Lets every process learn that one of them was told to stop (SIGTERM).
     jax.config.update("jax_enable_preemption_service", True)
     where = str(arguments.get("coordinator_address", "the address of the cluster"))
     with peers.joining(where), screen.waiting("waiting for the other processes"):
         jax.distributed.initialize(**arguments, **_TIMES)
     peers.meet()
+
+
+def _own_devices(environment: Mapping[str, str]) -> dict[str, list[int]]:
+    """The GPUs of a task of Slurm where JAX would take others; empty where not.
+
+    JAX takes the GPU with the task's number on its node, of those that it sees: which
+    is none where it sees its own alone, and one of many where it is alone.
+    """
+    seen = environment.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    if "SLURM_STEP_NODELIST" not in environment or not seen[0]:
+        return {}
+    if "JAX_LOCAL_DEVICE_IDS" in environment:
+        return {}
+    tasks, nodes = (
+        environment.get(f"SLURM_STEP_NUM_{name}") for name in ("TASKS", "NODES")
+    )
+    is_alone = nodes is not None and tasks == nodes
+    if len(seen) == 1 or is_alone:
+        return {"local_device_ids": list(range(len(seen)))}
+    return {}
 
 
 def _explicit(given: list[str]) -> dict[str, str | int]:

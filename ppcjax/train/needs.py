@@ -28,8 +28,11 @@ def advice(config: Mapping[str, Any]) -> list[str]:
     """
     data, method = config.get("data") or {}, config.get("method") or {}
     found = memory.to_lower(data, OF_DATA, "config.data.")
-    if data.get("batch_size", 0) <= jax.device_count():
+    parts = config.get("accumulate", 1)
+    if data.get("batch_size", 0) <= jax.device_count() * parts:
         found = [one for one in found if "batch_size" not in one]
+    else:
+        found.insert(1, f"raise config.accumulate ({parts})")
     if method.get("dtype") == "float32":
         found.append("set config.method.dtype=bfloat16")
     found += memory.to_lower(method, OF_METHOD, "config.method.")

@@ -42,6 +42,11 @@ class RunSettings:
         that is evaluated and loaded.
     track: where all values go besides: "wandb" for Weights & Biases, whose own
         environment variables count; "" for nowhere.
+    accumulate: parts of a batch whose gradients are formed one after another, for one
+        update by their mean, so that a batch needs the memory of a part. Batch
+        statistics, memories and target networks are those of parts, and move with each.
+    remat: whether blocks of the network are computed once more in the backward pass, on
+        GPUs and TPUs, so that what lies between their layers takes no memory.
     """
 
     name: Annotated[str, Name()] = "run"
@@ -57,6 +62,8 @@ class RunSettings:
     patience: Annotated[int, Range(0, kinds.MOST), "evaluations"] = 0
     keep_best: bool = False
     track: Annotated[str, OneOf(("", *tracking.TRACKERS))] = ""
+    accumulate: Annotated[kinds.Batch, "parts"] = 1
+    remat: bool = False
 
     def __post_init__(self):
         """Raises UserError where a setting needs evaluations and there are none."""
@@ -105,7 +112,7 @@ def check(config: Any, reads: str) -> RunSettings:
     # Whether the steps that passes take are enough for a warm-up is seen to later.
     optim.make(steps=run.steps or LARGEST_INT, **parts["optim"])
     data_pipelines.check(parts["data"], reads)
-    check_devices(parts["data"]["batch_size"])
+    check_devices(parts["data"]["batch_size"], run.accumulate)
     check_room(parts["data"], reads)
     return run
 
@@ -154,13 +161,33 @@ def check_room(data: Mapping[str, Any], reads: str) -> None:
         )
 
 
-def check_devices(batch_size: int) -> None:
-    """Raises UserError where the devices cannot share a batch of this many rows."""
+def check_devices(batch_size: int, parts: int = 1) -> None:
+    """Raises UserError where the devices cannot share each part of a batch.
+
+    Args:
+        batch_size: rows of a batch.
+        parts: number of its parts.
+    """
     devices = jax.device_count()
+    if parts > 1 and batch_size % (parts * devices):
+        shared = f", each shared by {devices} devices" if devices > 1 else ""
+        raise UserError(
+            f"config.accumulate={parts} with config.data.batch_size={batch_size}: give "
+            f"a batch that is a multiple of {parts * devices}, of {parts} parts{shared}"
+        )
     if batch_size % devices:
         raise UserError(
             f"config.data.batch_size={batch_size}: give a multiple of the {devices} "
             "devices, which share each batch"
+        )
+
+
+def check_remat() -> None:
+    """Raises UserError where XLA would take the second computation back."""
+    if jax.default_backend() == "cpu":
+        raise UserError(
+            "config.remat=True saves no memory on a CPU, whose compiler joins what is "
+            "computed twice; leave it out, or raise config.accumulate"
         )
 
 

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
+from ppcjax.train import accumulate
 from ppcjax.train import mesh as meshes
 from ppcjax.types import Method, TrainState
 
@@ -63,6 +64,8 @@ def make_step(
     optimizer: optax.GradientTransformation,
     mesh: Mesh,
     root_key: jax.Array,
+    *,
+    parts: int = 1,
 ) -> Callable[[TrainState, Any], tuple[TrainState, Scalars]]:
     """Compiled (state, batch) -> (next state, scalars); the old state is donated.
 
@@ -71,13 +74,22 @@ def make_step(
     "loss/total" and "stat/update_norm" (L2 of what is added to the parameters: finite
     only if the next parameters are, and free of the gradients of frozen ones, which
     are thus never computed).
+
+    Args:
+        method: what is trained.
+        optimizer: makes updates of gradients.
+        mesh: one axis, "data", over which the rows of a batch are split.
+        root_key: randomness of all updates.
+        parts: by how many parts of a batch, one after another, its gradient is formed,
+            see `ppcjax.train.accumulate`.
     """
+    gradient = accumulate.gradient_of(method, parts, mesh)
 
     def update(state: TrainState, batch: Any) -> tuple[TrainState, Scalars]:
         key = jax.random.fold_in(root_key, state.step)
-        (loss, (model_state, scalars)), gradients = jax.value_and_grad(
-            method.loss, has_aux=True
-        )(state.params, state.model_state, batch, key, state.step)
+        (loss, (model_state, scalars)), gradients = gradient(
+            state.params, state.model_state, batch, key, state.step
+        )
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         scalars = {
             **scalars,

@@ -20,7 +20,7 @@ from ppcjax.fields.options import spellings
 from ppcjax.train import settings, tracking
 from ppcjax.types import UserError
 from ppcjax.weights import known
-from tests.docs import names, outside
+from tests.docs import clusters, names, outside
 from tests.docs.blocks import PROGRAMS, ROOT, Command
 from tests.docs.names import Config
 from tests.docs.networks import Networks, as_run
@@ -46,8 +46,8 @@ def check(typed: Command, networks: Networks) -> None:
 
 def _check(words: tuple[str, ...], networks: Networks, fenced: bool) -> None:
     first, *rest = words
-    if first == "srun":
-        _check(tuple(rest), networks, fenced)
+    if first in clusters.LAUNCHERS:
+        _check(clusters.inside(words), networks, fenced)
     elif first == "python":
         _python(rest, networks, fenced)
     elif first == "ppcjax":
@@ -197,7 +197,6 @@ def _evaluate(words: Sequence[str], networks: Networks) -> None:
 
 def _read_options(config: Config, words: Sequence[str]) -> None:
     """Runs eval.py up to where a plan would be made; Reached there."""
-
     run = as_run(config, tuple(words))
     plans = {
         name: x._replace(plan=_stopping(x.plan)) for name, x in EVALUATIONS.items()

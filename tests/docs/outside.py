@@ -98,7 +98,9 @@ OUTSIDE: dict[str, Callable[[Sequence[str]], None]] = {
     "git": _nothing,
     "hf": _nothing,
     "make": _make,
+    "kubectl": _nothing,
     "pip": pip,
+    "sbatch": _nothing,
     "source": _nothing,
     "uv": lambda words: pip(words[1:]) if words[:1] == ["pip"] else None,
 }

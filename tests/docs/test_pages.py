@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from tests.docs import blocks
+from tests.docs import blocks, clusters
 from tests.docs.checks import check
 from tests.docs.networks import Networks
 
@@ -20,6 +20,9 @@ def _commands(page, fenced):
         try:
             if block.language in blocks.COMMANDS:
                 found += blocks.commands_of(block)
+                clusters.check_sbatch(block)
+            elif block.language == "yaml":
+                found += clusters.commands_of(block)
             elif block.language in blocks.PYTHON:
                 ast.parse(blocks.python_of(block))
             else:

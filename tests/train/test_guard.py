@@ -71,3 +71,14 @@ def test_other_classes_are_another_run():
     with pytest.raises(UserError, match="classes .there background, cat, now backgr"):
         goes_on(1, 1, learnt=["background", "cat"], classes=("background", "dog"))
     assert goes_on(1, 1, learnt=["background", "cat"]) == []
+
+
+def test_a_run_keeps_its_parts_and_an_older_one_had_a_batch_whole():
+    def go_on(was, now):
+        guard.check_same_run({"config": was}, now, Path("run"), log=lambda line: None)
+
+    go_on({}, {"accumulate": 1})
+    go_on({"accumulate": 2}, {"accumulate": 2})
+    for was in ({}, {"accumulate": 1}):
+        with pytest.raises(UserError, match=r"accumulate \(there 1, now 2\)"):
+            go_on(was, {"accumulate": 2})

@@ -73,6 +73,26 @@ def test_slurm_counts_only_inside_a_step_of_several_tasks(calls, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("seen", "tasks", "more", "taken"),
+    [
+        ("0,1,2,3", "8", {}, None),  # JAX takes that of the task's number
+        ("0", "8", {}, [0]),
+        ("0,1,2,3", "2", {}, [0, 1, 2, 3]),
+        ("0,1,2,3", "2", {"JAX_LOCAL_DEVICE_IDS": "1"}, None),
+        ("", "2", {}, None),
+    ],
+)
+def test_gpus_of_a_task_of_slurm(calls, monkeypatch, seen, tasks, more, taken):
+    slurm = {"NTASKS": tasks, "STEP_NODELIST": "node[1-2]", "STEP_NUM_NODES": "2"}
+    slurm |= {"STEP_NUM_TASKS": tasks}
+    given = {f"SLURM_{name}": value for name, value in slurm.items()} | more
+    for name, value in {**given, "CUDA_VISIBLE_DEVICES": seen}.items():
+        monkeypatch.setenv(name, value)
+    mesh.maybe_distributed()
+    assert calls == [{} if taken is None else {"local_device_ids": taken}]
+
+
+@pytest.mark.parametrize(
     "address", ["localhost", "localhost:", ":1", "localhost:99999", "a:b", "-:1:x"]
 )
 def test_an_address_that_cannot_be_is_a_user_error(calls, monkeypatch, address):

@@ -62,6 +62,12 @@ def test_advice_names_only_what_the_config_has():
     }
     assert needs.advice(large) == [
         "lower config.data.batch_size (64)",
+        "raise config.accumulate (1)",
+        "lower config.data.crop (512,1024)",
+    ]
+    parts = large["data"]["batch_size"] // jax.device_count()
+    assert needs.advice({**large, "accumulate": parts}) == [
         "lower config.data.crop (512,1024)",
         "set config.method.dtype=bfloat16",
+        "lower config.method.max_anchors (1024)",
     ]
