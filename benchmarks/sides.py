@@ -113,12 +113,14 @@ class Theirs:
         """Makes the model and takes two steps; seconds of the first one."""
         import torch
 
+        from benchmarks.torch_baseline.asgnet import ASGNet
         from benchmarks.torch_baseline.contrastive_seg import ContrastiveSeg
         from benchmarks.torch_baseline.pixpro import PixPro
         from benchmarks.torch_baseline.ppc import PPC
         from benchmarks.torch_baseline.step import Step
 
         kinds = {"pixpro": PixPro, "contrastive_seg": ContrastiveSeg, "ppc": PPC}
+        kinds |= {"asgnet": ASGNet}
         torch.manual_seed(0)
         before = self._allocated()
         method = self.settings["method"]

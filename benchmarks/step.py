@@ -20,18 +20,23 @@ import numpy as np
 
 from benchmarks import config as configs
 from ppcjax import cli, methods
+from ppcjax.data_pipelines.episodes.arrays import layout
+from ppcjax.data_pipelines.episodes.plans import Shape
 from ppcjax.train import mesh as meshes
 from ppcjax.train import optim, step
 from ppcjax.types import UserError
 
 
 def random_batch(data: Mapping[str, Any], *, num_classes: int) -> dict[str, np.ndarray]:
-    """Noise in the shape of the training batches of config.data, but for episodes.
+    """Noise in the shape of the training batches of config.data.
 
     Each image has two tags; masks hold all classes, boxes all of the photo.
     """
     rng = np.random.default_rng(0)
     size, crop = data["batch_size"], data["crop"]
+    if "way" in data:
+        shape = Shape(data["way"], data["shot"], data.get("query", 1))
+        return random_episodes(shape, crop, size)
     sides = (crop, crop) if isinstance(crop, int) else tuple(crop)
     if "ratio" in data:
         views = rng.integers(0, 256, (size, 2, *sides, 3), dtype=np.uint8)
@@ -48,6 +53,32 @@ def random_batch(data: Mapping[str, Any], *, num_classes: int) -> dict[str, np.n
     if data.get("with_masks"):
         mask = rng.integers(0, num_classes, (size, *sides), dtype=np.int32)
         batch["mask"] = mask
+    if "saliency" in data:  # its folder, which may be given later
+        batch["saliency"] = rng.integers(0, 256, (size, *sides), dtype=np.uint8)
+    return batch
+
+
+def random_episodes(shape: Shape, side: int, rows: int) -> dict[str, np.ndarray]:
+    """Episodes of noise; in each mask a centred square of the first way.
+
+    Args:
+        shape: ways, shots and queries.
+        side: pixels along a side of the canvases.
+        rows: episodes.
+    """
+    rng = np.random.default_rng(0)
+    batch = {
+        name: np.zeros((rows, *size), dtype)
+        for name, (size, dtype) in layout(shape, side).items()
+    }
+    square = slice(side // 4, 3 * side // 4)
+    for kind in ("support", "query"):
+        image = batch[f"{kind}_image"]
+        image[:] = rng.integers(0, 256, image.shape, dtype=np.uint8)
+        batch[f"{kind}_valid"][:] = (0, 0, side, side)
+        batch[f"{kind}_mask"][..., square, square] = 1
+    batch["shot_valid"][:] = True
+    batch["class_id"][:] = np.arange(1, shape.way + 1)
     return batch
 
 
