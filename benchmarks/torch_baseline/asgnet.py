@@ -102,9 +102,7 @@ class ASGNet(nn.Module):
     net: the network; None: as the settings say.
     """
 
-    def __init__(
-        self, settings: Mapping[str, Any], num_classes: int = 0, *, net=None
-    ):
+    def __init__(self, settings: Mapping[str, Any], num_classes: int = 0, *, net=None):
         super().__init__()
         del num_classes
         self.settings = settings

@@ -1,4 +1,4 @@
-"""ResNet-50 without pooling and classifier: torchvision's, and PSPNet's for few shots."""
+"""ResNet-50 without pooling and classifier, as in torchvision and, dilated, in PFENet."""
 
 from torch import nn
 

@@ -107,7 +107,7 @@ def prototypes(features, mask, settings):
     grid = features.shape[2:]
     mask = mask == 1
     weights = resize(mask[:, None].to(features.dtype), grid)[:, 0]
-    small = _shrink(mask, grid)
+    small = shrink(mask, grid)
     seeds, count = place_seeds(
         small,
         cells=settings["superpixel_cells"],
@@ -128,7 +128,7 @@ def prototypes(features, mask, settings):
     return torch.where(valid[..., None], centres, 0.0), valid
 
 
-def _shrink(mask, grid):
+def shrink(mask, grid):
     """Rows floor(i H / h) and columns floor(j W / w) of [N, H, W]."""
     for axis, cells in enumerate(grid, 1):
         index = torch.arange(cells, device=mask.device) * mask.shape[axis] // cells
