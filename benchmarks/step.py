@@ -143,7 +143,7 @@ def measure(
         "images_per_s": size / median,
         "flop": flop,
         "share": flop / median / (matmul_rate() * mesh.size),
-        "program_mib": _program_bytes(compiled.memory_analysis()) / 2**20,
+        "program_mib": program_bytes(compiled.memory_analysis()) / 2**20,
         "peak_mib": peak,
     }
 
@@ -155,7 +155,8 @@ def seconds(function: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def _program_bytes(stats) -> int:
+def program_bytes(stats: Any) -> int:
+    """What a compiled program holds at once, of its `memory_analysis`."""
     return (
         stats.argument_size_in_bytes
         + stats.output_size_in_bytes

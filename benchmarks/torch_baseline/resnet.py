@@ -1,4 +1,4 @@
-"""ResNet-50 without pooling and classifier, as in torchvision and, dilated, in PFENet."""
+"""ResNet-50 without pooling and classifier: plain, or dilated as in PFENet."""
 
 from torch import nn
 
