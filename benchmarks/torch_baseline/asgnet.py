@@ -133,7 +133,7 @@ class ASGNet(nn.Module):
         """Prototypes [B, K S, D] of all shots, and which exist [B, K S].
 
         Args:
-            features: of each shot [B, D, h, w].
+            features: maps [B, D, h, w] of each shot.
             mask: [B, K, H, W].
             valid: [B, K] bool, shots that count.
         """

@@ -102,7 +102,7 @@ def prototypes(features, mask, settings):
     Args:
         features: [N, D, h, w] float32.
         mask: [N, H, W], 1 on the object.
-        settings: of the config's method.
+        settings: those of the config's method.
     """
     grid = features.shape[2:]
     mask = mask == 1
