@@ -6,7 +6,10 @@ Sizes are those of the published configs; inputs are random, but for labels, whi
 in regions. "ppc" is the three contrasts of PPC with their gradient; "contrast" the
 choice of anchors and their contrast in ContrastiveSeg with its gradient; "memory" what
 its memory takes in of a batch. The loops are `benchmarks.torch_baseline.loops`, which
-tests hold to the forms without them. Each side has a process of its own. Needs PyTorch.
+tests hold to the forms without them. Each side has a process of its own. What counts
+are seconds of CPU, all threads together, which other work on the machine hardly
+changes; PyTorch has one thread, as several would wait for each other around products
+so small. Needs PyTorch.
 """
 
 import argparse
@@ -17,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.apart import Apart, own_stdout, serve
-from benchmarks.facts import cores, facts
+from benchmarks.facts import facts
 from benchmarks.loss_parts import LOOPS, OURS, PARTS, Part
 from benchmarks.race import ALLOCATOR, alternate, ratios, spread
 from ppcjax import cli
@@ -38,7 +41,7 @@ def compare(part: str, *, blocks: int, steps: int) -> dict[str, Any]:
     finally:
         for side in sides:
             side.close()
-    text = ", ".join(f"{name} {value:.2f} ms" for name, value in ms.items())
+    text = ", ".join(f"{name} {value:.2f} ms of CPU" for name, value in ms.items())
     print(f"{part:10} {text}: {spread(found, '.1f')} times as fast", flush=True)
     return {"block_ms": times, "peak_mib": peaks, "losses": losses, "ratios": found}
 
@@ -63,7 +66,7 @@ def main(argv: list[str] | None = None) -> None:
         else:
             import torch
 
-            torch.set_num_threads(cores())
+            torch.set_num_threads(1)
         serve(Part(options.part[0], options.serve), sys.stdin, answers)
         return
     found = {

@@ -68,6 +68,10 @@ class Fit(NamedTuple):
         """Bytes of one more photo."""
         return self.linear * pixels + self.square * pixels**2
 
+    def total(self, point: Mapping[str, float]) -> float:
+        """Bytes of a point of `measure`, by the fit."""
+        return self.fixed + point["batch"] * self.each(point["pixels"])
+
     def batch(self, pixels: float, most: float) -> int:
         """Largest batch within `most` bytes; 0 where not even one photo fits."""
         return max(0, int((most - self.fixed) / self.each(pixels)))
@@ -166,6 +170,7 @@ def result(title: str, config: str, points: Sequence[Mapping[str, Any]]) -> dict
         "config": config,
         "points": list(points),
         "fit": found._asdict(),
+        "worst": max(abs(found.total(p) / p["bytes"] - 1) for p in points),
         "mib_of_a_photo": found.each(pixels) / 2**20,
         "fixed_mib": found.fixed / 2**20,
         "largest": table,

@@ -39,6 +39,7 @@ def test_largest_sizes_in_the_table():
     found = memory.result("A step", "configs/a.py", _points(2**33, 2**20, 0))
     assert found["largest"]["8"] == {"batch": 0, "crop": None}
     assert found["largest"]["16"]["batch"] == 81
+    assert found["worst"] == pytest.approx(0, abs=1e-9)
     lines = memory.table({"a": found}).splitlines()
     assert lines[2].startswith("| A step | 10 | 8,192 | 100 | 0; none | 81; 64 |")
 
