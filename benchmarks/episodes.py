@@ -16,8 +16,8 @@ import ml_collections
 import numpy as np
 
 from benchmarks import config as configs
+from benchmarks.step import random_episodes
 from ppcjax import cli, data_pipelines, methods
-from ppcjax.data_pipelines.episodes.arrays import layout
 from ppcjax.data_pipelines.episodes.plans import Shape
 from ppcjax.train import mesh as meshes
 from ppcjax.train import optim
@@ -58,19 +58,6 @@ def predicting(batch: dict[str, np.ndarray], method: Any):
         yield
 
 
-def episodes(shape: Shape, side: int, rows: int) -> dict[str, np.ndarray]:
-    """A batch of random episodes."""
-    rng = np.random.default_rng(0)
-    arrays = {
-        name: rng.integers(0, 2, (rows, *size)).astype(dtype)
-        for name, (size, dtype) in layout(shape, side).items()
-    }
-    for kind in ("support", "query"):
-        arrays[f"{kind}_valid"][:] = (0, 0, side, side)
-    arrays["shot_valid"][:] = True
-    return arrays
-
-
 def main(argv: list[str] | None = None) -> None:
     """Prints the speeds."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -89,7 +76,7 @@ def main(argv: list[str] | None = None) -> None:
     rate = per_second(ticks, count=count, each=rows, warm_up=2)
     print(f"training         {rate:7.1f} episodes/s, {rows} at a time")
     for shot in config.eval.shots:
-        batch = episodes(Shape(1, shot, 1), data.crop, 4)
+        batch = random_episodes(Shape(1, shot, 1), data.crop, 4)
         rate = per_second(predicting(batch, method), count=count, each=4, warm_up=2)
         print(f"{shot}-shot testing   {rate:7.1f} episodes/s, 4 at a time")
 

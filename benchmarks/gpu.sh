@@ -43,6 +43,8 @@ declare -A races=(
   [pixpro_float32]="--method pixpro --batch 64 --crop 224"
   [ppc_bfloat16]="--method ppc --dtype bfloat16 --tf32 --batch 8"
   [hrnet_tf32]="--method contrastive_seg --tf32 --batch 4"
+  [asgnet_bfloat16]="--method asgnet --dtype bfloat16 --tf32 --batch 4"
+  [asgnet_tf32]="--method asgnet --tf32 --batch 4"
   [pixpro_compiled]="--method pixpro --dtype bfloat16 --batch 64 --crop 224 --compile"
 )
 order=(pixpro_bfloat16 pixpro_tf32 hrnet_bfloat16 ppc_tf32 pixpro_float32)

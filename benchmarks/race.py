@@ -5,28 +5,24 @@
 Both sides do the same work from the photos on: forward passes, loss, gradients,
 update. Random colours, which PyTorch programs leave to the loader, are off (--colours
 puts them back into our step). float32 means that: TF32 is off on both sides, unless
---tf32. Per side: ms per step as the median of the blocks and their range, images per
-second, memory, seconds until the first step is possible; then how many times as many
-images per second ours takes, block by block. Needs PyTorch, and no ml_collections:
-settings are those of the configs, stored by
+--tf32. Per side: ms per step as the median of the blocks and their range, images (of
+few-shot methods: episodes) per second, memory, seconds until the first step is
+possible; then how many times as many images per second ours takes, block by block.
+Needs PyTorch, and no ml_collections: settings are those of the configs, stored by
 
     python -m benchmarks.race --write_settings
 
-Memory on a GPU is the most that each framework had allocated. On a CPU, --memory runs
-each side again in a process of its own and takes what that had at most, all included.
+On a CPU each side has a process of its own, both with the same allocator settings, and
+memory is the most that this process held, libraries and all. On a GPU both share one
+process, and memory is the most that each framework had allocated.
 """
 
 import argparse
-import importlib.metadata
 import importlib.util
 import json
 import os
-import platform
-import resource
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,10 +30,18 @@ from typing import Any
 
 from benchmarks import race_settings
 from benchmarks import sides as racers
+from benchmarks.apart import Apart, own_stdout, serve
+from benchmarks.facts import cores, facts, machine
 from ppcjax import cli
 from ppcjax.types import UserError
 
-PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "torch", "triton")
+OURS = "ppcjax"
+# Huge pages that stay with the process: without them half of our step's time on a CPU
+# is the kernel handing out small ones.
+ALLOCATOR = {
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0"
+    ":glibc.malloc.trim_threshold=100000000000:glibc.malloc.arena_max=1"
+}
 
 
 def alternate(
@@ -136,87 +140,75 @@ def line(name: str, record: Mapping[str, Any]) -> str:
     )
 
 
-def prepare(options: argparse.Namespace) -> str:
-    """Sets devices and precision of both frameworks; the name of the device.
+def prepare(options: argparse.Namespace, frameworks: Sequence[str]) -> str:
+    """Sets device and precision of frameworks in this process; the name of the device.
 
-    Raises:
-        UserError: PyTorch is not installed.
+    Args:
+        options: "device" and "tf32" of the command line.
+        frameworks: "jax", "torch" or both.
     """
-    if importlib.util.find_spec("torch") is None:
-        raise UserError("torch is not installed: pip install -r requirements-torch.txt")
     # Both share the card.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    import jax
-    import torch
+    on_cpu = options.device == "cpu"
+    if "torch" in frameworks:
+        import torch
 
-    if options.device == "cpu":
-        jax.config.update("jax_platforms", "cpu")
-    precision = "tensorfloat32" if options.tf32 else "highest"
-    jax.config.update("jax_default_matmul_precision", precision)
-    torch.set_float32_matmul_precision("high" if options.tf32 else "highest")
-    torch.backends.cudnn.allow_tf32 = options.tf32
-    torch.backends.cudnn.benchmark = True
-    if options.device == "cpu":
-        cores = len(os.sched_getaffinity(0))
-        torch.set_num_threads(cores)
-        return f"{platform.processor() or platform.machine()}, {cores} cores"
-    return jax.devices("gpu")[0].device_kind
+        torch.set_float32_matmul_precision("high" if options.tf32 else "highest")
+        torch.backends.cudnn.allow_tf32 = options.tf32
+        torch.backends.cudnn.benchmark = True
+        if on_cpu:
+            torch.set_num_threads(cores())
+    if "jax" in frameworks:
+        import jax
 
-
-def make_sides(options: argparse.Namespace, settings: Any, classes: int) -> list[Any]:
-    """The sides that the command line asks for."""
-    from benchmarks.step import random_batch
-
-    batch = random_batch(settings["data"], num_classes=classes)
-    sides = [racers.Ours(settings, batch, classes)] if options.only != "torch" else []
-    if options.only == "ours":
-        return sides
-    how = {"device": "cuda" if options.device == "gpu" else "cpu"}
-    how["dtype"] = settings["method"]["dtype"]
-    for layout in options.layouts:
-        for compiled in (False, True) if options.compile else (False,):
-            both = {"layout": layout, "compiled": compiled}
-            sides.append(racers.Theirs(settings, batch, classes, **how, **both))
-    return sides
+        if on_cpu:
+            jax.config.update("jax_platforms", "cpu")
+        precision = "tensorfloat32" if options.tf32 else "highest"
+        jax.config.update("jax_default_matmul_precision", precision)
+        if not on_cpu:
+            return jax.devices("gpu")[0].device_kind
+    return machine()
 
 
-def process_memory(argv: Sequence[str]) -> dict[str, float]:
-    """MiB that a process of each side alone had at most, on the same settings."""
-    found = {}
-    for side in ("ours", "torch"):
-        with tempfile.NamedTemporaryFile(suffix=".json") as file:
-            command = [sys.executable, "-m", "benchmarks.race", *argv]
-            command += ["--only", side, "--blocks", "1", "--steps", "1"]
-            command += ["--json", file.name]
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-            found[side] = json.loads(Path(file.name).read_text())["process_mib"]
+def names(options: argparse.Namespace) -> list[str]:
+    """Names of the sides that the command line asks for, ours first."""
+    found = [] if options.only == "torch" else [OURS]
+    if options.only != "ours":
+        for layout in options.layouts:
+            found.append(f"torch {layout}")
+            found += [f"torch {layout} compiled"] if options.compile else []
     return found
 
 
-def facts(options: argparse.Namespace, device: str, argv: Sequence[str]) -> dict:
-    """What a reader needs to know of a result."""
-    versions = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    commit = os.environ.get("PPCJAX_COMMIT")
-    if commit is None:
-        command = ["git", "rev-parse", "--short", "HEAD"]
-        found = subprocess.run(command, capture_output=True, text=True, check=False)
-        commit = found.stdout.strip() or None
-    unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
-    return {
-        "compilation_cache": os.environ.get("JAX_COMPILATION_CACHE_DIR"),
-        "command": "python -m benchmarks.race " + " ".join(argv),
-        "commit": commit,
-        "device": device,
-        "options": vars(options),
-        "versions": versions,
-        "process_mib": peak,
-    }
+def make_side(
+    name: str, options: argparse.Namespace, settings: Any, classes: int
+) -> Any:
+    """A side of `names`, in this process."""
+    from benchmarks.step import random_batch
+
+    batch = random_batch(settings["data"], num_classes=classes)
+    if name == OURS:
+        return racers.Ours(settings, batch, classes)
+    _, layout, *compiled = name.split()
+    return racers.Theirs(
+        settings,
+        batch,
+        classes,
+        device="cuda" if options.device == "gpu" else "cpu",
+        dtype=settings["method"]["dtype"],
+        layout=layout,
+        compiled=bool(compiled),
+    )
+
+
+def make_sides(
+    options: argparse.Namespace, argv: Sequence[str], settings: Any, classes: int
+) -> list[Any]:
+    """All sides: on a CPU in processes of their own, on a GPU in this one."""
+    if options.device == "gpu":
+        return [make_side(name, options, settings, classes) for name in names(options)]
+    program = [sys.executable, "-m", "benchmarks.race", *argv, "--serve"]
+    return [Apart(name, [*program, name], ALLOCATOR) for name in names(options)]
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -236,8 +228,8 @@ def arguments() -> argparse.ArgumentParser:
     add("--compile", action="store_true", help="torch.compile as one more side")
     add("--colours", action="store_true", help="our step with its random colours")
     add("--only", choices=("ours", "torch"), help="one side alone")
-    add("--memory", action="store_true", help="memory of processes, one a side")
     add("--json", type=Path, help="file for all numbers")
+    add("--serve", default="", help=argparse.SUPPRESS)  # one side, told by lines
     add("--write_settings", action="store_true", help="store those of the configs")
     return parser
 
@@ -256,22 +248,38 @@ def main(argv: list[str] | None = None) -> None:
         crop=options.crop,
         colours=options.colours,
     )
-    device = prepare(options)
+    if options.serve:
+        answers = own_stdout()
+        prepare(options, ["jax" if options.serve == OURS else "torch"])
+        side = make_side(options.serve, options, settings, classes)
+        serve(side, sys.stdin, answers)
+        return
+    if options.only != "ours" and importlib.util.find_spec("torch") is None:
+        raise UserError("torch is not installed: pip install -r requirements-torch.txt")
+    on_gpu = options.device == "gpu"
+    device = prepare(options, ["jax", "torch"]) if on_gpu else machine()
     data = settings["data"]
     precision = " tf32" if options.tf32 else ""
     shape = f"{data['batch_size']} x {data['crop']}"
     print(
         f"{options.method}, {options.dtype}{precision}, {shape}, {device}", flush=True
     )
-    sides = make_sides(options, settings, classes)
-    found = race(sides, options, data["batch_size"])
-    if options.memory:
-        memory = process_memory([x for x in argv if x != "--memory"])
-        found["process_mib_alone"] = memory
-        print("processes alone:", ", ".join(f"{k} {v:,.0f}" for k, v in memory.items()))
+    sides = make_sides(options, argv, settings, classes)
+    try:
+        found = race(sides, options, data["batch_size"])
+    finally:
+        for side in sides:
+            side.close()
     if options.json:
-        found = facts(options, device, argv) | {"settings": settings} | found
-        options.json.write_text(json.dumps(found, indent=1, default=str) + "\n")
+        head = facts("benchmarks.race", argv) | {
+            "compilation_cache": os.environ.get("JAX_COMPILATION_CACHE_DIR"),
+            "device": device,
+            "options": vars(options),
+            "allocator": None if on_gpu else ALLOCATOR,
+            "settings": settings,
+        }
+        text = json.dumps(head | found, indent=1, default=str)
+        options.json.write_text(text + "\n")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """The two sides of a race: a training step of ours, and one of PyTorch.
 
 A side is made from a config's settings and has a `name`; `start` makes it ready and
-returns seconds; `run(n)` takes n steps and returns seconds; `memory` is in MiB.
+returns seconds; `run(n)` takes n steps and returns seconds; `memory` is in MiB; `close`
+ends what it started. `benchmarks.apart` puts one into a process of its own.
 """
 
 import time
@@ -30,6 +31,7 @@ class Ours:
         """Compiles the step and takes one; seconds."""
         import jax
 
+        from benchmarks.step import program_bytes
         from ppcjax import methods
         from ppcjax.train import mesh as meshes
         from ppcjax.train import optim, step
@@ -48,9 +50,7 @@ class Ours:
         seconds = time.perf_counter() - begin
         stats = self.step.memory_analysis()
         if stats is not None:
-            held = stats.argument_size_in_bytes + stats.output_size_in_bytes
-            held += stats.temp_size_in_bytes - stats.alias_size_in_bytes
-            self.program = held / 2**20
+            self.program = program_bytes(stats) / 2**20
         self.run(1)
         return seconds
 
@@ -73,6 +73,9 @@ class Ours:
         stats = jax.devices()[0].memory_stats() or {}
         peak = stats.get("peak_bytes_in_use")
         return None if peak is None else peak / 2**20
+
+    def close(self) -> None:
+        """Nothing to end."""
 
 
 class Theirs:
@@ -113,12 +116,14 @@ class Theirs:
         """Makes the model and takes two steps; seconds of the first one."""
         import torch
 
+        from benchmarks.torch_baseline.asgnet import ASGNet
         from benchmarks.torch_baseline.contrastive_seg import ContrastiveSeg
         from benchmarks.torch_baseline.pixpro import PixPro
         from benchmarks.torch_baseline.ppc import PPC
         from benchmarks.torch_baseline.step import Step
 
         kinds = {"pixpro": PixPro, "contrastive_seg": ContrastiveSeg, "ppc": PPC}
+        kinds |= {"asgnet": ASGNet}
         torch.manual_seed(0)
         before = self._allocated()
         method = self.settings["method"]
@@ -155,6 +160,9 @@ class Theirs:
     def memory(self) -> float | None:
         """Most that PyTorch had allocated in the last steps, MiB; None on a CPU."""
         return self.peak
+
+    def close(self) -> None:
+        """Nothing to end."""
 
     def _allocated(self) -> int:
         import torch

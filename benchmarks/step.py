@@ -20,6 +20,8 @@ import numpy as np
 
 from benchmarks import config as configs
 from ppcjax import cli, methods
+from ppcjax.data_pipelines.episodes.arrays import layout
+from ppcjax.data_pipelines.episodes.plans import Shape
 from ppcjax.nn.remat import rematerialized
 from ppcjax.train import mesh as meshes
 from ppcjax.train import optim, step
@@ -27,12 +29,15 @@ from ppcjax.train.settings import check_devices
 
 
 def random_batch(data: Mapping[str, Any], *, num_classes: int) -> dict[str, np.ndarray]:
-    """Noise in the shape of the training batches of config.data, but for episodes.
+    """Noise in the shape of the training batches of config.data.
 
     Each image has two tags; masks hold all classes, boxes all of the photo.
     """
     rng = np.random.default_rng(0)
     size, crop = data["batch_size"], data["crop"]
+    if "way" in data:
+        shape = Shape(data["way"], data["shot"], data.get("query", 1))
+        return random_episodes(shape, crop, size)
     sides = (crop, crop) if isinstance(crop, int) else tuple(crop)
     if "ratio" in data:
         views = rng.integers(0, 256, (size, 2, *sides, 3), dtype=np.uint8)
@@ -49,6 +54,32 @@ def random_batch(data: Mapping[str, Any], *, num_classes: int) -> dict[str, np.n
     if data.get("with_masks"):
         mask = rng.integers(0, num_classes, (size, *sides), dtype=np.int32)
         batch["mask"] = mask
+    if "saliency" in data:  # its folder, which may be given later
+        batch["saliency"] = rng.integers(0, 256, (size, *sides), dtype=np.uint8)
+    return batch
+
+
+def random_episodes(shape: Shape, side: int, rows: int) -> dict[str, np.ndarray]:
+    """Episodes of noise; in each mask a centred square of the first way.
+
+    Args:
+        shape: ways, shots and queries.
+        side: pixels along a side of the canvases.
+        rows: episodes.
+    """
+    rng = np.random.default_rng(0)
+    batch = {
+        name: np.zeros((rows, *size), dtype)
+        for name, (size, dtype) in layout(shape, side).items()
+    }
+    square = slice(side // 4, 3 * side // 4)
+    for kind in ("support", "query"):
+        image = batch[f"{kind}_image"]
+        image[:] = rng.integers(0, 256, image.shape, dtype=np.uint8)
+        batch[f"{kind}_valid"][:] = (0, 0, side, side)
+        batch[f"{kind}_mask"][..., square, square] = 1
+    batch["shot_valid"][:] = True
+    batch["class_id"][:] = np.arange(1, shape.way + 1)
     return batch
 
 
@@ -116,7 +147,7 @@ def measure(
         "images_per_s": size / median,
         "flop": flop,
         "share": flop / median / (matmul_rate() * mesh.size),
-        "program_mib": _program_bytes(compiled.memory_analysis()) / 2**20,
+        "program_mib": program_bytes(compiled.memory_analysis()) / 2**20,
         "peak_mib": peak,
     }
 
@@ -128,7 +159,8 @@ def seconds(function: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def _program_bytes(stats) -> int:
+def program_bytes(stats: Any) -> int:
+    """What a compiled program holds at once, of its `memory_analysis`."""
     return (
         stats.argument_size_in_bytes
         + stats.output_size_in_bytes

@@ -67,13 +67,15 @@ class Bottleneck(nn.Module):
     inputs: channels of the input.
     width: channels between the convolutions; the output has four times as many.
     stride: step of the 3x3 convolution and of the shortcut.
+    dilation: spacing of the taps of the 3x3 convolution.
     """
 
-    def __init__(self, inputs: int, width: int, stride: int = 1):
+    def __init__(self, inputs: int, width: int, stride: int = 1, dilation: int = 1):
         super().__init__()
         outputs = 4 * width
         self.conv1, self.bn1 = conv(inputs, width, 1), nn.BatchNorm2d(width)
-        self.conv2, self.bn2 = conv(width, width, 3, stride), nn.BatchNorm2d(width)
+        self.conv2 = conv(width, width, 3, stride, dilation=dilation)
+        self.bn2 = nn.BatchNorm2d(width)
         self.conv3, self.bn3 = conv(width, outputs, 1), nn.BatchNorm2d(outputs)
         self.relu = nn.ReLU(inplace=True)
         self.downsample = None

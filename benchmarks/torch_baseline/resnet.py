@@ -1,4 +1,4 @@
-"""ResNet-50 without pooling and classifier, under torchvision's names."""
+"""ResNet-50 without pooling and classifier: plain, or dilated as in PFENet."""
 
 from torch import nn
 
@@ -32,3 +32,31 @@ class ResNet50(nn.Module):
     def forward(self, x):
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         return self.layer4(self.layer3(self.layer2(self.layer1(x))))
+
+
+class DilatedResNet50(nn.Module):
+    """Three stages behind a stem of three convolutions, under the names of PFENet.
+
+    From [B, 3, H, W] to the second stage [B, 512, h, w] and the third [B, 1024, h, w],
+    both at stride 8: the third has dilation 2 in place of a stride.
+    """
+
+    def __init__(self):
+        super().__init__()
+        stem, inputs = [], 3
+        for width, stride in ((64, 2), (64, 1), (128, 1)):
+            stem += [conv(inputs, width, 3, stride), nn.BatchNorm2d(width)]
+            stem += [nn.ReLU(inplace=True)]
+            inputs = width
+        self.layer0 = nn.Sequential(*stem, nn.MaxPool2d(3, 2, padding=1))
+        for stage, (stride, dilation) in enumerate(((1, 1), (2, 1), (1, 2))):
+            inner, blocks = 64 * 2**stage, []
+            for i in range(DEPTHS[stage]):
+                step = stride if i == 0 else 1
+                blocks.append(Bottleneck(inputs, inner, step, dilation))
+                inputs = 4 * inner
+            setattr(self, f"layer{stage + 1}", nn.Sequential(*blocks))
+
+    def forward(self, x):
+        second = self.layer2(self.layer1(self.layer0(x)))
+        return second, self.layer3(second)

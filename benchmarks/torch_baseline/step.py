@@ -46,10 +46,12 @@ class Step:
         arrays = {
             k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in batch.items()
         }
-        image = arrays["image"].movedim(-1, -3)
-        arrays["image"] = image if self.channels_last else image.contiguous()
-        if "mask" in arrays:
-            arrays["mask"] = arrays["mask"].long()
+        for name, x in arrays.items():
+            if name.endswith("image"):
+                image = x.movedim(-1, -3)
+                arrays[name] = image if self.channels_last else image.contiguous()
+            elif name.endswith("mask"):
+                arrays[name] = x.long()
         arrays = {k: v.to(self.device) for k, v in arrays.items()}
         return arrays | {"nhwc": self.channels_last}
 

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from benchmarks import config, step
+from ppcjax.data_pipelines.episodes.arrays import layout
+from ppcjax.data_pipelines.episodes.plans import Shape
 from ppcjax.types import UserError
 
 
@@ -27,6 +29,22 @@ def test_batches_of_masks_and_of_views(name, images):
     batch = step.random_batch(data | {"crop": (24, 40)}, num_classes=3)
     assert batch["image"].shape == images
     assert ("mask" in batch) == ("box" not in batch)
+
+
+@pytest.mark.parametrize("name", ["panet_shapes", "asgnet_shapes"])
+def test_batches_of_episodes_are_those_of_the_pipeline(name):
+    data = config.load(f"configs/{name}.py")["data"] | {"batch_size": 2, "crop": 32}
+    batch = step.random_batch(data, num_classes=5)
+    expected = layout(Shape(data["way"], data["shot"], data.get("query", 1)), 32)
+    found = {key: (x.shape[1:], x.dtype.type) for key, x in batch.items()}
+    assert found == expected
+    assert {len(x) for x in batch.values()} == {2}
+
+
+def test_batches_of_eps_have_saliency():
+    data = config.load("configs/eps_voc.py")["data"] | {"batch_size": 2, "crop": 32}
+    saliency = step.random_batch(data, num_classes=21)["saliency"]
+    assert saliency.shape == (2, 32, 32) and saliency.dtype == np.uint8
 
 
 def test_config_is_read_from_json_without_ml_collections(tmp_path):
