@@ -17,7 +17,6 @@ import argparse
 import importlib.util
 import re
 import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +103,7 @@ def main(argv: list[str] | None = None) -> None:
         )
     texts = [options.config]
     if options.published:
-        names = [row.config.partition(":") for row in rows.PUBLISHED]
-        texts = [f"configs/{name}.py{colon}{v}" for name, colon, v in names]
+        texts = [row.path for row in rows.PUBLISHED]
     for text in texts:
         for topology in options.topology or rows.TOPOLOGIES:
             one(job_of(text, topology, options), options)

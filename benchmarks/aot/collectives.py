@@ -69,13 +69,19 @@ def _computations(text: str) -> tuple[dict[str, list[_Instruction]], str]:
 
 
 def _instruction(text: str) -> _Instruction:
-    depth, end = 0, 0
-    for end, letter in enumerate(text):
-        depth += (letter in "([{") - (letter in ")]}")
-        if letter == " " and depth == 0:
-            break
+    end = _end_of_type(text)
     operation, _, rest = text[end + 1 :].partition("(")
     return _Instruction(text[:end], operation, rest)
+
+
+def _end_of_type(text: str) -> int:
+    """Where the first blank outside of brackets is."""
+    depth = 0
+    for place, letter in enumerate(text):
+        depth += (letter in "([{") - (letter in ")]}")
+        if letter == " " and depth == 0:
+            return place
+    return len(text)
 
 
 def _times(computations: dict[str, list[_Instruction]], entry: str) -> dict[str, int]:

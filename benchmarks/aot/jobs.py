@@ -31,7 +31,7 @@ class Job:
     topology: chips, such as "v5e:16x16".
     classes: C.
     batch_per_chip: images or episodes on each chip.
-    effort: of the compiler, -1 to 1; 0 is its default.
+    effort: how hard the compiler searches, -1 to 1; 0 is its default.
     """
 
     config: str

@@ -15,6 +15,12 @@ class Row(NamedTuple):
     classes: int
     each: int
 
+    @property
+    def path(self) -> str:
+        """The config as benchmarks.config reads it."""
+        name, colon, variant = self.config.partition(":")
+        return f"configs/{name}.py{colon}{variant}"
+
 
 VOC, CITYSCAPES, CAMVID, NONE = 21, 19, 11, 1
 # In the order of what a compile of them takes.
