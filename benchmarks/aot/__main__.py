@@ -50,8 +50,13 @@ def job_of(text: str, topology: str, options: argparse.Namespace) -> jobs.Job:
     """The job of a config, its settings those of the published row if it is one.
 
     Raises:
-        UserError: there is no such config or topology.
+        UserError: there is no such config or topology, or a number is out of range.
     """
+    for name in ("batch_per_chip", "num_classes", "limit"):
+        if (value := getattr(options, name)) is not None and value <= 0:
+            raise UserError(f"--{name}={value} must be above 0")
+    if not -1 <= options.effort <= 1:
+        raise UserError(f"--effort={options.effort:g} must be from -1 to 1")
     if not re.fullmatch(r"\w+:\d+(x\d+){1,2}", topology):
         raise UserError(f"topology {topology!r} must be like v5e:16x16")
     row = rows.named(re.sub(r"\.py\b", "", Path(text).name))
@@ -93,8 +98,13 @@ def line(job: jobs.Job, record: dict[str, Any]) -> str:
 
 def main(argv: list[str] | None = None) -> None:
     """Compiles what has no result yet, or prints the table."""
-    options = arguments().parse_args(argv)
+    parser = arguments()
+    options = parser.parse_args(argv)
     if options.table:
+        if vars(options) != vars(parser.parse_args(["--table"])):
+            raise UserError(
+                "--table goes with no other option: it prints what is there"
+            )
         print(table.markdown(jobs.RESULTS))
         return
     if importlib.util.find_spec("libtpu") is None:

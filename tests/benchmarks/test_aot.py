@@ -148,6 +148,19 @@ class TestCommand:
         with pytest.raises(UserError, match="must be like v5e:16x16"):
             aot.job_of(options.config, "v5e", options)
 
+    @pytest.mark.parametrize(
+        ("words", "told"),
+        [
+            (["--config", "configs/ppc_voc.py", "--effort", "2"], "from -1 to 1"),
+            (["--published", "--batch_per_chip", "0"], "above 0"),
+            (["--table", "--again"], "no other option"),
+        ],
+    )
+    def test_options_that_cannot_be(self, words, told, monkeypatch):
+        monkeypatch.setattr(aot.importlib.util, "find_spec", lambda name: name)
+        with pytest.raises(UserError, match=told):
+            aot.main(words)
+
     def test_results_are_not_made_again(self, monkeypatch, tmp_path, capsys):
         made = []
         monkeypatch.setattr(jobs, "RESULTS", tmp_path)
