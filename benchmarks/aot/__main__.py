@@ -103,7 +103,7 @@ def main(argv: list[str] | None = None) -> None:
     if options.table:
         if vars(options) != vars(parser.parse_args(["--table"])):
             raise UserError(
-                "--table goes with no other option: it prints what is there"
+                "--table prints what is there: it has no other option"
             )
         print(table.markdown(jobs.RESULTS))
         return

@@ -153,7 +153,7 @@ class TestCommand:
         [
             (["--config", "configs/ppc_voc.py", "--effort", "2"], "from -1 to 1"),
             (["--published", "--batch_per_chip", "0"], "above 0"),
-            (["--table", "--again"], "no other option"),
+            (["--table", "--again"], "has no other option"),
         ],
     )
     def test_options_that_cannot_be(self, words, told, monkeypatch):
