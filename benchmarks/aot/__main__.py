@@ -102,9 +102,7 @@ def main(argv: list[str] | None = None) -> None:
     options = parser.parse_args(argv)
     if options.table:
         if vars(options) != vars(parser.parse_args(["--table"])):
-            raise UserError(
-                "--table prints what is there: it has no other option"
-            )
+            raise UserError("--table prints what is there: it has no other option")
         print(table.markdown(jobs.RESULTS))
         return
     if importlib.util.find_spec("libtpu") is None:
