@@ -15,6 +15,7 @@ _COMPUTATION = re.compile(r"^(ENTRY )?%?([\w.-]+) .*\{$")
 _CALLED = re.compile(r"(?:calls|body|condition|to_apply)=%?([\w.-]+)")
 _BRANCHES = re.compile(r"(?:branch_computations|called_computations)=\{([^}]*)\}")
 _TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"')
+_NUMBER = re.compile(r"^(\d+)\)")
 _ARRAY = re.compile(r"([a-z]+\d*[a-z0-9]*)\[([\d,]*)\]")
 
 
@@ -29,8 +30,9 @@ class _Instruction(NamedTuple):
 def count(text: str) -> dict[str, dict[str, int]]:
     """Collectives of one step, by kind.
 
-    Those in a loop count as often as it turns, where the compiler knows how often, and
-    once where not; of the branches of a condition, all count.
+    Those in a loop count as often as it turns, where the program tells: by a note of
+    the compiler, or by a bound that is a constant, as JAX writes loops from 0 on. Those
+    in other loops count once; of the branches of a condition, all count.
 
     Args:
         text: compiled program, as `jax.stages.Compiled.as_text` gives it.
@@ -92,12 +94,30 @@ def _times(computations: dict[str, list[_Instruction]], entry: str) -> dict[str,
         name, times = waiting.pop()
         found[name] += times
         for line in computations.get(name, ()):
-            trips = _TRIPS.search(line.rest) if line.operation == "while" else None
-            turns = times * int(trips[1]) if trips else times
+            turns = times * _turns(line, computations)
             waiting += [
                 (other, turns) for other in _called(line) if other in computations
             ]
     return {name: times for name, times in found.items() if name in computations}
+
+
+def _turns(line: _Instruction, computations: dict[str, list[_Instruction]]) -> int:
+    """How often a line runs what it calls: more than once if it is a loop."""
+    if line.operation != "while":
+        return 1
+    if noted := _TRIPS.search(line.rest):
+        return int(noted[1])
+    condition = re.search(r"condition=%?([\w.-]+)", line.rest)[1]
+    test = computations.get(condition, [])
+    bounds = [found for found in (_bound(x) for x in test) if found is not None]
+    counts_up = test and "direction=LT" in test[-1].rest
+    return bounds[0] if counts_up and len(bounds) == 1 else 1
+
+
+def _bound(line: _Instruction) -> int | None:
+    """The number that a line holds, if it holds one."""
+    number = _NUMBER.match(line.rest) if line.operation == "constant" else None
+    return int(number[1]) if number else None
 
 
 def _called(line: _Instruction) -> Iterator[str]:

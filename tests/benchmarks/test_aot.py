@@ -34,6 +34,15 @@ PROGRAM = """HloModule jit_update, entry_computation_layout={()->f32[]}
   ROOT %less.1 = pred[] compare(%i.2, %n.2), direction=LT
 }
 
+%body.2 (t.3: (s32[], f32[8])) -> (s32[], f32[8]) {
+  %all-reduce.6 = f32[8]{0:T(128)} all-reduce(%x.2), to_apply=%sum.1
+}
+
+%test.2 (t.4: (s32[], f32[8])) -> pred[] {
+  %constant.3 = s32[]{:T(128)} constant(5)
+  ROOT %less.2 = pred[]{:T(512)} compare(%i.3, %constant.3), direction=LT, metadata={}
+}
+
 %dead.1 (p.2: f32[2]) -> f32[2] {
   %all-reduce.8 = f32[2]{0} all-reduce(%p.2), to_apply=%sum.1
 }
@@ -48,6 +57,7 @@ all-reduce(%a, %b), channel_id=1, to_apply=%sum.1, metadata={op_name="jit(update
   %collective-permute.1 = pred[1,5]{1,0:T(1,128)S(1)} collective-permute(%e)
   %while.1 = (s32[], u32[4,4]{1,0}) while(%t), condition=%test.1, body=%body.1, \
 backend_config={"known_trip_count":{"n":"16"}}
+  %while.2 = (s32[], f32[8]{0}) while(%u), condition=%test.2, body=%body.2
   ROOT %fusion.1 = f32[8]{0} fusion(%f), kind=kCustom, calls=%fused.1
 }
 """
@@ -56,8 +66,8 @@ backend_config={"known_trip_count":{"n":"16"}}
 def test_collectives_are_counted_and_weighed():
     assert collectives.count(PROGRAM) == {
         "all-reduce": {
-            "count": 1 + 1 + 16 + 1,
-            "bytes": 16 * 4 + 9 * 2 + 4 + 16 * 16 * 4 + 64 * 4,
+            "count": 1 + 1 + 16 + 5 + 1,
+            "bytes": 16 * 4 + 9 * 2 + 4 + 16 * 16 * 4 + 5 * 8 * 4 + 64 * 4,
         },
         "all-gather": {"count": 1, "bytes": 16 * 4 * 4},
         "collective-permute": {"count": 1, "bytes": 5},
