@@ -220,7 +220,7 @@ def _encode_at_once(setup, params, state, batch, key):
     """Supports, queries and the next model_state: all photos in one pass."""
     photos = episodes.all_photos(batch)
     found, state = _encode_photos(setup, params, state, photos, key)
-    return *terms.split(found, batch["shot_valid"].size), state
+    return *episodes.split(found, batch), state
 
 
 def _encode_by_pass(setup, params, state, batch, key):
@@ -293,8 +293,8 @@ def _segment(setup, params, model_state, learnt, queries):
 def _predict(setup, params, model_state, batch):
     terms.check_ways(batch)
     photos = episodes.all_photos(batch)
-    count = batch["shot_valid"].size
     encoded = _encode(setup, params, model_state, photos)
-    supports, query = terms.split(encoded, count)
-    learnt = _learn(setup, supports.features, batch, photos.extent[:count])
+    supports, query = episodes.split(encoded, batch)
+    extent = episodes.photos(batch, "support").extent
+    learnt = _learn(setup, supports.features, batch, extent)
     return _decode(setup, params, model_state, query, learnt, batch)

@@ -186,11 +186,3 @@ def shots(batch: Mapping[str, chex.Array]) -> episodes.Photos:
 def as_supports(found: Any) -> Any:
     """Arrays [K, B, ...] of a tree, one row a shot, as [B K, ...]."""
     return jax.tree.map(lambda x: episodes.flat(jnp.moveaxis(x, 0, 1), 2), found)
-
-
-def split(found: Any, count: int) -> tuple[Any, Any]:
-    """Trees of the first `count` rows and of the others."""
-    return (
-        jax.tree.map(lambda x: x[:count], found),
-        jax.tree.map(lambda x: x[count:], found),
-    )

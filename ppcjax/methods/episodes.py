@@ -1,7 +1,7 @@
 """The photos of episodes as one batch, as the few-shot methods share it."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import chex
 import jax
@@ -37,9 +37,35 @@ def photos(batch: Mapping[str, chex.Array], kind: str) -> Photos:
 
 
 def all_photos(batch: Mapping[str, chex.Array]) -> Photos:
-    """The B N K supports, then the B Q queries of an EpisodeBatch."""
+    """The B (N K + Q) photos of an EpisodeBatch: an episode's supports, its queries.
+
+    Episode by episode, as the batch is shared out: all supports before all queries
+    would send photos from device to device.
+    """
+    rows = batch["query_image"].shape[0]
     pair = photos(batch, "support"), photos(batch, "query")
-    return Photos(*(jnp.concatenate(parts) for parts in zip(*pair, strict=True)))
+    return Photos(
+        *(
+            flat(jnp.concatenate([_of_each(x, rows) for x in parts], axis=1), 2)
+            for parts in zip(*pair, strict=True)
+        )
+    )
+
+
+def split(found: Any, batch: Mapping[str, chex.Array]) -> tuple[Any, Any]:
+    """What was found of `all_photos`: trees of the B N K supports and B Q queries."""
+    rows, ways, shots = batch["shot_valid"].shape
+    count = ways * shots
+    tree = jax.tree.map(lambda x: _of_each(x, rows), found)
+    return (
+        jax.tree.map(lambda x: flat(x[:, :count], 2), tree),
+        jax.tree.map(lambda x: flat(x[:, count:], 2), tree),
+    )
+
+
+def _of_each(x: chex.Array, rows: int) -> jax.Array:
+    """[rows, M / rows, ...] of [M, ...]."""
+    return jnp.reshape(x, (rows, -1, *x.shape[1:]))
 
 
 def normalize(photos: Photos, entry: Backbone) -> jax.Array:

@@ -119,8 +119,7 @@ def _loss(setup, params, model_state, batch, key, step):
     features, model_state = common.train_pass(
         setup.net, params, model_state, None, image
     )
-    count = batch["shot_valid"].size
-    of_supports, of_queries = features[:count], features[count:]
+    of_supports, of_queries = episodes.split(features, batch)
     low = matching.logits(of_queries, prototypes(matching, of_supports, batch))
     mask = batch["query_mask"]
     logits = matching.to_image(low, mask.shape[-2:])  # [B, Q, H, W, 1 + N]
@@ -160,8 +159,8 @@ def _segment(setup, params, model_state, learnt, queries):
 
 
 def _predict(setup, params, model_state, batch):
-    photos = episodes.all_photos(batch)
-    features = _encode(setup, params, model_state, photos)
-    count = batch["shot_valid"].size
-    centres = _learn(setup, features[:count], batch, photos.extent[:count])
-    return {"logits": setup.matching.logits(features[count:], centres)}
+    features = _encode(setup, params, model_state, episodes.all_photos(batch))
+    of_supports, of_queries = episodes.split(features, batch)
+    extent = episodes.photos(batch, "support").extent
+    centres = _learn(setup, of_supports, batch, extent)
+    return {"logits": setup.matching.logits(of_queries, centres)}

@@ -9,6 +9,7 @@ CVPR 2022. With P the projection and R the refined maps of a view:
     L_intra, section 3.5        `intra_view`
 """
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
@@ -224,19 +225,26 @@ def contrasts(
     """
     grid = outputs[1].refined.shape[1:3]
     count = max(1, int(grid[0] * grid[1] * prototype_share))
-    views, centres, inner = [], [], []
-    for output, view_key in zip(outputs, jax.random.split(key), strict=True):
-        view = contrast_view(
-            output, tags, grid, background=background, threshold=threshold
+    views = [
+        contrast_view(output, tags, grid, background=background, threshold=threshold)
+        for output in outputs
+    ]
+    # Both at once: each choice takes several rounds of counting over all devices.
+    both = jax.tree.map(lambda *arrays: jnp.stack(arrays), *views)
+    centres, inner = jax.vmap(
+        functools.partial(
+            _centres_and_intra, count=count, mining=mining, temperature=temperature
         )
-        top = prototypes.most_confident(view.scores, count)
-        centre = prototypes.estimate(view.features, view.scores, top)
-        chosen = sampling.random_half(view.labels, view_key, tags.shape[1])
-        inner.append(
-            intra_view(view, centre, chosen, mining=mining, temperature=temperature)
-        )
-        views.append(view)
-        centres.append(centre)
+    )(both, jax.random.split(key))
     terms = cross_view(*views, tuple(centres), temperature=temperature)
     foreground = jnp.mean(views[0].labels != background)
-    return terms | {"intra": sum(inner) / 2}, foreground
+    return terms | {"intra": jnp.mean(inner)}, foreground
+
+
+def _centres_and_intra(view, key, *, count, mining, temperature):
+    """Prototypes of a view, of so many pixels each, and its own contrast."""
+    top = prototypes.most_confident(view.scores, count)
+    centres = prototypes.estimate(view.features, view.scores, top)
+    chosen = sampling.random_half(view.labels, key, view.scores.shape[1])
+    nats = intra_view(view, centres, chosen, mining=mining, temperature=temperature)
+    return centres, nats

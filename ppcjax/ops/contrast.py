@@ -80,7 +80,8 @@ def semi_hard_nats(
     similarity = _similarity(pixels, prototypes)  # [P, C]
     own = jnp.where(labels == IGNORE, 0, labels)[:, None]
     positive = jnp.take_along_axis(similarity, own, axis=1)  # [P, 1]
-    negatives = jax.lax.top_k(similarity, keep)[0][:, drop:]  # [P, keep - drop]
+    # Sorted row by row, where `top_k` would first collect the rows of all devices.
+    negatives = -jnp.sort(-similarity, axis=1)[:, drop:keep]  # [P, keep - drop]
     candidates = jnp.concatenate([positive, negatives], axis=1) / temperature
     nats = jax.nn.logsumexp(candidates, axis=1) - positive[:, 0] / temperature
     return nats, positive[:, 0]

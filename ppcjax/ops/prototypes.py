@@ -8,11 +8,12 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from ppcjax.ops import ranks
 from ppcjax.ops.masks import l2_normalize
 
 
 def most_confident(scores: chex.Array, k: int) -> jax.Array:
-    """Indices of the k pixels with the highest score of each class.
+    """The k pixels with the highest score of each class.
 
     Ties go to the lowest index, so the selection is reproducible on every device.
 
@@ -21,10 +22,11 @@ def most_confident(scores: chex.Array, k: int) -> jax.Array:
         k: number of pixels a class.
 
     Returns:
-        [C, min(k, P)] int32 indices into the pixels.
+        [P, C] bool with min(k, P) pixels of each class.
     """
     chex.assert_rank(scores, 2)
-    return jax.lax.top_k(scores.T, min(k, scores.shape[0]))[1]
+    pixels, num_classes = scores.shape
+    return ranks.first(-scores.T, jnp.full(num_classes, min(k, pixels))).T
 
 
 def estimate(features: chex.Array, scores: chex.Array, top: chex.Array) -> jax.Array:
@@ -35,7 +37,7 @@ def estimate(features: chex.Array, scores: chex.Array, top: chex.Array) -> jax.A
     Args:
         features: [P, D] features, not normalised.
         scores: [P, C] confidences; may be negative.
-        top: [C, K] pixels of each class.
+        top: [P, C] bool, pixels of each class.
 
     Returns:
         [C, D] of unit norm (0 where all chosen features are 0); constant for
@@ -45,8 +47,9 @@ def estimate(features: chex.Array, scores: chex.Array, top: chex.Array) -> jax.A
         the release would divide by zero.
     """
     chex.assert_rank([features, scores, top], 2)
-    weights = jnp.take_along_axis(scores.T, top, axis=1)  # [C, K]
+    weights = jnp.where(top, scores, 0.0).T  # [C, P]
     total = jnp.sum(weights, axis=1, keepdims=True)
     total = jnp.where(jnp.abs(total) < 1e-12, 1e-12, total)
-    means = jnp.einsum("ck,ckd->cd", weights, features[top]) / total
+    # A product over all pixels: fetching those chosen would send them to all devices.
+    means = jnp.matmul(weights, features, precision=jax.lax.Precision.HIGHEST) / total
     return jax.lax.stop_gradient(l2_normalize(means))

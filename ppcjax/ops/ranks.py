@@ -1,4 +1,8 @@
-"""Selecting the largest or smallest values of a long vector without sorting it."""
+"""Selecting the largest or smallest values of a long vector without sorting it.
+
+Counting is all that is done to the vector as a whole, so that where it lies on many
+devices a few counts travel between them and not its values.
+"""
 
 import chex
 import jax
@@ -56,6 +60,53 @@ def kth_smallest(x: chex.Array, k: chex.Numeric) -> jax.Array:
 
     kth = jax.lax.fori_loop(0, 31, set_bit, jnp.int32(0))
     return jax.lax.bitcast_convert_type(kth, jnp.float32)
+
+
+def first(x: chex.Array, count: chex.Array) -> jax.Array:
+    """The smallest entries of each row; of equal ones those that come first.
+
+    As a stable sort would choose. The last one chosen is found by its bit pattern, and
+    among its equals by its place.
+
+    Args:
+        x: [R, P] values, none of them NaN.
+        count: [R] int32 entries of each row, 0 to P; may be traced.
+
+    Returns:
+        [R, P] bool with `count` entries of each row.
+    """
+    chex.assert_rank([x, count], [2, 1])
+    x = jnp.asarray(jax.lax.stop_gradient(x), jnp.float32)
+    bits = jax.lax.bitcast_convert_type(jnp.where(x == 0, 0.0, x), jnp.uint32)
+    # Patterns of negative numbers grow as the numbers fall, those of others with them.
+    keys = bits ^ jnp.where(bits >> 31, jnp.uint32(2**32 - 1), jnp.uint32(2**31))
+    rank = count - 1
+    last = _at_rank(keys, rank, bits=32)
+    sooner, equal = keys < last, keys == last
+    rank -= jnp.sum(sooner, axis=1, dtype=jnp.int32)
+    pixels = x.shape[1]
+    places = jnp.where(equal, jnp.arange(pixels, dtype=jnp.uint32)[None], pixels)
+    last = _at_rank(places, rank, bits=pixels.bit_length())
+    chosen = sooner | (equal & (places <= last))
+    return chosen & (count > 0)[:, None]
+
+
+def _at_rank(keys: jax.Array, rank: jax.Array, *, bits: int) -> jax.Array:
+    """The key [R, 1] that `rank` others of its row [R, P] precede, all below 2^bits.
+
+    Two bits at a time: fewer rounds, each a sum over devices, would compare more.
+    """
+    rounds = -(-bits // 2)
+    fours = jnp.arange(4, dtype=jnp.uint32)[None, None]
+
+    def settle(i, key):  # the largest one that at most `rank` others precede
+        place = jnp.uint32(2) * jnp.uint32(rounds - 1 - i)
+        candidates = key[..., None] + (fours << place)
+        before = jnp.sum(keys[..., None] < candidates, axis=1, dtype=jnp.int32)
+        fitting = jnp.sum(before <= rank[:, None], axis=1, dtype=jnp.uint32)
+        return key + ((jnp.maximum(fitting, 1) - 1) << place)[:, None]
+
+    return jax.lax.fori_loop(0, rounds, settle, jnp.zeros_like(keys[:, :1]))
 
 
 def largest_mean(x: chex.Array, k: int) -> jax.Array:

@@ -114,27 +114,31 @@ def push(
         )
     owner = jnp.arange(num_classes)
     k = jnp.arange(most)[None]
+    # All images at once: in the loop, each would be sent to all devices as a whole.
+    member = labels[..., None] == owner[None, None]  # [B, L, C]
+    counts = jnp.sum(member, axis=1)  # [B, C]
+    totals = jnp.einsum(
+        "blc,bld->bcd",
+        member.astype(jnp.float32),
+        keys[:, : labels.shape[1]].astype(jnp.float32),
+        precision=jax.lax.Precision.HIGHEST,
+    )
+    totals = l2_normalize(totals)[:, :, None]  # [B, C, 1, D]
+    at = cells.reshape(images, num_classes * most, 1)
+    chosen = jnp.take_along_axis(keys, at, axis=1).astype(jnp.float32)
+    chosen = l2_normalize(chosen).reshape(*cells.shape, -1)  # [B, C, K, D]
 
     def image(b, banks):
         means, pixels = banks
-        member = labels[b][:, None] == owner[None]  # [L, C]
-        count = jnp.sum(member, axis=0)
-        shown = (count > 0) & (owner > 0)
-        total = jnp.einsum(
-            "lc,ld->cd",
-            member.astype(jnp.float32),
-            keys[b, : labels.shape[1]].astype(jnp.float32),
-            precision=jax.lax.Precision.HIGHEST,
-        )
-        means = _write(means, l2_normalize(total)[:, None], means["next"], shown)
+        shown = (counts[b] > 0) & (owner > 0)
+        means = _write(means, totals[b], means["next"], shown)
         after = jnp.where(shown, (means["next"] + 1) % size, means["next"])
         means = means | {"next": after}
 
-        written = jnp.where(shown, jnp.minimum(count, most), 0)
+        written = jnp.where(shown, jnp.minimum(counts[b], most), 0)
         at_end = pixels["next"] + written >= size
         start = jnp.where(at_end, size - written, pixels["next"])
-        taken = l2_normalize(keys[b][cells[b]].astype(jnp.float32))  # [C, K, D]
-        pixels = _write(pixels, taken, start, k < written[:, None])
+        pixels = _write(pixels, chosen[b], start, k < written[:, None])
         after = jnp.where(at_end, 0, (pixels["next"] + 1) % size)
         return means, pixels | {"next": jnp.where(shown, after, pixels["next"])}
 

@@ -8,6 +8,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from ppcjax.ops import ranks
 from ppcjax.types import IGNORE
 
 
@@ -39,10 +40,10 @@ def random_half(labels: chex.Array, key: chex.PRNGKey, num_classes: int) -> jax.
     Returns:
         [P] bool with floor(L / 2) pixels of a class of L.
     """
-    rank, size = _rank_in_class(
-        labels, jax.random.uniform(key, labels.shape), num_classes
-    )
-    return (rank < size // 2) & (labels != IGNORE)
+    size = class_sizes(labels, num_classes)
+    draws = jax.random.uniform(key, labels.shape)
+    (half,) = _first_of_class(labels, draws, [size // 2])
+    return half
 
 
 def hard_half(
@@ -62,9 +63,10 @@ def hard_half(
     Returns:
         [P] bool with floor(L / 2) pixels of a class of L.
     """
-    rank, size = _rank_in_class(labels, jax.lax.stop_gradient(similarity), num_classes)
+    size = class_sizes(labels, num_classes)
     end = 3 * size // 5  # floor(0.6 L), in integers
-    return (rank >= end - size // 2) & (rank < end) & (labels != IGNORE)
+    hardest, chosen = _first_of_class(labels, similarity, [end - size // 2, end])
+    return chosen & ~hardest
 
 
 def mean_over_classes(
@@ -97,14 +99,24 @@ def _slot(labels: chex.Array, num_classes: int) -> jax.Array:
     return jnp.where(labels == IGNORE, num_classes, labels)
 
 
-def _rank_in_class(
-    labels: chex.Array, order_by: chex.Array, num_classes: int
-) -> tuple[jax.Array, jax.Array]:
-    """Rank of each pixel among its class by increasing `order_by`; its class's size."""
+def _first_of_class(
+    labels: chex.Array, order_by: chex.Array, counts: list[jax.Array]
+) -> jax.Array:
+    """The first pixels of each class by increasing `order_by`.
+
+    Args:
+        labels: [P] class of each pixel or IGNORE.
+        order_by: [P] numbers; of equal ones the first in the order of the pixels.
+        counts: how many of each class, [C] each.
+
+    Returns:
+        [N, P] bool, a row for each of the N counts.
+    """
     chex.assert_equal_shape([labels, order_by])
-    slot = _slot(labels, num_classes)
-    order = jnp.lexsort((order_by, slot))  # by class, then by value
-    sizes = jnp.zeros(num_classes + 1, jnp.int32).at[slot].add(1)
-    starts = jnp.cumsum(sizes) - sizes
-    place = jnp.zeros_like(slot).at[order].set(jnp.arange(slot.shape[0]))
-    return place - starts[slot], sizes[slot]
+    classes = jnp.arange(counts[0].shape[0])
+    member = labels[None] == classes[:, None]  # [C, P]
+    values = jnp.where(member, order_by[None], jnp.inf)
+    rows = jnp.concatenate([values] * len(counts))
+    chosen = ranks.first(rows, jnp.concatenate(counts))
+    chosen = chosen.reshape(len(counts), *member.shape)
+    return jnp.any(chosen & member[None], axis=1)

@@ -42,6 +42,14 @@ def mining(num_classes):
     return ppc_terms.Mining.of(num_classes, 0.1, 0.6)
 
 
+def top_pixels(golden, view):
+    """[P, C] bool: the pixels of each prototype of a view."""
+    indices = golden[f"top_indices{view}"]
+    chosen = np.zeros((golden[f"pseudo_label{view}"].size, len(indices)), bool)
+    chosen[indices.T, np.arange(len(indices))] = True
+    return chosen
+
+
 def recorded_loss(outputs, golden, size):
     """The loss and its terms; prototypes' pixels and random halves as recorded.
 
@@ -53,7 +61,7 @@ def recorded_loss(outputs, golden, size):
     terms |= seam.terms(outputs, tags, sizes, 0)
     views = contrast_views(outputs, golden)
     centres = tuple(
-        prototypes.estimate(view.features, view.scores, golden[f"top_indices{i}"])
+        prototypes.estimate(view.features, view.scores, top_pixels(golden, i))
         for i, view in enumerate(views, 1)
     )
     terms |= ppc_terms.cross_view(*views, centres)
@@ -104,7 +112,7 @@ def assert_terms_recorded(outputs, golden, size, tolerance):
             golden[f"intra{i}_class_len"], sizes_of_classes[present]
         )
         assert golden[f"intra{i}_C"] == len(present)
-        top = golden[f"top_indices{i}"]
+        top = top_pixels(golden, i)
         centres.append(prototypes.estimate(view.features, view.scores, top))
         assert_close(centres[-1], golden[f"prototypes{i}"], tolerance)
         own = contrast.semi_hard_nats(

@@ -64,3 +64,18 @@ def test_selection_is_a_constant():
     x = _values()
     grad = jax.grad(lambda x: ranks.largest_weights(x, 5).sum())(x)
     assert not np.any(grad)
+
+
+@pytest.mark.parametrize("pixels", [1, 2, 16, 17, 300])
+@pytest.mark.parametrize("digits", [0, 1, 6])
+def test_first_chooses_as_a_stable_sort(pixels, digits):
+    """Of equal values, at 0 digits half of all, the first."""
+    rng = np.random.default_rng(pixels)
+    x = np.round(rng.standard_normal((6, pixels)), digits).astype(np.float32)
+    x[3, ::2], x[4], x[5] = -np.inf, -x[3], -1e-30
+    count = rng.integers(0, pixels + 1, 6)
+    count[:2] = 0, pixels
+    order = np.argsort(x, axis=1, kind="stable")
+    place = np.argsort(order, axis=1)  # of each value in that order
+    chosen = jax.jit(ranks.first)(x, count)
+    np.testing.assert_array_equal(chosen, place < count[:, None])
