@@ -174,7 +174,6 @@ with open(os.environ["PROBE"], "a") as file:
     ("forbidden", "words"),
     [
         (False, ("-m", "ppcjax", "predict", "none", "none")),
-        (False, ("eval.py", "--ckpt=none")),
         (True, ("eval.py", "--ckpt=none")),
     ],
 )

@@ -26,6 +26,8 @@ NAMES = [
     pytest.param(name, marks=[] if name == "segment" else [pytest.mark.slow])
     for name in small_methods.NAMES
 ]
+# What more than statistics moves in: a memory, a target network.
+MOVING = ("toy", "contrastive_seg", "pixpro")
 WITH_DTYPE = [name for name in small_methods.NAMES if name != "toy"]
 
 
@@ -86,7 +88,13 @@ def test_losses_and_parameters_of_a_network_in_bfloat16_are_float32(name):
     chex.assert_trees_all_equal_dtypes(after, state)
 
 
-@pytest.mark.parametrize("name", small_methods.NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in MOVING else [pytest.mark.slow])
+        for name in small_methods.NAMES
+    ],
+)
 def test_every_method_learns_by_parts(name):
     method = small_methods.make(name)
     mesh = jax.make_mesh(
