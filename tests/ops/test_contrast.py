@@ -90,6 +90,22 @@ def test_semi_hard_equals_numpy(arrays):
         np.testing.assert_allclose(own[i], similarity[i, labels[i]], atol=1e-6)
 
 
+def test_counted_and_sorted_ranks_agree_also_on_ties(arrays, monkeypatch):
+    pixels, labels, centres = arrays
+    centres = centres[[0, 1, 1, 2, 0, *range(5, C)]]  # two pairs of equal ones
+
+    def compute():
+        def loss(pixels):
+            settings = dict(drop=2, keep=4)
+            return contrast.semi_hard_nats(pixels, labels, centres, **settings)[0].sum()
+
+        return jax.value_and_grad(loss)(pixels)
+
+    counted = compute()
+    monkeypatch.setattr(contrast, "_COUNTED", 0)
+    chex.assert_trees_all_close(counted, compute(), rtol=1e-5, atol=1e-6)
+
+
 def test_dropping_nothing_and_keeping_all_counts_the_positive_twice(arrays):
     pixels, labels, centres = arrays
     nats, own = contrast.semi_hard_nats(pixels, labels, centres, drop=0, keep=C)
