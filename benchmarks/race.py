@@ -33,15 +33,11 @@ from benchmarks import sides as racers
 from benchmarks.apart import Apart, own_stdout, serve
 from benchmarks.facts import cores, facts, machine
 from ppcjax import cli
+from ppcjax.console import allocator
 from ppcjax.types import UserError
 
 OURS = "ppcjax"
-# Huge pages that stay with the process: without them half of our step's time on a CPU
-# is the kernel handing out small ones.
-ALLOCATOR = {
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0"
-    ":glibc.malloc.trim_threshold=100000000000:glibc.malloc.arena_max=1"
-}
+ALLOCATOR = {allocator.TUNABLES: allocator.SETTINGS}  # as our commands start
 
 
 def alternate(
