@@ -24,11 +24,11 @@ FORBIDS = "PPCJAX_ALLOCATOR"  # the user's word: "system", or nothing
 # children, too.
 STARTED = "PPCJAX_STARTED_ANEW"
 TUNABLES = "GLIBC_TUNABLES"
-# One arena: JAX asks for a step's memory in a thread of its own, and glibc would give
-# that thread an arena whose large pieces are handed back, and zeroed, in every step.
+# Several arenas stay: with one, other objects settle where a step's memory was, so that
+# the next step's does not fit there, and a process grows to three times of it.
 SETTINGS = (
     "glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:"
-    "glibc.malloc.trim_threshold=100000000000:glibc.malloc.arena_max=1"
+    "glibc.malloc.trim_threshold=100000000000"
 )
 _SINCE = (2, 35)  # of glibc that knows huge pages
 _PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")

@@ -54,6 +54,15 @@ def environment(**more: str) -> dict[str, str]:
     }
 
 
+def hears() -> None:
+    """Makes a new process hear what those that began it ignore, as nohup does.
+
+    For `preexec_fn` of subprocess.
+    """
+    for name in CODES:
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
+
+
 def end(process: subprocess.Popen, signals: Sequence[str], pause: float) -> Ended:
     """Sends signals to a process, and waits until it ends.
 

@@ -83,6 +83,7 @@ class Commands:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=processes.hears,
         )
         assert process.stdout.readline() == "begun\n"
         time.sleep(0.05)

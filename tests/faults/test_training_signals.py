@@ -40,6 +40,7 @@ class Training:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=processes.hears,
         )
 
     def __call__(self, value: tuple[str, str, float, float]) -> None:
