@@ -37,7 +37,8 @@ from ppcjax.console import allocator
 from ppcjax.types import UserError
 
 OURS = "ppcjax"
-ALLOCATOR = {allocator.TUNABLES: allocator.SETTINGS}  # as our commands start
+# As our commands start, on the platforms that gain.
+ALLOCATOR = {allocator.TUNABLES: allocator.SETTINGS, allocator.IN_TURN: "false"}
 
 
 def alternate(
