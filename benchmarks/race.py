@@ -37,8 +37,7 @@ from ppcjax.console import allocator
 from ppcjax.types import UserError
 
 OURS = "ppcjax"
-# As our commands start, on the platforms that gain.
-ALLOCATOR = {allocator.TUNABLES: allocator.SETTINGS, allocator.IN_TURN: "false"}
+ALLOCATOR = {allocator.TUNABLES: allocator.SETTINGS}  # as our commands start
 
 
 def alternate(

@@ -30,9 +30,6 @@ SETTINGS = (
     "glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:"
     "glibc.malloc.trim_threshold=100000000000"
 )
-# JAX: steps one after another, in the thread that asks for them. In a thread of JAX's
-# own glibc keeps less, and the memory of two steps is asked for at once.
-IN_TURN = "JAX_CPU_ENABLE_ASYNC_DISPATCH"
 _SINCE = (2, 35)  # of glibc that knows huge pages
 _PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 # GPUs of NVIDIA, also under WSL, and of AMD; TPUs.
@@ -67,10 +64,7 @@ def variables(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
         or not (_knows_huge_pages() and _has_huge_pages() and _is_cpu(environment))
     ):
         return {}
-    return {
-        TUNABLES: f"{given}:{SETTINGS}" if given else SETTINGS,
-        IN_TURN: environment.get(IN_TURN, "false"),
-    }
+    return {TUNABLES: f"{given}:{SETTINGS}" if given else SETTINGS}
 
 
 def start_anew() -> None:

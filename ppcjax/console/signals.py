@@ -62,8 +62,10 @@ class _Caught:
         self.old: dict[int, Any] = {}
         self.settled = threading.Event()
         self._heard = threading.Event()
-        # So the files that start a command leave it.
-        self.is_program = signal.getsignal(signal.SIGINT) == signal.SIG_DFL
+        # So the files that start a command leave it; a script starts what it leaves
+        # behind with Ctrl-C ignored, which stays.
+        default = signal.getsignal(signal.SIGINT) == signal.SIG_DFL
+        self.is_program = default or _is_command
         self._last: float | None = None
         self._presses = 0
         self._came_first: int | None = None
@@ -109,11 +111,14 @@ class _Caught:
 
 
 _now: list[_Caught] = []
+_is_command = False
 tidies = False  # whether the end of Python must be waited for, as others need it
 
 
 def as_program() -> None:
     """Says that this process is a command and nothing else, as train.py does."""
+    global _is_command
+    _is_command = True
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 

@@ -1,10 +1,13 @@
 """Signals at any moment: one line, and the code that is promised."""
 
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+
+import pytest
 
 from tests.faults import processes
 from tests.faults.held import Fault, all_held, cycled, sizes, some_break
@@ -128,8 +131,9 @@ FAILS = {
 class Failing:
     """Tries commands that fail, and leave a thread behind for a minute."""
 
-    def __init__(self, root: Path, longest: float):
+    def __init__(self, root: Path, longest: float, *, ignored: bool = False):
         self._file, self._longest = root / "program.py", longest
+        self._before = _ignores if ignored else processes.hears
 
     def __call__(self, failing: str) -> None:
         threads = "import threading; threading.Thread(target=time.sleep, args=(60,))"
@@ -141,17 +145,26 @@ class Failing:
             capture_output=True,
             text=True,
             timeout=self._longest,
+            preexec_fn=self._before,
         )
         assert ended.returncode == 1
         assert ended.stderr.strip().endswith("it") or "/nowhere" in ended.stderr
+
+
+def _ignores() -> None:
+    """As a script begins what it leaves behind with `&`."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _failing() -> list[Fault]:
     return [Fault(*item) for item in FAILS.items()]
 
 
-def test_a_command_that_fails_ends_although_threads_remain(tmp_path, record_property):
-    failing = Failing(tmp_path, longest=30)
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_command_that_fails_ends_although_threads_remain(
+    ignored, tmp_path, record_property
+):
+    failing = Failing(tmp_path, longest=30, ignored=ignored)
     all_held("processes, failing", _failing(), failing, record_property)
 
 
