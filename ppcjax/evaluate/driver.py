@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ppcjax import fields
+from ppcjax.console import allocator, screen
 from ppcjax.console.loops import show_progress
 from ppcjax.evaluate.protocol import Plan, count_all
 from ppcjax.evaluate.results import results
@@ -49,6 +50,8 @@ def evaluate(
 def _evaluated(
     name: str, plan: Plan, settings: Any, out: Folder, command: str | None
 ) -> dict[str, Any]:
+    if said := allocator.said():
+        screen.line(said)
     tiles = []
 
     def draw(prediction):

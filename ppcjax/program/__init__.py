@@ -51,9 +51,6 @@ def _run(argv: list[str]) -> None:
     else:
         if _computes(argv):
             allocator.check()
-            # Training says it in the log of the run.
-            if word != "train" and (line := allocator.said()):
-                screen.line(line)
         with screen.Row("loading libraries"):
             main = command(word)
         main(rest)

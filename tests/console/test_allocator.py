@@ -197,5 +197,4 @@ def test_a_command_runs_with_it_unless_forbidden(tmp_path, words, forbidden):
     starts = [line.split() for line in starts]
     of_it = [int(apart) for pid, apart in starts if int(pid) == process.pid]
     assert of_it == ([1] if forbidden else [1, 0])
-    line = "memory in huge pages, kept between steps; PPCJAX_ALLOCATOR=system forbids"
-    assert (line in errors) != forbidden
+    assert errors.startswith("error: "), errors  # a mistake is the one line

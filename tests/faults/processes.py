@@ -13,12 +13,15 @@ LONGEST = 60.0  # seconds that a process may take to end
 CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
 ENDS = {"SIGINT": "Ctrl-C", "SIGTERM": "SIGTERM", "SIGHUP": "SIGHUP"}
 
-# A command: what it does stands in the place of `{doing}`.
+# A command: what it does stands in the place of `{doing}`. It hears what those that
+# began it may ignore, as nohup does.
 PROGRAM = """
 import faulthandler, signal, sys, time
 faulthandler.register(signal.SIGUSR1, all_threads=True)
 from ppcjax import cli
 from ppcjax.console import signals
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)
 signals.GRACE = 0.5
 def main():
     print("begun", flush=True)
@@ -52,15 +55,6 @@ def environment(**more: str) -> dict[str, str]:
         "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache" / "jax"),
         **more,
     }
-
-
-def hears() -> None:
-    """Makes a new process hear what those that began it ignore, as nohup does.
-
-    For `preexec_fn` of subprocess.
-    """
-    for name in CODES:
-        signal.signal(getattr(signal, name), signal.SIG_DFL)
 
 
 def end(process: subprocess.Popen, signals: Sequence[str], pause: float) -> Ended:

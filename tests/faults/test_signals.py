@@ -1,6 +1,5 @@
 """Signals at any moment: one line, and the code that is promised."""
 
-import signal
 import subprocess
 import sys
 import time
@@ -86,7 +85,6 @@ class Commands:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=processes.hears,
         )
         assert process.stdout.readline() == "begun\n"
         time.sleep(0.05)
@@ -133,27 +131,26 @@ class Failing:
 
     def __init__(self, root: Path, longest: float, *, ignored: bool = False):
         self._file, self._longest = root / "program.py", longest
-        self._before = _ignores if ignored else processes.hears
+        self._ignored = ignored
 
     def __call__(self, failing: str) -> None:
         threads = "import threading; threading.Thread(target=time.sleep, args=(60,))"
         doing = f"{threads}.start()\n    {failing}"
-        self._file.write_text(processes.PROGRAM.format(doing=doing))
+        program = processes.PROGRAM.format(doing=doing)
+        if self._ignored:  # as a script begins what it leaves behind with `&`
+            begins = "signals.as_program()"
+            ignores = "signal.signal(signal.SIGINT, signal.SIG_IGN)"
+            program = program.replace(begins, f"{ignores}; {begins}")
+        self._file.write_text(program)
         ended = subprocess.run(
             [sys.executable, str(self._file)],
             env=processes.environment(),
             capture_output=True,
             text=True,
             timeout=self._longest,
-            preexec_fn=self._before,
         )
         assert ended.returncode == 1
         assert ended.stderr.strip().endswith("it") or "/nowhere" in ended.stderr
-
-
-def _ignores() -> None:
-    """As a script begins what it leaves behind with `&`."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _failing() -> list[Fault]:

@@ -40,7 +40,6 @@ class Training:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=processes.hears,
         )
 
     def __call__(self, value: tuple[str, str, float, float]) -> None:

@@ -126,6 +126,10 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    # It hears what those that began it may ignore, as nohup does.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for heard in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(heard, signal.SIG_DFL)
     import sys
 
     cli.one_line(main, sys.argv[1:])

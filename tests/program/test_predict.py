@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from ppcjax import program
+from ppcjax.console import allocator
 from ppcjax.evaluate import predicting
 from ppcjax.evaluate.masks import files, table
 from ppcjax.evaluate.predicting import Options
@@ -69,6 +70,14 @@ def test_a_folder_a_file_and_a_pattern_together(place, capsys):
     assert "4 photos" in said.out and "1 photo could not be read" in said.out
     for name in ("report.html", "provenance.json", "metrics.json", "classes.txt"):
         assert (out / name).is_file()
+
+
+def test_how_it_has_memory_is_said_once_it_predicts(place, capsys, monkeypatch):
+    monkeypatch.setattr(allocator, "said", lambda: "in pages of such a size")
+    write_photo(place / "p/x.png", 0)
+    call("run", "p")
+    assert "".join(capsys.readouterr()).count("in pages of such a size") == 1
+    assert "pages of such" not in refused(capsys, "run", "p", "--threshold=2")
 
 
 def test_the_table_says_what_the_masks_show(place):
