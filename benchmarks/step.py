@@ -59,6 +59,17 @@ def random_batch(data: Mapping[str, Any], *, num_classes: int) -> dict[str, np.n
     return batch
 
 
+def batch_shapes(
+    data: Mapping[str, Any], *, num_classes: int, rows: int
+) -> dict[str, jax.ShapeDtypeStruct]:
+    """`random_batch` of so many rows as shapes, however large."""
+    row = random_batch({**data, "batch_size": 1}, num_classes=num_classes)
+    return {
+        name: jax.ShapeDtypeStruct((rows, *x.shape[1:]), x.dtype)
+        for name, x in row.items()
+    }
+
+
 def random_episodes(shape: Shape, side: int, rows: int) -> dict[str, np.ndarray]:
     """Episodes of noise; in each mask a centred square of the first way.
 

@@ -20,7 +20,8 @@ from jax.experimental import topologies
 from jax.sharding import AxisType, Mesh
 
 from benchmarks import config as configs
-from benchmarks.aot import collectives, shapes
+from benchmarks.aot import collectives
+from benchmarks.step import batch_shapes
 from ppcjax import methods
 from ppcjax.train import optim, step
 
@@ -52,9 +53,7 @@ def lower(settings: Mapping[str, Any], *, classes: int, each: int, mesh: Mesh) -
     """
     key = jax.random.key(0)
     method = methods.make(settings["method"], classes)
-    batch = shapes.batch(
-        settings["data"], method.reads, classes=classes, rows=each * mesh.size
-    )
+    batch = batch_shapes(settings["data"], num_classes=classes, rows=each * mesh.size)
     drawn = method.init(key, batch)
     optimizer = optim.make(steps=settings["steps"], **settings["optim"])
     # Nothing is drawn while shapes are asked for, and no chip holds a state.

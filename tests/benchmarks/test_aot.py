@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from benchmarks.aot import __main__ as aot
-from benchmarks.aot import collectives, jobs, rows, shapes, table
+from benchmarks.aot import collectives, jobs, rows, table
+from benchmarks.step import batch_shapes
 from ppcjax.types import UserError
 from tests import batches
 
@@ -197,13 +198,13 @@ class TestCommand:
     ("reads", "data"),
     [
         ("dense", {"with_masks": True, "saliency": ""}),
-        ("views", {}),
+        ("views", {"ratio": (0.75, 1.33)}),
         ("episodes", {"way": 1, "shot": 2, "query": 1}),
     ],
 )
 def test_shapes_are_those_of_batches(reads, data):
     data |= {"crop": batches.SIDE}
-    found = shapes.batch(data, reads, classes=batches.CLASSES, rows=batches.ROWS)
+    found = batch_shapes(data, num_classes=batches.CLASSES, rows=batches.ROWS)
     expected = {k: (v.shape, v.dtype) for k, v in batches.KINDS[reads]().items()}
     assert {k: (v.shape, v.dtype) for k, v in found.items()} == expected
 
