@@ -115,8 +115,9 @@ def leaving() -> Iterator[None]:
         yield
     except (Exception, KeyboardInterrupt) as error:
         for peers in _now:
-            if _is_of_others(error) and peers.code is None:
-                time.sleep(SILENCE + 2 * BEAT)  # the thread ends the process
+            if _is_of_others(error):
+                # A thread ends the process, and may be about it.
+                time.sleep(SILENCE + 2 * BEAT)
                 lost = f"the processes have lost each other: {first_line(error)}"
                 peers.leave(lost, 1)
                 raise UserError(lost) from error

@@ -140,17 +140,24 @@ def moved(folder: Path, *, replaced: bool):
     away = folder.with_name(folder.name + " away")
     folder.rename(away)
     if replaced:
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)  # or it was made for a checkpoint just now
     try:
         yield
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        away.rename(folder)
+        while away.exists():
+            remove(folder)
+            with contextlib.suppress(OSError):  # a file of it was made anew
+                away.rename(folder)
 
 
 @contextlib.contextmanager
 def removed(folder: Path):
-    """A folder is gone, however often who writes into it makes a file of it anew."""
+    """A folder is gone."""
+    remove(folder)
+    yield
+
+
+def remove(folder: Path) -> None:
+    """Removes a folder, however often who writes into it makes a file of it anew."""
     while folder.exists():
         shutil.rmtree(folder, ignore_errors=True)
-    yield

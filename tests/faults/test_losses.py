@@ -6,10 +6,12 @@ import socket
 import threading
 import time
 
+import jax
 import numpy as np
 import pytest
 
-from ppcjax.train import links
+from ppcjax.errors import UserError
+from ppcjax.train import links, peers
 from tests.faults.held import Fault, all_held, drawn, sizes, some_break
 
 QUIET = 0.8  # seconds of silence that count, in these tests
@@ -67,9 +69,9 @@ class Run:
 
     def kill(self, index: int) -> None:
         """As the system does it: the connections are closed, without a word."""
-        peers = self.peers[index]
-        peers._closed.set()
-        for link in list(peers._links):
+        one = self.peers[index]
+        one._closed.set()
+        for link in list(one._links):
             with contextlib.suppress(OSError):  # the other end was quicker
                 link.connection.shutdown(socket.SHUT_RDWR)
 
@@ -89,11 +91,11 @@ class Run:
 
     def close(self) -> None:
         """Ends all threads."""
-        for peers in self.peers.values():
-            peers._closed.set()
-        for peers in self.peers.values():
-            peers._thread.join()
-            for link in peers._links:
+        for each in self.peers.values():
+            each._closed.set()
+        for each in self.peers.values():
+            each._thread.join()
+            for link in each._links:
                 link.connection.close()
 
 
@@ -183,3 +185,20 @@ def test_what_is_said_is_json_of_one_line(short):
     assert json.loads(right.recv(100)) == {"ending": "a\nb"}
     left.close(), right.close()
     assert threading.active_count() < 100
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_what_comes_of_others_waits_for_the_thread_that_tells_of_them(
+    told, monkeypatch
+):
+    """Also where that thread has told the others and is about to end the process."""
+    waited = []
+    monkeypatch.setattr(peers.time, "sleep", waited.append)
+    me = links.Peers(links.Who(0, 1000, "host"), TOKEN, lambda line: None)
+    me.code = 1 if told else None
+    monkeypatch.setattr(peers, "_now", [me])
+    monkeypatch.setattr(links, "MANNERS", 1e6)
+    gone = jax.errors.JaxRuntimeError("UNKNOWN: Gloo all-reduce failed")
+    with pytest.raises(UserError, match="lost each other"), peers.leaving():
+        raise gone
+    assert sum(waited) > links.SILENCE
