@@ -36,6 +36,7 @@ class Ours:
         from ppcjax.train import mesh as meshes
         from ppcjax.train import optim, step
 
+        step.inline_on_cpus()
         mesh = meshes.make_mesh()
         self.batch = jax.device_put(dict(self.batch), meshes.sharded(mesh))
         method = methods.make(self.settings["method"], self.num_classes)

@@ -51,7 +51,7 @@ def _train(values: flags.FlagValues) -> None:
     """Runs the training loop on all devices of all processes."""
     # Here, after the libraries were told to be quiet.
     from ppcjax.evaluate import training
-    from ppcjax.train import inspection, loop, mesh
+    from ppcjax.train import inspection, loop, mesh, step
 
     config = values.config
     if values.workdir == "":
@@ -60,6 +60,7 @@ def _train(values: flags.FlagValues) -> None:
     if values.inspect:
         sys.exit(not inspection.inspect(config, workdir))
     cli.keep_compiled_programs()
+    step.inline_on_cpus()
     mesh.maybe_distributed()
     loop.train(config, workdir, scorer=training.scorer, check=training.check)
 

@@ -29,6 +29,16 @@ CPU_OPTIONS = {
 }
 
 
+def inline_on_cpus() -> None:
+    """Has a CPU compute in the thread that asks for it; call it before JAX has devices.
+
+    JAX would begin a step while the one before still runs: the memory of both is held
+    at once, and asked for in threads among which glibc does not pass it on. Programs
+    of several devices are not touched, nor those of other devices.
+    """
+    jax.config.update("jax_cpu_enable_async_dispatch", False)
+
+
 def create_state(
     method: Method,
     optimizer: optax.GradientTransformation,
