@@ -34,9 +34,9 @@ _COPIED = 170
 _TRANSFORMED = 110
 _GATHERED = 100
 _SMALL = 2**26  # multiply-adds below which no form is worth its compile time
-# Maps of XLA's own gradient of a kernel, in floats of the output's gradient and its
-# smaller side, beyond which it falls behind the rate of products by this factor.
-_LARGE, _LARGE_SIDE, _BEHIND = 2**19, 17, 4.0
+# Maps of XLA's own gradient of a kernel - floats or places of the output's gradient, and
+# its smaller side - beyond which it falls behind the rate of products by this factor.
+_LARGE, _LARGE_PLACES, _LARGE_SIDE, _BEHIND = 2**19, 2**12, 17, 4.0
 _WORTH = 0.85  # of the compiler's cost that a form may have that rounds otherwise
 
 
@@ -67,7 +67,8 @@ def kernel_form(x: tuple[int, ...], dy: tuple[int, ...], window: Window) -> Form
     if plain < _SMALL:
         return "compiler"
     places, channels = math.prod(dy[:3]), x[-1] + dy[-1]
-    large = places * dy[-1] > _LARGE and min(dy[1:3]) >= _LARGE_SIDE
+    large = places * dy[-1] > _LARGE or places > _LARGE_PLACES
+    large &= min(dy[1:3]) >= _LARGE_SIDE
     copied = _COPIED if window.stride == 1 else 2 * _COPIED  # single pixels
     costs = {
         "compiler": plain * (_BEHIND if large else 1.25),
@@ -140,9 +141,14 @@ def _backward(window, kept, dy):
     def plain_kernel(x, dy):
         return jax.linear_transpose(lambda k: _plain(x, k, window), kernel)(dy)[0]
 
+    def kernel_of_maps(x, dy, window):
+        # Laid out anew for it, x would be computed again, element by element.
+        del window
+        return plain_kernel(*jax.lax.optimization_barrier((x, dy)))
+
     inputs = {"compiler": plain_input, "by_tiles": _input_by_tiles}
     kernels = {
-        "compiler": plain_kernel,
+        "compiler": kernel_of_maps,
         "by_taps": _kernel_by_taps,
         "by_tiles": _kernel_by_tiles,
     }

@@ -127,6 +127,7 @@ CHOSEN = {
     "ResNet-50 layer1": (_layer(56, 64, 64, batch=16), "by_tiles", "compiler"),
     "ResNet-50 layer3": (_layer(14, 256, 256, batch=16), "by_tiles", "by_tiles"),
     "HRNet, 96 channels": (_layer(48, 96, 96), "by_tiles", "compiler"),
+    "HRNet, 48 channels": (_layer(90, 48, 48, batch=1), "by_tiles", "compiler"),
     "VGG conv1_1": (_layer(224, 3, 64), "compiler", "compiler"),
     "stem": (_layer(224, 3, 64, batch=16, stride=2, kernel=7), "compiler", "compiler"),
     "wide ASPP": (_layer(28, 2048, 256, dilation=6), "compiler", "compiler"),
