@@ -34,8 +34,8 @@ _COPIED = 170
 _TRANSFORMED = 110
 _GATHERED = 100
 _SMALL = 2**26  # multiply-adds below which no form is worth its compile time
-# Maps of XLA's own gradient of a kernel - floats or places of the output's gradient, and
-# its smaller side - beyond which it falls behind the rate of products by this factor.
+# Maps of XLA's own gradient of a kernel - floats or places of the output's gradient,
+# and its smaller side - beyond which it falls behind the rate of products.
 _LARGE, _LARGE_PLACES, _LARGE_SIDE, _BEHIND = 2**19, 2**12, 17, 4.0
 _WORTH = 0.85  # of the compiler's cost that a form may have that rounds otherwise
 

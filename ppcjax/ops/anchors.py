@@ -124,11 +124,9 @@ def select(
     )
 
 
-def sort_by_class(
-    slot: chex.Array, *by: chex.Array
-) -> jax.Array:  # [B, P] each -> [B, P]
-    """Cells of each image in order of class, then of `by`, the first one first."""
-    return jax.vmap(lambda *keys: jnp.lexsort(keys))(*reversed(by), slot)
+def sort_by_class(slot: chex.Array, by: chex.Array) -> jax.Array:
+    """Cells of each image in order of class, then of `by`: [B, P] each."""
+    return jax.vmap(lambda slot, by: jnp.lexsort((by, slot)))(slot, by)
 
 
 def _order(slot, wrong, draws, sizes, hard, views, rule):
@@ -141,7 +139,7 @@ def _order(slot, wrong, draws, sizes, hard, views, rule):
     nothing = jnp.zeros_like(sizes)
     if rule == "random":
         return sort_by_class(slot, draws[0]), nothing, nothing
-    order = sort_by_class(slot, ~wrong, draws[0])
+    order = sort_by_class(_with_last(slot, ~wrong), draws[0])
     half = views // 2
     if rule == "hard_easy":
         first = jnp.minimum(jnp.maximum(half, views - (sizes - hard)), hard)
@@ -152,7 +150,12 @@ def _order(slot, wrong, draws, sizes, hard, views, rule):
     padded = jnp.pad(start, ((0, 0), (0, 1)))
     rank = place - jnp.take_along_axis(padded, slot, axis=1)
     chosen = wrong & (rank < half)
-    return sort_by_class(slot, ~chosen, draws[1]), nothing, nothing
+    return sort_by_class(_with_last(slot, ~chosen), draws[1]), nothing, nothing
+
+
+def _with_last(slot: jax.Array, late: jax.Array) -> jax.Array:
+    """Numbers that sort as class, then `late`: one key less for the sort."""
+    return 2 * slot + late
 
 
 def _at_most(kept: jax.Array, draws: jax.Array, most: int) -> jax.Array:

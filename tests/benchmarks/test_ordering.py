@@ -19,7 +19,7 @@ def test_ways_agree(name):
     draw = jax.random.uniform(jax.random.key(0), slot.shape)
     draw = draw.at[:, 50].set(draw[:, 7])
     order = WAYS[name](slot, late, draw)
-    np.testing.assert_array_equal(order, anchors.sort_by_class(slot, late, draw))
+    np.testing.assert_array_equal(order, anchors.sort_by_class(2 * slot + late, draw))
 
 
 def test_a_line_for_each(monkeypatch, tmp_path, capsys):
