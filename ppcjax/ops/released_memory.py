@@ -114,7 +114,8 @@ def push(
         )
     owner = jnp.arange(num_classes)
     k = jnp.arange(most)[None]
-    # All images at once: in the loop, each would be sent to all devices as a whole.
+    # What is written lies on all devices before the loop: in it, each turn would send
+    # the embeddings of an image, or all that is written, once more.
     member = labels[..., None] == owner[None, None]  # [B, L, C]
     counts = jnp.sum(member, axis=1)  # [B, C]
     totals = jnp.einsum(
@@ -127,6 +128,7 @@ def push(
     at = cells.reshape(images, num_classes * most, 1)
     chosen = jnp.take_along_axis(keys, at, axis=1).astype(jnp.float32)
     chosen = l2_normalize(chosen).reshape(*cells.shape, -1)  # [B, C, K, D]
+    counts, totals, chosen = map(_everywhere, (counts, totals, chosen))
 
     def image(b, banks):
         means, pixels = banks
@@ -143,6 +145,12 @@ def push(
         return means, pixels | {"next": jnp.where(shown, after, pixels["next"])}
 
     return jax.lax.fori_loop(0, images, image, (region, pixel))
+
+
+def _everywhere(x):
+    """x [B, ...] itself, as a sum over devices, of which each then has all rows."""
+    rows = jnp.eye(x.shape[0], dtype=x.dtype)
+    return jnp.einsum("ab,b...->a...", rows, x, precision=jax.lax.Precision.HIGHEST)
 
 
 def _write(bank, vectors, start, written):
