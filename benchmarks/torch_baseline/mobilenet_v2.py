@@ -78,7 +78,7 @@ class MobileNetV2(CamNet):
     projection: D.
     affinity: channels of both reduced endpoints and of their mixture.
     dropout: rate on the embedding.
-    centred: see `CamNet`.
+    centred: whether features lose their mean before they are correlated.
     """
 
     def __init__(

@@ -71,7 +71,7 @@ class WideResNet38(CamNet):
     projection: D.
     affinity: channels of both reduced endpoints and of their mixture.
     dropout: rates in the two last blocks and on the embedding.
-    centred: see `CamNet`.
+    centred: whether features lose their mean before they are correlated.
     """
 
     def __init__(
