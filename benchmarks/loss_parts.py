@@ -136,7 +136,7 @@ def _theirs_ppc() -> Callable[[], Any]:
     import torch
 
     from benchmarks.torch_baseline import loops, ppc_terms
-    from benchmarks.torch_baseline.wide_resnet38 import Maps
+    from benchmarks.torch_baseline.cam_net import Maps
 
     given = ppc_inputs()
     tags = torch.from_numpy(given["tags"])

@@ -26,6 +26,12 @@ RACES = {
         {"brightness_shift": 0},
     ),
     "ppc": ("configs/ppc_voc.py", 21, {}, {"jitter": (0.0, 0.0, 0.0, 0.0)}),
+    "ppc_mobilenet": (
+        "configs/ppc_mobilenet.py",
+        21,
+        {"contrast_start": 0},
+        {"jitter": (0.0, 0.0, 0.0, 0.0)},
+    ),
     "asgnet": ("configs/asgnet_voc.py", 21, {}, {"blur": 0.0}),
 }
 

@@ -1,26 +1,48 @@
-"""PPC on WideResNet-38, as `ppcjax.methods.ppc`."""
+"""PPC on WideResNet-38 or MobileNetV2, as `ppcjax.methods.ppc`."""
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
 from benchmarks.torch_baseline import ppc_terms
+from benchmarks.torch_baseline.cam_net import CamNet
 from benchmarks.torch_baseline.layers import Normalize, full_precision, resize
-from benchmarks.torch_baseline.wide_resnet38 import CamNet
+from benchmarks.torch_baseline.mobilenet_v2 import MobileNetV2
+from benchmarks.torch_baseline.wide_resnet38 import WideResNet38
 
-FROZEN = r"bn|^(conv1a|b2|b2_\d)\."
 HEADS = r"^f"
+DEFAULTS = {"backbone": "wide_resnet38", "centred": False, "temperature": 0.1}
+
+
+class Backbone(NamedTuple):
+    """A network that PPC stands on.
+
+    make: (num_classes, centred=...) -> network.
+    frozen: pattern in the names of parameters that are never trained.
+    colours: mean and deviation of RGB, unless those of `Normalize`.
+    """
+
+    make: Callable[..., CamNet]
+    frozen: str
+    colours: Sequence[tuple[float, float, float]] = ()
+
+
+_HALF = (0.5, 0.5, 0.5)
+BACKBONES = {
+    "wide_resnet38": Backbone(WideResNet38, r"bn|^(conv1a|b2|b2_\d)\."),
+    "mobilenet_v2": Backbone(MobileNetV2, r"^(stem|block[1-3])\.", (_HALF, _HALF)),
+}
 
 
 class PPC(nn.Module):
     """The network and the loss.
 
-    settings: those of the config's method.
+    settings: those of the config's method; the rest is DEFAULTS.
     num_classes: C, the background included.
-    net: the network; None: of the published widths.
+    net: the network; None: the backbone's, of the published widths.
     """
 
     def __init__(
@@ -31,11 +53,12 @@ class PPC(nn.Module):
         net: CamNet | None = None,
     ):
         super().__init__()
-        self.settings = settings
-        self.normalize = Normalize()
-        self.net = net or CamNet(num_classes)
+        self.settings = DEFAULTS | dict(settings)
+        backbone = BACKBONES[self.settings["backbone"]]
+        self.normalize = Normalize(*backbone.colours)
+        self.net = net or backbone.make(num_classes, centred=self.settings["centred"])
         for name, p in self.net.named_parameters():
-            p.requires_grad_(re.search(FROZEN, name) is None)
+            p.requires_grad_(re.search(backbone.frozen, name) is None)
 
     def groups(self) -> list[dict[str, Any]]:
         """Parameters by the factor of their rate: the heads learn ten times as fast."""

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional as F
 
+from benchmarks.torch_baseline.cam_net import EPSILON, Maps, keep_foreground_max
 from benchmarks.torch_baseline.layers import resize
-from benchmarks.torch_baseline.wide_resnet38 import EPSILON, Maps, keep_foreground_max
 
 
 def max_norm(maps):

@@ -3,14 +3,11 @@
 Normalisation has stored statistics in training, too, and is never trained.
 """
 
-from typing import NamedTuple
-
 import torch
 from torch import nn
 
-from benchmarks.torch_baseline.layers import conv, full_precision, resize
-
-EPSILON = 1e-5
+from benchmarks.torch_baseline.cam_net import CamNet
+from benchmarks.torch_baseline.layers import conv
 
 
 class FrozenNorm(nn.BatchNorm2d):
@@ -67,46 +64,14 @@ class BottleneckBlock(nn.Module):
         return self.conv_branch1(active) + self.conv_branch2b2(y), active
 
 
-class Maps(NamedTuple):
-    """What the network says of a view: [B, C, h, w] twice, and [B, D, h, w]."""
-
-    cam: torch.Tensor
-    refined: torch.Tensor
-    projection: torch.Tensor
-
-
-def keep_foreground_max(x: torch.Tensor) -> torch.Tensor:
-    """Zeroes foreground channels below the strongest; the background is first."""
-    background, rest = x[:, :1], x[:, 1:]
-    rest = torch.where(rest == rest.amax(1, keepdim=True), rest, 0.0)
-    return torch.cat([background, rest], dim=1)
-
-
-def clean(cam: torch.Tensor) -> torch.Tensor:
-    """Raw maps to a distribution of two classes a pixel, without gradient."""
-    positive = torch.relu(cam.detach())
-    top = positive.amax((2, 3), keepdim=True) + EPSILON
-    rest = torch.relu(positive - EPSILON)[:, 1:] / top[:, 1:]
-    background = 1 - rest.amax(1, keepdim=True)
-    return keep_foreground_max(torch.cat([background, rest], dim=1))
-
-
-def correlate(maps: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
-    """Maps [B, C, h, w] as means over the pixels of similar features."""
-    z = features.flatten(2)
-    z = z / (z.norm(dim=1, keepdim=True) + EPSILON)
-    affinity = torch.relu(z.transpose(1, 2) @ z)
-    affinity = affinity / (affinity.sum(1, keepdim=True) + EPSILON)
-    return (maps.flatten(2) @ affinity).view_as(maps)
-
-
-class CamNet(nn.Module):
-    """The network of PPC.
+class WideResNet38(CamNet):
+    """The network of PPC as published.
 
     num_classes: C, the background included, which is first.
     projection: D.
     affinity: channels of both reduced endpoints and of their mixture.
     dropout: rates in the two last blocks and on the embedding.
+    centred: whether features lose their mean before they are correlated.
     """
 
     def __init__(
@@ -115,8 +80,10 @@ class CamNet(nn.Module):
         projection: int = 128,
         affinity=(64, 128, 192),
         dropout=(0.3, 0.5, 0.5),
+        centred: bool = False,
     ):
-        super().__init__()
+        widths = (512, 1024, 4096)
+        super().__init__(num_classes, widths, projection, affinity, dropout[2], centred)
         self.conv1a = conv(3, 64)
         inputs, self.names = 64, []
         for stage, outputs, repeats in ((2, 128, 2), (3, 256, 2), (4, 512, 5)):
@@ -130,36 +97,14 @@ class CamNet(nn.Module):
         self._add("b6", BottleneckBlock(1024, 2048, 4, dropout[0]))
         self._add("b7", BottleneckBlock(2048, 4096, 4, dropout[1]))
         self.bn7 = FrozenNorm(4096)
-        self.dropout = nn.Dropout2d(dropout[2])
-        self.fc8 = conv(4096, num_classes, 1)
-        self.fc_proj = conv(4096, projection, 1)
-        self.f8_3, self.f8_4 = conv(512, affinity[0], 1), conv(1024, affinity[1], 1)
-        self.f9 = conv(3 + affinity[0] + affinity[1], affinity[2], 1)
 
     def _add(self, name, block):
         self.names.append(name)
         setattr(self, name, block)
 
-    def forward(self, image):
-        """Maps of normalised images [B, 3, H, W] at an eighth of the size."""
+    def endpoints(self, image):
+        """Activations of the fifth and the sixth stage, and the embedding."""
         x, active = self.conv1a(image), {}
         for name in self.names:
             x, active[name] = getattr(self, name)(x)
-        embedding = torch.relu(self.bn7(x))
-        with full_precision(image):
-            wide = self.fc8.weight.dtype
-            return self._heads(
-                embedding.to(wide),
-                active["b5"].detach().to(wide),
-                active["b6"].detach().to(wide),
-                image.to(wide),
-            )
-
-    def _heads(self, embedding, low, high, image):
-        embedding = self.dropout(embedding)
-        projection = torch.relu(self.fc_proj(embedding))
-        cam = self.fc8(embedding)
-        low, high = torch.relu(self.f8_3(low)), torch.relu(self.f8_4(high))
-        pixels = resize(image, cam.shape[2:])
-        mixed = self.f9(torch.cat([pixels, low, high], dim=1))
-        return Maps(cam, correlate(clean(cam), mixed), projection)
+        return active["b5"], active["b6"], torch.relu(self.bn7(x))

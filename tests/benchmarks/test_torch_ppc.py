@@ -8,9 +8,10 @@ from tests.golden.arrays import assert_close, load
 torch = pytest.importorskip("torch")
 
 from benchmarks.torch_baseline import ppc_terms  # noqa: E402
+from benchmarks.torch_baseline.cam_net import Maps  # noqa: E402
 from benchmarks.torch_baseline.ppc import PPC  # noqa: E402
 from benchmarks.torch_baseline.step import Step  # noqa: E402
-from benchmarks.torch_baseline.wide_resnet38 import CamNet, Maps  # noqa: E402
+from benchmarks.torch_baseline.wide_resnet38 import WideResNet38  # noqa: E402
 from tests.benchmarks.torch_arrays import fill, gradients, norms, tensor  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -96,7 +97,7 @@ def test_ppc_chooses_as_recorded():
 def test_ppc_step():
     golden = load("ppc_step")
     width = {name: shape[0] for name, shape in golden.shapes().items()}
-    net = CamNet(
+    net = WideResNet38(
         width["fc8.weight"],
         width["fc_proj.weight"],
         [width[f"{name}.weight"] for name in ("f8_3", "f8_4", "f9")],
