@@ -78,7 +78,7 @@ def kind(path: str, opcode: str) -> str:
             return found
     backwards = "transpose(jvp" in path
     if opcode == "convolution" or "conv_general_dilated" in words:
-        return OTHER if backwards else FORWARD
+        return FORWARD if path and not backwards else OTHER
     if opcode == "dot" or "dot_general" in words:
         return PRODUCTS
     if opcode.startswith(("sort", "rng")) or any(
@@ -153,7 +153,7 @@ def add_up(
     """Seconds of each of KINDS.
 
     Args:
-        seconds: of operations, by name.
+        seconds: what each operation took, by its name.
         known: what they are; others count as OTHER.
     """
     total = dict.fromkeys(KINDS, 0.0)
