@@ -6,7 +6,7 @@ The step is that of `benchmarks.race`, with the allocator settings of commands a
 same random batch. A trace of some steps gives seconds for each operation of the
 compiled program, and `benchmarks.kinds` tells what kind of work it is. "by the clock"
 is what a step took while it was traced. It is less than the sum where operations of
-several threads overlap, as they do by a few percent, more on a busy machine; what it has
+several threads overlap, by a few percent, or more on a busy machine; what it has
 beyond the sum is spent between them.
 """
 

@@ -285,6 +285,7 @@ def main(argv: list[str] | None = None) -> None:
             "device": device,
             "options": vars(options),
             "allocator": None if on_gpu else ALLOCATOR,
+            "attempt": attempts.find(options.attempt).says,
             "settings": settings,
         }
         text = json.dumps(head | found, indent=1, default=str)
