@@ -14,7 +14,8 @@ Needs PyTorch, and no ml_collections: settings are those of the configs, stored 
 
 On a CPU each side has a process of its own, both with the same allocator settings, and
 memory is the most that this process held, libraries and all. On a GPU both share one
-process, and memory is the most that each framework had allocated.
+process, and memory is the most that each framework had allocated. --attempt NAME
+changes our side on a CPU, see `benchmarks.attempts`.
 """
 
 import argparse
@@ -28,7 +29,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import race_settings
+from benchmarks import attempts, race_settings
 from benchmarks import sides as racers
 from benchmarks.apart import Apart, own_stdout, serve
 from benchmarks.facts import cores, facts, machine
@@ -204,7 +205,19 @@ def make_sides(
     if options.device == "gpu":
         return [make_side(name, options, settings, classes) for name in names(options)]
     program = [sys.executable, "-m", "benchmarks.race", *argv, "--serve"]
-    return [Apart(name, [*program, name], ALLOCATOR) for name in names(options)]
+    more = {OURS: attempts.find(options.attempt).environment}  # theirs stays as it is
+    return [
+        Apart(name, [*program, name], {**ALLOCATOR, **more.get(name, {})})
+        for name in names(options)
+    ]
+
+
+def title(options: argparse.Namespace, data: Mapping[str, Any], device: str) -> str:
+    """The first line: what is raced, on what."""
+    precision = " tf32" if options.tf32 else ""
+    shape = f"{data['batch_size']} x {data['crop']}"
+    text = f"{options.method}, {options.dtype}{precision}, {shape}, {device}"
+    return f"{text}; attempt: {options.attempt}" if options.attempt else text
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -224,6 +237,7 @@ def arguments() -> argparse.ArgumentParser:
     add("--compile", action="store_true", help="torch.compile as one more side")
     add("--colours", action="store_true", help="our step with its random colours")
     add("--only", choices=("ours", "torch"), help="one side alone")
+    add("--attempt", default="", help="our side changed: " + ", ".join(attempts.ALL))
     add("--json", type=Path, help="file for all numbers")
     add("--serve", default="", help=argparse.SUPPRESS)  # one side, told by lines
     add("--write_settings", action="store_true", help="store those of the configs")
@@ -234,6 +248,7 @@ def main(argv: list[str] | None = None) -> None:
     """Runs one race."""
     argv = sys.argv[1:] if argv is None else argv
     options = arguments().parse_args(argv)
+    attempts.check(options.attempt, options.device, options.only)
     if options.write_settings:
         race_settings.write()
         return
@@ -246,20 +261,18 @@ def main(argv: list[str] | None = None) -> None:
     )
     if options.serve:
         answers = own_stdout()
-        prepare(options, ["jax" if options.serve == OURS else "torch"])
+        ours = options.serve == OURS
+        prepare(options, ["jax" if ours else "torch"])
         side = make_side(options.serve, options, settings, classes)
-        serve(side, sys.stdin, answers)
+        with attempts.find(options.attempt if ours else "").changes():
+            serve(side, sys.stdin, answers)
         return
     if options.only != "ours" and importlib.util.find_spec("torch") is None:
         raise UserError("torch is not installed: pip install -r requirements-torch.txt")
     on_gpu = options.device == "gpu"
     device = prepare(options, ["jax", "torch"]) if on_gpu else machine()
     data = settings["data"]
-    precision = " tf32" if options.tf32 else ""
-    shape = f"{data['batch_size']} x {data['crop']}"
-    print(
-        f"{options.method}, {options.dtype}{precision}, {shape}, {device}", flush=True
-    )
+    print(title(options, data, device), flush=True)
     sides = make_sides(options, argv, settings, classes)
     try:
         found = race(sides, options, data["batch_size"])
@@ -272,6 +285,7 @@ def main(argv: list[str] | None = None) -> None:
             "device": device,
             "options": vars(options),
             "allocator": None if on_gpu else ALLOCATOR,
+            "attempt": attempts.find(options.attempt).says,
             "settings": settings,
         }
         text = json.dumps(head | found, indent=1, default=str)

@@ -69,6 +69,7 @@ def cosine_momentum(step: chex.Numeric, *, start: float, steps: int) -> jax.Arra
     return 1.0 - (1.0 - start) * (jnp.cos(jnp.pi * share) + 1.0) / 2.0
 
 
+@jax.named_scope("moving_average")
 def moving_average(target: Any, online: Any, momentum: chex.Numeric) -> Any:
     """Trees t and o -> momentum * t + (1 - momentum) * o."""
     return jax.tree.map(

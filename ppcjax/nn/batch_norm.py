@@ -11,6 +11,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+_named = jax.named_scope("batch_norm")  # for profiles
+
 
 class BatchNorm(nn.Module):
     """Batch normalisation over all axes but the last.
@@ -87,6 +89,7 @@ def _normalize_forward(x, scale, bias, epsilon):
     return (y, mean, var), (x, mean, var, scale)
 
 
+@_named
 def _normalize_backward(epsilon, kept, changes):
     x, mean, var, scale = kept
     dy, dmean, dvar = changes
@@ -108,6 +111,7 @@ def _normalize_backward(epsilon, kept, changes):
 normalize.defvjp(_normalize_forward, _normalize_backward)
 
 
+@_named
 def _normalized(x, mean, var, scale, bias, epsilon):
     # Centred before it is scaled: in bfloat16 the other order loses the difference.
     centred = x.astype(jnp.float32) - _like(x, mean)
@@ -115,6 +119,7 @@ def _normalized(x, mean, var, scale, bias, epsilon):
     return (centred * _like(x, factor) + _like(x, bias)).astype(x.dtype)
 
 
+@_named
 def batch_statistics(x: Any) -> tuple[jax.Array, jax.Array]:
     """Mean and biased variance over all axes but the last.
 

@@ -113,6 +113,11 @@ def convolve(x: chex.Array, kernel: chex.Array, window: Window) -> jax.Array:
     Returns:
         [B, h', w', D].
     """
+    return forwards(x, kernel, window)
+
+
+def forwards(x: chex.Array, kernel: chex.Array, window: Window) -> jax.Array:
+    """What `convolve` computes, in the compiler's form; shapes as there."""
     return _plain(x, kernel, window)
 
 
@@ -128,7 +133,7 @@ def _plain(x, kernel, window):
 
 
 def _forward(x, kernel, window):
-    return _plain(x, kernel, window), (x, kernel)
+    return forwards(x, kernel, window), (x, kernel)
 
 
 def _backward(window, kept, dy):
@@ -152,8 +157,11 @@ def _backward(window, kept, dy):
         "by_taps": _kernel_by_taps,
         "by_tiles": _kernel_by_tiles,
     }
-    dx = _on_cpu(inputs[input_form(*shapes)], plain_input, kernel, dy, window)
-    return dx, _on_cpu(kernels[kernel_form(*shapes)], plain_kernel, x, dy, window)
+    with jax.named_scope("gradient_of_input"):
+        dx = _on_cpu(inputs[input_form(*shapes)], plain_input, kernel, dy, window)
+    with jax.named_scope("gradient_of_kernel"):
+        dk = _on_cpu(kernels[kernel_form(*shapes)], plain_kernel, x, dy, window)
+    return dx, dk
 
 
 # XLA decides by the platform that a program is compiled for, not by where it is traced.
@@ -168,6 +176,7 @@ convolve.defvjp(_forward, _backward)
 
 
 @jax.custom_vjp
+@jax.named_scope("one_tap")
 def product(x: chex.Array, kernel: chex.Array) -> jax.Array:
     """A convolution by a kernel of one tap.
 
@@ -181,6 +190,7 @@ def product(x: chex.Array, kernel: chex.Array) -> jax.Array:
     return jnp.einsum("bhwc,cd->bhwd", x, kernel)
 
 
+@jax.named_scope("one_tap")
 def _product_backward(kept, dy):
     # What comes in stays as it lies in memory. Without the barrier XLA's CPU compiler
     # computes whole chains of normalised maps again, only to lay them out for dk.

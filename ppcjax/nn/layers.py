@@ -176,11 +176,13 @@ class FrozenBatchNorm(nn.Module):
         bias = self.param("bias", nn.initializers.zeros, shape)
         mean = self.param("mean", nn.initializers.zeros, shape)
         var = self.param("var", nn.initializers.ones, shape)
-        factor = scale * jax.lax.rsqrt(var + 1e-5)
-        factor, offset = (
-            v.astype(x.dtype)[None, None, None] for v in (factor, bias - mean * factor)
-        )
-        return x * factor + offset
+        with jax.named_scope("batch_norm"):
+            factor = scale * jax.lax.rsqrt(var + 1e-5)
+            factor, offset = (
+                v.astype(x.dtype)[None, None, None]
+                for v in (factor, bias - mean * factor)
+            )
+            return x * factor + offset
 
 
 def channel_dropout(rate: float, train: bool) -> nn.Dropout:

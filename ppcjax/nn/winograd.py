@@ -54,6 +54,8 @@ A = np.array(
     np.float32,
 )
 OUT, KERNEL, IN = 4, 3, 6  # sides of a tile of outputs, of the kernel, of the inputs
+# What profiles tell from the products.
+_transforms = jax.named_scope("transforms_of_tiles")
 
 
 def tiles(size: int, dilation: int) -> int:
@@ -83,7 +85,7 @@ def kernel_gradient(x: chex.Array, dy: chex.Array, dilation: int = 1) -> jax.Arr
     # so that a batch that lies on several devices stays where it is.
     summed = tuple(range(1, 6))
     products = jax.lax.dot_general(inputs, outputs, ((summed,) * 2, ((0,), (0,))))
-    gradient = jnp.einsum("pk,pcd->kcd", _twice(G), products)
+    gradient = _summed("pk,pcd->kcd", _twice(G), products)
     return gradient.reshape(KERNEL, KERNEL, *gradient.shape[1:])
 
 
@@ -106,12 +108,13 @@ def input_gradient(kernel: chex.Array, dy: chex.Array, dilation: int = 1) -> jax
     inputs = _transformed(_cut(dy, dilation, IN, border=dilation), B.T)
     taps = kernel.reshape(KERNEL**2, *kernel.shape[2:])
     turned = _twice(G)[:, ::-1]
-    weights = jnp.einsum("pk,kcd->pcd", turned, taps)
+    weights = _summed("pk,kcd->pcd", turned, taps)
     products = jax.lax.dot_general(inputs, weights, (((6,), (2,)), ((0,), (0,))))
-    outputs = jnp.einsum("pq,p...->q...", _twice(A), products)
+    outputs = _summed("pq,p...->q...", _twice(A), products)
     return _joined(outputs)[:, :rows, :columns]
 
 
+@_transforms
 def _joined(outputs: jax.Array) -> jax.Array:
     """Tiles of 4x4 [16, B, T, dilation, T', dilation, D] as [B, rows, columns, D]."""
     _, batch, down, dilation, right, _, depth = outputs.shape
@@ -121,6 +124,7 @@ def _joined(outputs: jax.Array) -> jax.Array:
     return outputs.reshape(batch, down * step, right * step, depth)
 
 
+@_transforms
 def _cut(x: jax.Array, dilation: int, side: int, border: int = 0) -> jax.Array:
     """[B, h, w, C] in tiles of side x side: [columns, rows, B, T, dil., T', dil., C].
 
@@ -151,6 +155,13 @@ def _cut_axis(
     return jnp.stack(places)
 
 
+@_transforms
+def _summed(equation: str, matrix: np.ndarray, x: jax.Array) -> jax.Array:
+    """A constant matrix times what stands at positions or taps."""
+    return jnp.einsum(equation, matrix, x)
+
+
+@_transforms
 def _transformed(cut: jax.Array, matrix: np.ndarray) -> jax.Array:
     """Each tile t as matrix t matrix^T: [36 positions, B, T, dil., T', dil., C]."""
     # By one product with a constant: passes of sums over the maps take twice as long.

@@ -58,6 +58,7 @@ def bilinear_matrix(
     return (matrix * inside).astype(xp.float32)
 
 
+@jax.named_scope("resize")
 def resize(
     x: chex.Array,
     size: tuple[int, int],

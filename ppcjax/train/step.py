@@ -107,15 +107,16 @@ def make_step(
         (loss, (model_state, scalars)), gradients = gradient(
             state.params, state.model_state, batch, key, state.step
         )
-        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
-        scalars = {
-            **scalars,
-            "loss/total": loss,
-            "stat/update_norm": optax.tree.norm(updates),
-        }
+        with jax.named_scope("optimizer"):
+            updates, opt_state = optimizer.update(
+                gradients, state.opt_state, state.params
+            )
+            params = optax.apply_updates(state.params, updates)
+            norm = optax.tree.norm(updates)
+        scalars = {**scalars, "loss/total": loss, "stat/update_norm": norm}
         new_state = TrainState(
             step=state.step + 1,
-            params=optax.apply_updates(state.params, updates),
+            params=params,
             model_state=model_state,
             opt_state=opt_state,
         )
