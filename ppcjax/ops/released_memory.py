@@ -148,7 +148,7 @@ def push(
 
 
 def _everywhere(x):
-    """x [B, ...] itself, as a sum over devices, of which each then has all rows."""
+    """As it is, x [B, ...], but as a sum over devices: each then has all rows."""
     rows = jnp.eye(x.shape[0], dtype=x.dtype)
     return jnp.einsum("ab,b...->a...", rows, x, precision=jax.lax.Precision.HIGHEST)
 
