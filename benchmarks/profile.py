@@ -7,7 +7,8 @@ same random batch. A trace of some steps gives seconds for each operation of the
 compiled program, and `benchmarks.kinds` tells what kind of work it is. "by the clock"
 is what a step took while it was traced. It is less than the sum where operations of
 several threads overlap, by a few percent, or more on a busy machine; what it has
-beyond the sum is spent between them.
+beyond the sum is spent between them. The last line sets the FLOP of the step, had all
+convolutions the compiler's form, against what one large matrix product reaches here.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks import attempts, kinds, race, race_settings
+from benchmarks import attempts, kinds, race, race_settings, step
 from benchmarks.facts import facts, machine
 from ppcjax import cli
 from ppcjax.types import UserError
@@ -92,12 +93,15 @@ def profile(options: argparse.Namespace) -> dict[str, Any]:
         side.run(1)
         seconds, clock = traced(side, options.steps)
     seconds = {name: value / options.steps for name, value in seconds.items()}
+    flop = step.plain_flop(side.update, side.state, side.batch)
     known = kinds.operations(side.step.as_text())
     nothing = kinds.Operation("", "")
     largest = sorted(seconds, key=seconds.__getitem__, reverse=True)[:LARGEST]
     return {
         "clock_s": clock / options.steps,
         "operations_s": sum(seconds.values()),
+        "flop": flop,
+        "share": flop * options.steps / clock / step.matmul_rate(),
         "kinds_s": kinds.add_up(seconds, known),
         "largest": [
             {"name": name, "seconds": seconds[name]}
@@ -114,7 +118,9 @@ def table(found: Mapping[str, Any]) -> str:
     lines = [f"{'kind of work':32} s per step  percent"]
     lines += [f"{name:32} {x:10.3f} {100 * x / total:8.1f}" for name, x in rows if x]
     lines.append(f"{'all operations':32} {total:10.3f} {100:8.1f}")
-    return "\n".join([*lines, f"{'a step by the clock':32} {found['clock_s']:10.3f}"])
+    lines.append(f"{'a step by the clock':32} {found['clock_s']:10.3f}")
+    rate = f"{found['flop'] / 1e9:,.0f} GFLOP in plain forms, at {found['share']:.0%}"
+    return "\n".join([*lines, f"{rate} of the rate of matrix products"])
 
 
 def _settings(options: argparse.Namespace) -> tuple[dict[str, Any], int]:

@@ -44,10 +44,8 @@ class Ours:
         key = jax.random.key(0)
         self.state = step.create_state(method, optimizer, key, self.batch, mesh)
         begin = time.perf_counter()
-        lowered = step.make_step(method, optimizer, mesh, key).lower(
-            self.state, self.batch
-        )
-        self.step = lowered.compile()
+        self.update = step.make_step(method, optimizer, mesh, key)
+        self.step = self.update.lower(self.state, self.batch).compile()
         seconds = time.perf_counter() - begin
         stats = self.step.memory_analysis()
         if stats is not None:

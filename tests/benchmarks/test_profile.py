@@ -23,11 +23,13 @@ def test_seconds_inside_of_an_operation_are_not_its_own():
 def test_a_table_has_the_largest_first_and_the_sum():
     seconds = dict.fromkeys(kinds.KINDS, 0.0) | {kinds.NORM: 1.0, kinds.FORWARD: 3.0}
     found = {"kinds_s": seconds, "operations_s": 4.0, "clock_s": 4.5}
+    found |= {"flop": 9e9, "share": 0.5}
     rows = [line.split() for line in profile.table(found).splitlines()]
     assert rows[1] == ["forward", "convolutions", "3.000", "75.0"]
     assert rows[2] == ["batch", "normalisation", "1.000", "25.0"]
     assert rows[3][-2:] == ["4.000", "100.0"] and rows[4][-1] == "4.500"
-    assert len(rows) == 5
+    assert rows[5][:2] == ["9", "GFLOP"] and "50%" in rows[5]
+    assert len(rows) == 6
 
 
 @pytest.mark.parametrize(
@@ -61,4 +63,5 @@ def test_kinds_of_a_small_step_add_up_to_all_operations(tmp_path):
     assert seconds[kinds.TILES] == 0  # that is the attempt
     for kind in (kinds.FORWARD, kinds.KERNELS, kinds.INPUTS, kinds.ONE_TAP, kinds.NORM):
         assert seconds[kind] > 0, kind
+    assert 0 < found["share"] < 2 and found["flop"] > 1e9
     assert "--inside" not in found["command"]
