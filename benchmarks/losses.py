@@ -62,6 +62,9 @@ def main(argv: list[str] | None = None) -> None:
         if options.serve == OURS:
             import jax
 
+            from ppcjax.train import step
+
+            step.inline_on_cpus()
             jax.config.update("jax_platforms", "cpu")
         else:
             import torch
