@@ -64,28 +64,27 @@ def check(name: str, device: str, only: str | None) -> None:
 def _forward_tiles() -> Iterator[None]:
     import jax
 
-    from ppcjax.nn import convolution, winograd
+    from ppcjax.nn import convolution
 
-    plain = convolution.forwards
-
-    def forwards(x, kernel, window):
-        y = (*x.shape[:3], kernel.shape[-1])  # of those that have tiles
-        if convolution.input_form(x.shape, y, window) != "by_tiles":
-            return plain(x, kernel, window)
-        with jax.named_scope("forward_tiles"):
-            # A gradient of an input is a convolution by the kernel turned round: this
-            # is that of the kernel turned round once more.
-            x, kernel = jax.lax.optimization_barrier((x, kernel))
-            turned = kernel[::-1, ::-1].swapaxes(2, 3)
-            found = winograd.input_gradient(turned, x, window.dilation)
-            return found.astype(x.dtype)
-
-    with mock.patch.object(convolution, "forwards", forwards):
+    always = jax.custom_vjp(convolution.learning, nondiff_argnums=(2,))
+    always.defvjp(convolution._forward, convolution._backward)
+    with mock.patch.object(convolution, "convolve", always):
         yield
 
 
 @contextlib.contextmanager
-def _xla_gradients() -> Iterator[None]:
+def _xla_forwards() -> Iterator[None]:
+    from ppcjax.nn import convolution
+
+    def plain(x, kernel, window):
+        return convolution.convolve.fun(x, kernel, window)
+
+    with mock.patch.object(convolution, "learning", plain):
+        yield
+
+
+@contextlib.contextmanager
+def _xla_convolutions() -> Iterator[None]:
     from ppcjax.nn import convolution
 
     def compiler(x, dy, window):
@@ -93,7 +92,7 @@ def _xla_gradients() -> Iterator[None]:
 
     with (
         mock.patch.object(convolution, "kernel_form", compiler),
-        mock.patch.object(convolution, "input_form", compiler),
+        mock.patch.object(convolution, "map_form", compiler),
     ):
         yield
 
@@ -117,13 +116,17 @@ def _async_dispatch() -> Iterator[None]:
 
 ALL = {
     "forward_tiles": Attempt(
-        "forward 3x3 convolutions by Winograd's tiles, where the model of costs of "
-        "ppcjax/nn/convolution.py has tiles for the gradient of the input",
+        "convolutions without gradients by Winograd's tiles, too, where those with "
+        "gradients would be",
         _forward_tiles,
     ),
-    "xla_gradients": Attempt(
-        "gradients of convolutions as XLA makes them: neither tap by tap nor by tiles",
-        _xla_gradients,
+    "xla_forwards": Attempt(
+        "forward convolutions all as XLA makes them",
+        _xla_forwards,
+    ),
+    "xla_convolutions": Attempt(
+        "convolutions and their gradients as XLA makes them",
+        _xla_convolutions,
     ),
     "concurrent_schedule": Attempt(
         "XLA's own order of operations, that lets several run at once, in the place of "

@@ -1,17 +1,17 @@
-"""Convolutions whose gradients are computed in the form that is fastest on a CPU.
+"""Convolutions that learn, in the form that is fastest on a CPU.
 
-GPUs and TPUs keep what their compilers make, and so do all forward passes: on a CPU
-they run near the rate of plain products, and what a network computes is the same
-whether it learns or not. Gradients have three forms there:
+GPUs and TPUs keep what their compilers make, and so does whatever is not learnt from:
+predictions, and what is exported. In a training step on a CPU there are three forms:
 
     compiler: XLA's own;
-    by_taps: a matrix product for each tap of the kernel, for the kernel alone;
+    by_taps: a matrix product for each tap of the kernel, for its gradient alone;
     by_tiles: Winograd's, for 3x3 kernels of stride 1, see ppcjax/nn/winograd.py.
 
-For a kernel XLA's own takes up to six times as long as plain products would, which the
-other two mend. The gradient of the input is a convolution as fast as the one forwards;
-tiles need half of its time where there are many channels. `kernel_form` and
-`input_form` take what costs least by a model of two-core measurements.
+For the gradient of a kernel XLA's own takes up to six times as long as plain products
+would, which the other two mend. Forwards, and for the gradient of the input, which is a
+convolution, too, it is near the rate of plain products; tiles need half of its time
+where there are many channels. `kernel_form` and `map_form` take what costs least by a
+model of two-core measurements. By tiles a map differs by 1.5e-5 of its largest value.
 """
 
 import functools
@@ -79,8 +79,11 @@ def kernel_form(x: tuple[int, ...], dy: tuple[int, ...], window: Window) -> Form
     return min(costs, key=costs.__getitem__)
 
 
-def input_form(x: tuple[int, ...], dy: tuple[int, ...], window: Window) -> Form:
-    """The form of an input's gradient that costs least on a CPU; as `kernel_form`."""
+def map_form(x: tuple[int, ...], dy: tuple[int, ...], window: Window) -> Form:
+    """The form that costs least on a CPU for the output, and for the input's gradient.
+
+    Arguments as of `kernel_form`.
+    """
     plain = _plain_cost(x, dy, window)
     if plain < _SMALL or not has_tiles(window):
         return "compiler"
@@ -103,7 +106,7 @@ def _tiles_cost(x, dy, window):
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def convolve(x: chex.Array, kernel: chex.Array, window: Window) -> jax.Array:
-    """A convolution over all channels, whose gradients come by the forms above.
+    """A convolution over all channels, in the forms above where it is learnt from.
 
     Args:
         x: [B, h, w, C].
@@ -113,11 +116,6 @@ def convolve(x: chex.Array, kernel: chex.Array, window: Window) -> jax.Array:
     Returns:
         [B, h', w', D].
     """
-    return forwards(x, kernel, window)
-
-
-def forwards(x: chex.Array, kernel: chex.Array, window: Window) -> jax.Array:
-    """What `convolve` computes, in the compiler's form; shapes as there."""
     return _plain(x, kernel, window)
 
 
@@ -132,8 +130,21 @@ def _plain(x, kernel, window):
     )
 
 
+def learning(x: chex.Array, kernel: chex.Array, window: Window) -> jax.Array:
+    """`convolve` where its gradients are asked for, too; shapes as there."""
+
+    def plain(x, kernel):
+        return _plain(x, kernel, window)
+
+    outputs = {"compiler": plain, "by_tiles": _output_by_tiles}
+    y = jax.eval_shape(plain, x, kernel)
+    return _on_cpu(
+        outputs[map_form(x.shape, y.shape, window)], plain, x, kernel, window
+    )
+
+
 def _forward(x, kernel, window):
-    return forwards(x, kernel, window), (x, kernel)
+    return learning(x, kernel, window), (x, kernel)
 
 
 def _backward(window, kept, dy):
@@ -158,7 +169,7 @@ def _backward(window, kept, dy):
         "by_tiles": _kernel_by_tiles,
     }
     with jax.named_scope("gradient_of_input"):
-        dx = _on_cpu(inputs[input_form(*shapes)], plain_input, kernel, dy, window)
+        dx = _on_cpu(inputs[map_form(*shapes)], plain_input, kernel, dy, window)
     with jax.named_scope("gradient_of_kernel"):
         dk = _on_cpu(kernels[kernel_form(*shapes)], plain_kernel, x, dy, window)
     return dx, dk
@@ -222,6 +233,15 @@ def has_tiles(window: Window) -> bool:
 
 def _kernel_by_tiles(x, dy, window):
     return winograd.kernel_gradient(x, dy, window.dilation).astype(x.dtype)
+
+
+def _output_by_tiles(x, kernel, window):
+    # The gradient of an input is a convolution by the kernel turned round: this is that
+    # of the kernel turned round once more.
+    with jax.named_scope("forward_tiles"):
+        x, kernel = jax.lax.optimization_barrier((x, kernel))
+        turned = kernel[::-1, ::-1].swapaxes(2, 3)
+        return winograd.input_gradient(turned, x, window.dilation).astype(x.dtype)
 
 
 def _input_by_tiles(kernel, dy, window):

@@ -49,7 +49,7 @@ def test_forward_tiles_compute_the_convolution(dilation, monkeypatch):
     kernel = rng.standard_normal((3, 3, 5, 6)).astype(np.float32)
     window = Window(3, 1, dilation, (dilation, dilation))
     expected = convolution.convolve(x, kernel, window)
-    monkeypatch.setattr(convolution, "input_form", lambda *_: "by_tiles")
+    monkeypatch.setattr(convolution, "map_form", lambda *_: "by_tiles")
     with attempts.find("forward_tiles").changes():
         program = jax.make_jaxpr(lambda *a: convolution.convolve(*a, window))
         assert "dot_general" in str(program(x, kernel))
@@ -57,9 +57,19 @@ def test_forward_tiles_compute_the_convolution(dilation, monkeypatch):
     np.testing.assert_allclose(found, expected, atol=2e-4)
 
 
-def test_xla_gradients_have_no_form_of_ours():
+def test_xla_forwards_are_convolutions():
+    def learnt(x, kernel):
+        return jax.vjp(lambda k: convolution.convolve(x, k, WINDOW), kernel)[0]
+
+    before = str(jax.make_jaxpr(learnt)(*LARGE))
+    with attempts.find("xla_forwards").changes():
+        inside = str(jax.make_jaxpr(learnt)(*LARGE))
+    assert "dot_general" in before and "dot_general" not in inside
+
+
+def test_xla_convolutions_have_no_form_of_ours():
     before = _traced()
-    with attempts.find("xla_gradients").changes():
+    with attempts.find("xla_convolutions").changes():
         inside = _traced()
     assert "dot_general" in before and "dot_general" not in inside
     assert _traced() == before

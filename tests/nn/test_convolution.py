@@ -39,7 +39,7 @@ CASES = [
 def _choose(form, monkeypatch):
     monkeypatch.setattr(convolution, "kernel_form", lambda *_: form)
     of_input = "compiler" if form == "by_taps" else form
-    monkeypatch.setattr(convolution, "input_form", lambda *_: of_input)
+    monkeypatch.setattr(convolution, "map_form", lambda *_: of_input)
 
 
 def _value_and_grads(function, x, kernel):
@@ -138,7 +138,7 @@ CHOSEN = {
 @pytest.mark.parametrize(("layer", "kernel", "of_input"), CHOSEN.values(), ids=CHOSEN)
 def test_the_form_follows_the_shape(layer, kernel, of_input):
     assert convolution.kernel_form(*layer) == kernel
-    assert convolution.input_form(*layer) == of_input
+    assert convolution.map_form(*layer) == of_input
 
 
 def test_only_cpus_leave_the_compilers_form():
