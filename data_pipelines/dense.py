@@ -39,6 +39,7 @@ class StreamSettings:
     scale: range of the factor by which images are resized, in place of `long_side`.
     aspect: range of a; columns are resized by sqrt(a) more and rows by sqrt(a) less.
         None: the shape stays.
+    flip: whether half of the images are mirrored, at random.
     on_bad_image: "stop" raises; "skip" takes the next image of the epoch's order
         and notes the reason in source.skipped.
     with_masks: whether batches hold "mask"; every image must then have one.
@@ -52,6 +53,7 @@ class StreamSettings:
     long_side: Sides | None = None
     scale: Factors | None = None
     aspect: Factors | None = None
+    flip: bool = True
     on_bad_image: OnBadImage = "stop"
     with_masks: bool = False
     saliency: Folder = ""
@@ -118,6 +120,7 @@ def _augment(source: Source, stream: StreamSettings, index: int, draws: Draws) -
         scale=stream.scale,
         aspect=stream.aspect,
     )
+    window = window if stream.flip else window._replace(flip=False)
     bottom, right = window.top + window.rows, window.left + window.columns
     valid = np.array([window.top, window.left, bottom, right], np.int32)
     mask = _mask(source, record, photo) if stream.with_masks else None

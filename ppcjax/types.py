@@ -23,12 +23,14 @@ Array = jax.Array | np.ndarray
 class DenseBatch(TypedDict):
     """Images with image-level tags and, where known, masks.
 
-    image: [B, H, W, 3] uint8 RGB.
+    image: [B, H, W, 3] uint8 RGB; or [B, h, w, D] float16, what a frozen network gave
+        of the images.
     valid: [B, 4] int32 rectangle (y0, x0, y1, x1) that holds the image; pixels
         outside are padding. Evaluation images start at (0, 0).
     tags: [B, C] float32 in {0, 1}; the background column is 1.
     mask: [B, H, W] int32 in 0..C-1 or IGNORE.
     saliency: [B, H, W] uint8, 255 where something stands out.
+    second_image: [B, h', w', D] float16, what a frozen network gave of smaller copies.
     """
 
     image: Array
@@ -36,6 +38,7 @@ class DenseBatch(TypedDict):
     tags: Array
     mask: NotRequired[Array]
     saliency: NotRequired[Array]
+    second_image: NotRequired[Array]
 
 
 class ViewBatch(TypedDict):
@@ -111,6 +114,12 @@ class Method(NamedTuple):
     segment: (params, model_state, prototypes, queries) -> as `predict`; reads
         "query_image" and "query_valid" only. None where `fit` is.
     gpu_options: options of XLA that its training step is compiled with on GPUs.
+    aligned: whether the corner cells of what `predict` gives lie on the corners of the
+        photo; else each cell covers a square of pixels.
+    second_view: side of the smaller copy of a batch's canvases that `loss` compares
+        with, in pixels; 0 where there is none.
+    look: batch of NumPy arrays -> the same with features for photos, looked up or
+        computed, where a frozen network looks first; None where none does.
     """
 
     init: Callable[..., tuple[Any, Any]]
@@ -122,6 +131,9 @@ class Method(NamedTuple):
     fit: Callable[..., dict[str, Any]] | None = None
     segment: Callable[..., Any] | None = None
     gpu_options: Mapping[str, Any] = {}
+    aligned: bool = True
+    second_view: int = 0
+    look: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
 
 
 class Metric(NamedTuple):

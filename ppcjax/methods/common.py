@@ -8,14 +8,15 @@ import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ppcjax.fields import OneOf, Range, kinds
-from ppcjax.nn import backbones
+from ppcjax.nn import backbones, frozen
 from ppcjax.nn.init import initialize
 from ppcjax.nn.modules import Share
 from ppcjax.ops import colour
 from ppcjax.ops.masks import masked_mean
-from ppcjax.types import IGNORE, DenseBatch
+from ppcjax.types import IGNORE, DenseBatch, UserError
 
 Positive = kinds.Gain
 Weight = kinds.Weight
@@ -24,7 +25,7 @@ Steps = Annotated[kinds.Total, "steps"]
 # Deviations of RGB in [0, 1]; 1/255 of weights that see 0 to 255.
 Deviation = Annotated[float, Range(1e-3, 10)]
 Fields = dict[str, Any] | None
-BackboneName = Annotated[str, OneOf(backbones.BACKBONES)]
+BackboneName = Annotated[str, OneOf((*backbones.BACKBONES, frozen.NAME))]
 # Strengths of brightness, contrast, saturation and hue, see `ppcjax.ops.colour.jitter`.
 Jitter = tuple[Share, Share, Share, Annotated[float, Range(0, 0.5)]]
 
@@ -82,7 +83,8 @@ def initializer(
     """
 
     def init(key, batch):
-        image = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
+        channels = frozen.in_channels(net)
+        image = jax.ShapeDtypeStruct((1, 64, 64, channels), jnp.float32)
         variables = initialize(net, key, image, rules=rules, **arguments)
         return variables.pop("params"), variables
 
@@ -133,12 +135,25 @@ def normalized(
         jitter: strengths of `ppcjax.ops.colour.jitter`.
         padding: grey that fills the rest, see `ppcjax.ops.colour.normalize`.
     """
+    if not entry.mean:
+        need_no_colours(jitter)
+        return batch["image"].astype(jnp.float32)
     image = batch["image"].astype(jnp.float32) / 255.0
     if key is not None and any(jitter):
         image = colour.jitter(image, batch["valid"], key, strengths=jitter)
     return colour.normalize(
         image, batch.get("valid"), mean=entry.mean, std=entry.std, padding=padding
     )
+
+
+def need_no_colours(*strengths: Any) -> None:
+    """Raises UserError where colours are to change that a frozen network has seen."""
+    if any(np.any(strength) for strength in strengths):
+        raise UserError(
+            "a frozen network has seen the photos before their colours could change: "
+            "set config.method.jitter=(0,0,0,0), hsv_shift=0 and brightness_shift=0, "
+            "those that the method has"
+        )
 
 
 def extent_of(batch: DenseBatch) -> jax.Array | None:

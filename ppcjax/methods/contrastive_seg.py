@@ -18,6 +18,7 @@ from ppcjax.methods import contrastive_terms as terms
 from ppcjax.methods.common import Fields, Steps, Weight
 from ppcjax.methods.segmentation import ClassWeights, Shift
 from ppcjax.nn import contrast_net, modules
+from ppcjax.nn.frozen import is_aligned
 from ppcjax.nn.heads import HEADS
 from ppcjax.nn.projection import KINDS
 from ppcjax.ops.memory import fill_share
@@ -144,6 +145,7 @@ def contrastive_seg(
         functools.partial(_loss, setup),
         functools.partial(_predict, setup),
         keep=_keep,
+        aligned=is_aligned(recipe.net.backbone),
     )
 
 
@@ -190,6 +192,7 @@ def _loss(setup, params, model_state, batch, key, step):
         mask=batch["mask"],
         class_weights=setup.loss.class_weights,
         hard=setup.loss.hard_pixels,
+        aligned=is_aligned(setup.recipe.net.backbone),
     )
     nats, accuracy = classification(out["logits"])
     parts = {"segmentation": nats}

@@ -70,5 +70,7 @@ def _of_each(x: chex.Array, rows: int) -> jax.Array:
 
 def normalize(photos: Photos, entry: Backbone) -> jax.Array:
     """[M, H, W, 3] float32 as a backbone wants it, 0 beyond the photos."""
+    if not entry.mean:
+        return photos.image.astype(jnp.float32)
     image = photos.image.astype(jnp.float32) / 255.0
     return colour.normalize(image, photos.valid, mean=entry.mean, std=entry.std)

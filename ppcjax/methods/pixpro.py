@@ -28,7 +28,7 @@ from ppcjax.nn.pixpro_net import PixProNet, Projector, Transform, init_rules
 from ppcjax.ops import colour
 from ppcjax.ops.masks import l2_normalize
 from ppcjax.ops.views import recolour
-from ppcjax.types import Method
+from ppcjax.types import Method, UserError
 
 Sigma = Annotated[float, Range(above=0, most=100)]
 
@@ -152,6 +152,11 @@ def pixpro(
     """
     _check(network, pixels, instances)
     module, entry = network.make_backbone()
+    if not entry.mean:
+        raise UserError(
+            "method 'pixpro' trains a backbone, so that none is frozen; name it in "
+            "config.method.backbone, and leave config.frozen out"
+        )
     heads = _heads(network, pixels, instances)
     need_endpoints(module, (network.endpoint,), "endpoint")
     if heads["pyramid"] is not None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from ppcjax.fields import Range, kinds
@@ -22,6 +23,7 @@ from ppcjax.nn import modules
 from ppcjax.nn.backbones import Backbone, need_endpoints
 from ppcjax.nn.cam_net import INIT_RULES, CamHeads, CamNet
 from ppcjax.nn.deeplab import global_mean
+from ppcjax.nn.frozen import is_aligned
 from ppcjax.nn.layers import clip_to, features_extent
 from ppcjax.nn.modules import Channels
 from ppcjax.ops.resize import resize
@@ -165,14 +167,19 @@ def ppc(
         gives="maps",
         # XLA of jax 0.11.2 ends the process while it fuses one of the step's products.
         gpu_options={"xla_gpu_enable_triton_gemm": False},
+        aligned=is_aligned(module),
+        second_view=small_view if _compares_views(setup) else 0,
     )
 
 
 def _loss(setup, params, model_state, batch, key, step):
     colour_key, first_key, second_key, pixel_key = jax.random.split(key, 4)
     image = common.normalized(batch, setup.entry, colour_key, setup.jitter)
-    outputs, sizes, model_state = _views(
-        setup, params, model_state, image, (first_key, second_key)
+    views = [image]
+    if _compares_views(setup):
+        views.append(_second_view(setup, image, batch))
+    outputs, sizes, model_state = _outputs(
+        setup, params, model_state, views, (first_key, second_key)
     )
     tags, background = batch["tags"][:, setup.order], setup.background
     terms = {"classification": seam.classification(outputs, tags, sizes, background)}
@@ -215,13 +222,20 @@ def _loss(setup, params, model_state, batch, key, step):
     return total, (model_state, scalars | stats)
 
 
-def _views(setup, params, model_state, image, keys):
+def _compares_views(setup) -> bool:
+    return any({**setup.weights.by_term(), **setup.contrast.by_term()}.values())
+
+
+def _second_view(setup, image, batch):
+    """The smaller copy of the images, which a frozen network has looked at itself."""
+    if "second_image" in batch:
+        return batch["second_image"].astype(jnp.float32)
+    size = (setup.small_view, setup.small_view)
+    return resize(image, size, align_corners=True)
+
+
+def _outputs(setup, params, model_state, views, keys):
     """Outputs for the views, sizes at which they are compared, next model_state."""
-    views = [image]
-    compared = {**setup.weights.by_term(), **setup.contrast.by_term()}
-    if any(compared.values()):
-        size = (setup.small_view, setup.small_view)
-        views.append(resize(image, size, align_corners=True))
     outputs = []
     for view, key in zip(views, keys, strict=False):
         output, model_state = common.train_pass(

@@ -17,6 +17,7 @@ from ppcjax.methods.segmentation import ClassWeights, Shift
 from ppcjax.nn import modules
 from ppcjax.nn.backbones import Backbone
 from ppcjax.nn.deeplab import HEADS, INIT_RULES, DeepLab
+from ppcjax.nn.frozen import is_aligned
 from ppcjax.nn.layers import features_extent
 from ppcjax.types import Method
 
@@ -94,6 +95,7 @@ def segment(
         common.initializer(net, INIT_RULES),
         functools.partial(_loss, setup),
         functools.partial(_predict, setup),
+        aligned=is_aligned(module),
     )
 
 
@@ -110,7 +112,10 @@ def _loss(setup, params, model_state, batch, key, step):
         setup.net, params, model_state, dropout_key, image
     )
     total, accuracy = segmentation.classification(
-        logits, batch["mask"], class_weights=setup.class_weights
+        logits,
+        batch["mask"],
+        class_weights=setup.class_weights,
+        aligned=is_aligned(setup.net.backbone),
     )
     return total, (model_state, {"stat/accuracy": accuracy})
 

@@ -42,6 +42,9 @@ def prepare(
     brightness_shift: int = 0,
 ) -> jax.Array:
     """Normalised images [B, H, W, 3]; of random colours where there is a key."""
+    if not mean:
+        common.need_no_colours(hsv_shift, brightness_shift)
+        return batch["image"].astype(jnp.float32)
     image = batch["image"].astype(jnp.float32) / 255.0
     if key is not None and hsv_shift:
         image = colour.shift_hsv(image, key, largest=hsv_shift)
@@ -57,6 +60,7 @@ def classification(
     *,
     class_weights: Sequence[float] = (),
     hard: tuple[float, int] | tuple[()] = (),
+    aligned: bool = True,
 ) -> tuple[jax.Array, jax.Array]:
     """Cross-entropy at the size of the mask, and the share of pixels that are right.
 
@@ -66,11 +70,12 @@ def classification(
         class_weights: C weights; empty where all are 1.
         hard: `threshold` and `least` of `hard_cross_entropy`; empty where all pixels
             count.
+        aligned: whether the corners of both grids meet, see `ppcjax.nn.frozen`.
 
     Returns:
         [] nats and [] in [0, 1].
     """
-    logits = resize(logits, mask.shape[1:3], align_corners=True)  # [B, H, W, C]
+    logits = resize(logits, mask.shape[1:3], align_corners=aligned)  # [B, H, W, C]
     entropy = cross_entropy
     if hard:
         entropy = partial(hard_cross_entropy, threshold=hard[0], least=hard[1])

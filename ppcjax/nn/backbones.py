@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from ppcjax.nn import modules, resnet, small_resnet, vit
+from ppcjax.nn import frozen, modules, resnet, small_resnet, vit
 from ppcjax.nn.efficientnet_lite import EfficientNetLite0
 from ppcjax.nn.hrnet import HRNet
 from ppcjax.nn.init import (
@@ -38,7 +38,8 @@ class Backbone(NamedTuple):
     ceil(size / stride), `grid_extent`, see `ppcjax.nn.layers.features_extent`.
 
     make: (dtype=..., **settings) -> module.
-    mean: mean of RGB in [0, 1] that its weights were trained with.
+    mean: mean of RGB in [0, 1] that its weights were trained with; () where it sees no
+        colours but features.
     std: deviation that they were trained with.
     kernels: initial kernels where a segmenter is trained on it.
     scratch: rules of `ppcjax.nn.init.initialize` where it is pre-trained from nothing.
@@ -69,6 +70,9 @@ _PATCHES = {
     8: {"grid": (28, 28)},
     14: {"grid": (37, 37), "layer_scale": True},
 }
+
+# Stands where a backbone does, and is none that a file of weights could fill.
+FROZEN = Backbone(frozen.FrozenFeatures, mean=(), std=())
 
 BACKBONES: dict[str, Backbone] = {
     "wide_resnet38": Backbone(WideResNet38),
@@ -124,10 +128,16 @@ def make(
     Raises:
         UserError: there is no such backbone, or it has no such setting.
     """
-    if name not in BACKBONES:
-        raise UserError(f"backbone {name!r}: known are {', '.join(BACKBONES)}")
-    entry = BACKBONES[name]
+    known = {**BACKBONES, frozen.NAME: FROZEN}
+    if name not in known:
+        raise UserError(f"backbone {name!r}: known are {', '.join(known)}")
+    entry = known[name]
     module = modules.build(entry.make, settings, where="backbone_settings", **given)
+    if not entry.mean and (pixel_mean or pixel_std):
+        raise UserError(
+            "config.method.pixel_mean and pixel_std: a frozen network has its own; set "
+            "config.frozen.pixel_mean and config.frozen.pixel_std"
+        )
     mean, std = pixel_mean or entry.mean, pixel_std or entry.std
     return module, entry._replace(mean=mean, std=std)
 

@@ -15,6 +15,7 @@ from ppcjax.nn.heads import HEADS, AuxiliaryHead
 from ppcjax.nn.init import torch_uniform
 from ppcjax.nn.layers import clip_to, features_extent
 from ppcjax.nn.projection import ProjectionHead
+from ppcjax.types import UserError
 
 
 class ContrastNet(nn.Module):
@@ -131,6 +132,10 @@ def make(
         pixel_std=pixel_std,
         dtype=dtype,
     )
+    if channels == "bgr" and not entry.mean:
+        raise UserError(
+            "config.method.channels='bgr': a frozen network sees no colours; set 'rgb'"
+        )
     given = {"num_classes": num_classes, "dtype": dtype}
     if not auxiliary and head == "ocr":
         auxiliary = {"endpoint": "embedding", "width": 0}

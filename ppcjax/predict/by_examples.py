@@ -133,8 +133,14 @@ def shrunk(image: np.ndarray, size: int, how: Image.Resampling) -> np.ndarray:
 
 def learn(run: Run, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """What the method of a run makes of examples, arrays [1, ...] by name."""
-    found = compiled(run.method.fit)(run.params, run.model_state, dict(batch))
+    seen = _seen(run, batch)
+    found = compiled(run.method.fit)(run.params, run.model_state, seen)
     return {name: np.asarray(value) for name, value in found.items()}
+
+
+def _seen(run: Run, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """A batch as the method of a run reads it."""
+    return dict(batch) if run.method.look is None else run.method.look(batch)
 
 
 def scores(
@@ -165,7 +171,7 @@ def scores(
         "query_valid": np.array([[[0, 0, height, width]]], np.int32),
     }
     found = compiled(run.method.segment)(
-        run.params, run.model_state, dict(learnt), queries
+        run.params, run.model_state, dict(learnt), _seen(run, queries)
     )
     return to_photo(
         np.asarray(found["logits"])[0, 0],

@@ -47,6 +47,7 @@ def groups(
     *,
     batch_size: int,
     max_side: int,
+    enlarge: bool = False,
 ) -> Iterator[Group]:
     """Collects examples of equal canvases; at the end, the incomplete batches.
 
@@ -55,13 +56,15 @@ def groups(
         canvas: side -> side of its canvas.
         batch_size: images of up to 512 x 512 pixels in a batch; fewer if larger.
         max_side: longest side for the network, pixels; longer images are shrunk.
+        enlarge: whether shorter ones are enlarged.
     """
     pending: dict[tuple[int, ...], Group] = {}
     compiled = set()  # canvases whose full batch has a program already
     for example in examples:
         height, width = example.image.shape[:2]
-        shrink = min(1.0, max_side / max(height, width))
-        size = scaled_side(height, shrink), scaled_side(width, shrink)
+        factor = max_side / max(height, width)
+        factor = factor if enlarge else min(1.0, factor)
+        size = scaled_side(height, factor), scaled_side(width, factor)
         key = tuple(canvas(side) for side in (height, width, *size))
         if key not in pending:
             fit = batch_size * 512 * 512 // (key[0] * key[1])

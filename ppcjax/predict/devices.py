@@ -1,10 +1,13 @@
 """All devices of this process under one prediction: batches sharded, weights copied."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from ppcjax.types import Method
 
 
 def shard(tree: Any) -> Any:
@@ -14,6 +17,16 @@ def shard(tree: Any) -> Any:
         tree: arrays whose first axis is a multiple of `device_count`.
     """
     return jax.device_put(tree, NamedSharding(_mesh(), PartitionSpec("data")))
+
+
+def seen(method: Method, batch: Mapping[str, Any]) -> Any:
+    """A batch on the devices as a method reads it, with features for photos or without.
+
+    Args:
+        method: looks by `Method.look`, or sees photos itself.
+        batch: NumPy arrays whose first axis is a multiple of `device_count`.
+    """
+    return shard(batch if method.look is None else method.look(batch))
 
 
 def replicate(tree: Any) -> Any:

@@ -121,7 +121,8 @@ def predict_queries(
             if key not in ("query_mask", "class_id")
         }
         # The device works on this group while the host counts the one before.
-        current = group, network(params, model_state, devices.shard(batch))
+        seen = devices.seen(run.method, batch)
+        current = group, network(params, model_state, seen)
         if previous is not None:
             yield from finish(*previous)
         previous = current

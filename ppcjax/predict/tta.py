@@ -48,6 +48,7 @@ class Scaling:
     flip: whether each scale is also predicted mirrored.
     batch_size: photos of up to 512 x 512 pixels per batch; fewer if larger.
     max_side: longest side for the network; longer photos are shrunk to it.
+    enlarge: whether shorter photos are enlarged to it, so that all have one size there.
     canvas_steps: canvas sizes per octave; fewer compile less and pad more.
     """
 
@@ -55,6 +56,7 @@ class Scaling:
     flip: bool = True
     batch_size: Annotated[kinds.Batch, "photos", Free()] = 8
     max_side: kinds.Side = 1024
+    enlarge: bool = False
     canvas_steps: Annotated[int, Range(1, 64)] = 4
 
 
@@ -100,8 +102,8 @@ def predict(
     params, model_state = devices.replicate((params, model_state))
     canvas = partial(canvas_size, steps=scaling.canvas_steps)
     name, of_kind = {
-        "maps": ("scores", partial(_activation_maps, convention)),
-        "logits": ("logits", _class_probabilities),
+        "maps": ("scores", partial(_activation_maps, convention, method.aligned)),
+        "logits": ("logits", partial(_class_probabilities, method.aligned)),
     }[method.gives]
     if windows is not None and name != "logits":
         raise ValueError("only segmenters, which give logits, use windows")
@@ -110,8 +112,11 @@ def predict(
     def run(group):
         return of_kind(
             group,
-            lambda *images: _network(
-                method.predict, params, model_state, *devices.shard(images)
+            lambda image, valid: _network(
+                method.predict,
+                params,
+                model_state,
+                devices.seen(method, {"image": image, "valid": valid}),
             ),
             canvas=canvas,
             scales=scaling.scales,
@@ -121,7 +126,8 @@ def predict(
             windows=windows,
         )
 
-    sizes = {"batch_size": scaling.batch_size, "max_side": scaling.max_side}
+    names = ("batch_size", "max_side", "enlarge")
+    sizes = {name: getattr(scaling, name) for name in names}
     found = groups(examples, canvas, **sizes)
     yield from _in_flight(found, run)
 
@@ -154,7 +160,7 @@ def _said(group) -> str:
     return f"predicting {group.size} photos of up to {columns} x {rows} pixels at once"
 
 
-def _activation_maps(convention, group, network, **settings):
+def _activation_maps(convention, aligned, group, network, **settings):
     """Scores [B, H, W, C] and tags [B, C] of a group, on the device."""
     logits = 0.0
 
@@ -164,7 +170,7 @@ def _activation_maps(convention, group, network, **settings):
         logits += parts.reshape(-1, group.size, parts.shape[-1]).mean(0)
         return prediction["scores"]
 
-    resizing = {"ppc": "both", "eps": "half_pixel"}[convention]
+    resizing = "both" if convention == "ppc" and aligned else "half_pixel"
     total, extent = _sum_of_maps(group, network, maps_of, resizing=resizing, **settings)
     num_classes = settings["num_classes"]
     tags = np.zeros((group.size, num_classes), np.float32)
@@ -177,10 +183,11 @@ def _activation_maps(convention, group, network, **settings):
     )
 
 
-def _class_probabilities(group, network, **settings):
+def _class_probabilities(aligned, group, network, **settings):
     """Probabilities [B, H, W, C] of a group, on the device."""
     maps_of = operator.itemgetter("logits")
-    total, _ = _sum_of_maps(group, network, maps_of, resizing="aligned", **settings)
+    resizing = "aligned" if aligned else "half_pixel"
+    total, _ = _sum_of_maps(group, network, maps_of, resizing=resizing, **settings)
     copies = len(settings["scales"]) * (1 + settings["flip"])
     return (merge.finish_logits(total, copies),)
 
@@ -229,8 +236,8 @@ def _sum_of_maps(
 
 
 @partial(jax.jit, static_argnums=0)
-def _network(predict, params, model_state, images, valid):
-    return predict(params, model_state, {"image": images, "valid": valid})
+def _network(predict, params, model_state, batch):
+    return predict(params, model_state, batch)
 
 
 def _collect(group, results) -> Iterator[Prediction]:

@@ -12,6 +12,7 @@ import numpy as np
 from ppcjax import fields, methods
 from ppcjax.console import memory
 from ppcjax.fields import Range
+from ppcjax.frozen.kept import with_network
 from ppcjax.runs import checked, checkpoint, finite
 from ppcjax.runs.messages import first_line
 from ppcjax.runs.there import check_folder, names_in, not_ours
@@ -83,7 +84,8 @@ def open_run(path: str | Path) -> Run:
     config = checked.config_of(restored.meta["config"], where)
     config.setdefault("name", folder.name)
     classes = tuple(restored.meta["classes"])
-    method = _fitting(methods.make(config["method"], len(classes)), where)
+    method = methods.make(config["method"], len(classes))
+    method = _fitting(with_network(method, config, folder), where)
     params, model_state = method.keep(restored.params, restored.model_state)
     finite.refuse(
         (params, model_state),

@@ -18,9 +18,9 @@ from ppcjax.types import UserError
 
 # What a resumed run must share with its checkpoints, but for settings that are
 # declared to be free or the place of something.
-_SAME = ("method", "data", "optim", "seed", "accumulate")
+_SAME = ("method", "data", "optim", "seed", "accumulate", "frozen")
 # What holds where a checkpoint is older than a setting.
-_BEFORE = {"accumulate": 1}
+_BEFORE = {"accumulate": 1, "frozen": {}}
 
 
 @contextlib.contextmanager

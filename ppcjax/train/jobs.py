@@ -1,7 +1,7 @@
 """What a config becomes for a number of steps: the job that the loop does."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,6 +10,7 @@ import optax
 from ppcjax.runs import checkpoint
 from ppcjax.train import length
 from ppcjax.train.beginning import Adapt, begin
+from ppcjax.train.looking import Looking
 from ppcjax.train.settings import RunSettings
 from ppcjax.train.watch import Watch
 from ppcjax.types import Method
@@ -28,6 +29,7 @@ class Job(NamedTuple):
     before: config with the steps that an interrupted run had, to compare; None: the
         same.
     accumulate: parts of a batch whose gradients are formed one after another.
+    frozen: what looks at the photos before the method does.
     paced: seconds of a step -> the job within the bound on the time, and a line that
         says how long it takes; for a new run whose steps are counted in passes.
     """
@@ -41,6 +43,7 @@ class Job(NamedTuple):
     watch: Watch | None = None
     before: dict[str, Any] | None = None
     accumulate: int = 1
+    frozen: Looking = Looking(None)
     paced: Callable[[float], tuple["Job", str]] | None = None
 
 
@@ -72,6 +75,7 @@ def make(
         UserError: a setting is wrong, changes nothing here, or weights cannot be had.
     """
     from ppcjax import methods
+    from ppcjax.nn.remat import rematerialized
     from ppcjax.train import optim, settings
 
     if run.remat:
@@ -84,16 +88,20 @@ def make(
     steps = run.steps or before or counted.steps
     plain = length.at(config, steps)["method"]
     methods.make(plain, len(classes))  # refused before any download
-    method, adapt = begin(run.init_from, plain, workdir)
+    frozen = Looking.of(config, workdir)
+    method, adapt = begin(run.init_from, frozen.fitted(plain), workdir)
     of_weights = {k: v for k, v in method.items() if plain.get(k) != v}
 
     def config_at(steps: int) -> dict[str, Any]:
         found = length.at(config, steps)
-        return found | {"method": found["method"] | of_weights}
+        method = found["method"] | of_weights
+        return {**found, **frozen.config, "method": method}
 
     def job(steps: int) -> Job:
         whole = config_at(steps)
-        made = _made(whole["method"], len(classes), run.remat)
+        made = frozen.under(methods.make(whole["method"], len(classes)))
+        if run.remat:
+            made = made._replace(loss=rematerialized(made.loss))
         score = scorer and scorer(whole, workdir, made, classes)
         times = (whole.get("eval_every", run.eval_every), run.patience, run.keep_best)
         return Job(
@@ -106,6 +114,7 @@ def make(
             watch=score and Watch(score.score, *times, rehearse=score.rehearse),
             before=_as_json(config_at(before)) if before else None,
             accumulate=run.accumulate,
+            frozen=frozen,
             paced=None if run.steps or before else paced,
         )
 
@@ -116,14 +125,6 @@ def make(
 
     whole = job(steps)
     return whole, adapt
-
-
-def _made(method: Mapping[str, Any], classes: int, remat: bool) -> Method:
-    from ppcjax import methods
-    from ppcjax.nn.remat import rematerialized
-
-    made = methods.make(method, classes)
-    return made._replace(loss=rematerialized(made.loss)) if remat else made
 
 
 def _as_json(config: dict[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from jax.sharding import Mesh
 from ppcjax.console import compiling, screen
 from ppcjax.runs import checkpoint, ours
 from ppcjax.runs.kinds import RUN
-from ppcjax.train import ends, feed, guard, log, pace, peers
+from ppcjax.train import ends, feed, guard, log, looking, pace, peers
 from ppcjax.train import mesh as meshes
 from ppcjax.train.beginning import Adapt
 from ppcjax.train.ends import Account
@@ -113,6 +113,7 @@ def fit_job(
     Who calls it holds the folder of the run.
     """
     workdir = ends.made(workdir)
+    batches_from = looking.looked_at(job.method, batches_from)
     with contextlib.ExitStack() as stack:
         stack.enter_context(guard.enough_room(workdir, job.config))
         stopper = stack.enter_context(contextlib.closing(Stopper()))
@@ -275,6 +276,9 @@ def _train(
     )
     with ends.alone_in(ends.made(workdir)):
         ends.keep_lists(workdir, source.reading.drawn)
+        if checkpoint.newest_step(workdir) is None:
+            job.frozen.keep(workdir)
+            looking.ahead(job.method, batches_from(0), len(source), job.steps)
         return fit_job(
             job,
             batches_from,

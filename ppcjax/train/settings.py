@@ -10,6 +10,7 @@ from ppcjax import fields
 from ppcjax.console import memory
 from ppcjax.fields import Name, OneOf, Range, kinds
 from ppcjax.fields.values import LARGEST_INT
+from ppcjax.frozen import kept
 from ppcjax.train import length, needs, optim, tracking
 from ppcjax.types import UserError
 
@@ -100,7 +101,7 @@ def check(config: Any, reads: str) -> RunSettings:
 
     given = fields.check(Mapping[str, Any], config, "config")
     parts = {name: _part(given, name) for name in PARTS}
-    own = {name: value for name, value in given.items() if name not in parts}
+    own = {k: v for k, v in given.items() if k not in (*PARTS, "frozen")}
     known = fields.fields_of(RunSettings)
     unknown = sorted(set(own) - set(known))
     if unknown:
@@ -109,6 +110,7 @@ def check(config: Any, reads: str) -> RunSettings:
             + ", ".join((*known, *PARTS))
         )
     run = fields.build(RunSettings, own, where="config", what="a run")
+    kept.settings_of(given)
     # Whether the steps that passes take are enough for a warm-up is seen to later.
     optim.make(steps=run.steps or LARGEST_INT, **parts["optim"])
     data_pipelines.check(parts["data"], reads)

@@ -1,6 +1,7 @@
 """The function that is exported: photos in, class scores of every pixel out."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import jax
@@ -36,7 +37,9 @@ def scorer(
         scores beyond are 0. None: images fill their arrays, whose shape is fixed.
     """
     stride, _ = tta.grid_of(method, params, model_state)
-    finish = {"maps": _of_maps, "logits": _of_logits}[method.gives]
+    finish = partial(
+        {"maps": _of_maps, "logits": _of_logits}[method.gives], method.aligned
+    )
 
     def score(image: Any, size: Any = None) -> dict[str, Any]:
         batch, cells = {"image": image}, None
@@ -51,11 +54,15 @@ def scorer(
     return score
 
 
-def _of_maps(found: Mapping[str, Any], shape, size, cells, convention):
+def _of_maps(corners, found: Mapping[str, Any], shape, size, cells, convention):
     """As `tta._activation_maps`, where the size of the image is its own."""
     aligned = convention == "ppc"
     total = resize(
-        found["scores"], shape, align_corners=aligned, in_extent=cells, out_extent=size
+        found["scores"],
+        shape,
+        align_corners=aligned and corners,
+        in_extent=cells,
+        out_extent=size,
     )
     batch = total.shape[0]
     if size is None:
@@ -68,11 +75,11 @@ def _of_maps(found: Mapping[str, Any], shape, size, cells, convention):
     return scores
 
 
-def _of_logits(found: Mapping[str, Any], shape, size, cells, convention):
+def _of_logits(corners, found: Mapping[str, Any], shape, size, cells, convention):
     """As `tta._class_probabilities` and `against_background`."""
     del convention
     total = resize(
-        found["logits"], shape, align_corners=True, in_extent=cells, out_extent=size
+        found["logits"], shape, align_corners=corners, in_extent=cells, out_extent=size
     )
     p = jax.nn.softmax(total, axis=-1)
     rest = p[..., :1] + jnp.max(p[..., 1:], axis=-1, keepdims=True)

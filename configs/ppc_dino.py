@@ -1,0 +1,57 @@
+"""From tags with a frozen DINOv2 ViT-S/14, on VOC-style photos: CAM, SEAM and PPC.
+
+Each photo passes the transformer once; what is learnt on its features takes seconds.
+Point data.root at the photos, and frozen.weights at other weights if you have them.
+Run: python train.py --config configs/ppc_dino.py[:VARIANT]   (configs/ppc.py)
+"""
+
+from ppcjax.configs import base, ppc, voc
+
+SIDE = 392  # pixels, 28 patches; longer and shorter photos are brought to it
+
+# What looks at the photos, under any method.
+FROZEN = dict(
+    backbone="vit_s14",
+    weights="dinov2_vits14",
+    endpoint="embedding",
+    debias=0,
+    cache="",
+)
+# Each photo looks the same each time, so that the network sees it once.
+DATA = dict(
+    batch_size=16,
+    crop=SIDE,  # pixels
+    long_side=(SIDE, SIDE),  # pixels
+    flip=False,
+)
+EVAL = dict(scales=(1.0,), flip=False, max_side=SIDE, enlarge=True)
+
+
+def get_config(variant=""):
+    c = base.get_config()
+    c.name = "ppc_dino"
+    c.steps = 600
+    c.log_every = 50
+    c.checkpoint_every = 200
+    c.frozen = dict(FROZEN)
+    c.method = dict(
+        name="ppc",
+        backbone="frozen",
+        centred=True,
+        dropout=0.0,
+        jitter=(0.0, 0.0, 0.0, 0.0),
+        small_view=224,  # pixels, 16 patches; seen by the network itself
+        min_pooling=1.0,
+        equivariance=1.0,
+        cross_equivariance=1.0,
+        cross_prototype=0.1,
+        cross_cam=0.1,
+        intra=0.1,
+        contrast_start=200,
+        pseudo_threshold=0.35,
+        maps="refined",
+    )
+    c.data = dict(voc.DATA, **DATA, eval_split="train")
+    c.optim = dict(name="adamw", lr=0.001, power=0.9, weight_decay=1e-4)
+    c.eval = dict(EVAL, threshold=0.45, report_classes=())
+    return ppc.vary(c, variant)

@@ -1,0 +1,1 @@
+"""Networks that are not trained: looked through once, and kept."""

@@ -1,0 +1,114 @@
+"""The frozen network of a run: one file in its folder, and what its config says."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ppcjax import fields
+from ppcjax.console.writing import write_file
+from ppcjax.frozen.batches import attached
+from ppcjax.frozen.network import Frozen
+from ppcjax.frozen.settings import FrozenSettings
+from ppcjax.frozen.variables import as_bytes, of_bytes, stride_and_width
+from ppcjax.nn.frozen import NAME
+from ppcjax.types import Method, UserError
+
+FILE = "frozen.f32"  # in a run: variables of its frozen network, see `as_bytes`
+
+
+def settings_of(config: Mapping[str, Any]) -> FrozenSettings | None:
+    """What config.frozen says; None where there is none.
+
+    Args:
+        config: whole config, a mapping.
+
+    Raises:
+        UserError: a setting is wrong, or a method stands on what is not there, or the
+            other way round.
+    """
+    values = config.get("frozen")
+    backbone = config["method"].get("backbone")
+    if values is None and backbone != NAME:
+        return None
+    if values is None:
+        raise UserError(
+            'config.method.backbone="frozen" needs config.frozen, the network that '
+            "looks at the photos, as configs/ppc_dino.py has it"
+        )
+    if backbone != NAME:
+        raise UserError(
+            f"config.frozen is given, and config.method.backbone={backbone!r}: set "
+            '"frozen" there, or leave config.frozen out'
+        )
+    return fields.build(
+        FrozenSettings, dict(values), where="config.frozen", what="a frozen network"
+    )
+
+
+def fitted(method: Mapping[str, Any], settings: FrozenSettings) -> dict[str, Any]:
+    """config.method with the width and stride of what it stands on.
+
+    Raises:
+        UserError: the config gives others.
+    """
+    stride, width = stride_and_width(settings)
+    found = {"width": width, "stride": stride}
+    given = dict(method.get("backbone_settings") or {})
+    for name, value in given.items():
+        if found.get(name) != value:
+            raise UserError(
+                f"config.method.backbone_settings.{name}={value!r}: the frozen network "
+                f"has {found}; leave it out"
+            )
+    return {**method, "backbone_settings": found}
+
+
+def keep(folder: Path, frozen: Frozen) -> None:
+    """Writes the variables of a network into the folder of a run."""
+    write_file(folder / FILE, as_bytes(frozen.variables))
+
+
+def opened(folder: Path, settings: FrozenSettings) -> Frozen | None:
+    """The network that a run keeps; None where it keeps none yet.
+
+    Raises:
+        UserError: it is damaged, or another than the run began with.
+    """
+    file = folder / FILE
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UserError(f"{file} cannot be read ({error.strerror})") from error
+    found = hashlib.sha256(content).hexdigest()
+    variables = of_bytes(content, settings)
+    if variables is None or settings.digest not in ("", found):
+        raise UserError(
+            f"{file} is damaged, or of another network than the run began with; put "
+            "back the file of that run, or train anew"
+        )
+    return Frozen(settings, variables)
+
+
+def with_network(method: Method, config: Mapping[str, Any], folder: Path) -> Method:
+    """A method of a run with the frozen network that it stands on, if it does.
+
+    Args:
+        method: made from config.method.
+        config: config of the run.
+        folder: the run.
+
+    Raises:
+        UserError: the run's network is not there, or damaged.
+    """
+    settings = settings_of(config)
+    if settings is None:
+        return method
+    frozen = opened(folder, settings)
+    if frozen is None:
+        raise UserError(
+            f"{folder / FILE} is missing, without which the run cannot see; put it back"
+        )
+    return attached(method, frozen)

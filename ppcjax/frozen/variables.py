@@ -1,0 +1,86 @@
+"""The variables of a frozen network: their shapes, and as the bytes of a file."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ppcjax.frozen.settings import FrozenSettings
+from ppcjax.nn import backbones
+from ppcjax.nn.init import initialize
+from ppcjax.types import UserError
+
+_SIDE = 448  # pixels, a multiple of all strides
+
+
+def module_of(settings: FrozenSettings) -> tuple[Any, backbones.Backbone]:
+    """The network's module and its entry; UserError for an output that it lacks."""
+    module, entry = backbones.make(
+        settings.backbone,
+        settings.backbone_settings,
+        pixel_mean=settings.pixel_mean,
+        pixel_std=settings.pixel_std,
+        dtype=jnp.dtype(settings.dtype),
+    )
+    if settings.endpoint not in module.endpoints:
+        raise UserError(
+            f"config.frozen.endpoint={settings.endpoint!r}: {settings.backbone} has "
+            f"{', '.join(module.endpoints)}"
+        )
+    return module, entry
+
+
+def stride_and_width(settings: FrozenSettings) -> tuple[int, int]:
+    """Pixels per cell, and channels, of the features of a network.
+
+    Raises:
+        UserError: a setting is wrong.
+    """
+    module, _ = module_of(settings)
+    shapes = jax.eval_shape(
+        lambda key, image: module.init_with_output(key, image)[0],
+        jax.random.key(0),
+        jax.ShapeDtypeStruct((1, _SIDE, _SIDE, 3), jnp.float32),
+    )
+    width = shapes[settings.endpoint].shape[-1]
+    if settings.debias >= width:
+        raise UserError(
+            f"config.frozen.debias={settings.debias} leaves nothing of {width} "
+            "channels; 10 to 20 suit most"
+        )
+    return _SIDE // shapes[settings.endpoint].shape[1], width
+
+
+def shapes(settings: FrozenSettings) -> Any:
+    """Variables of a network as ShapeDtypeStructs."""
+    module, _ = module_of(settings)
+    image = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
+    return jax.eval_shape(module.init, jax.random.key(0), image)
+
+
+def random(settings: FrozenSettings, key: Any) -> dict[str, Any]:
+    """Variables of a network before any file is loaded, NumPy arrays."""
+    module, entry = module_of(settings)
+    image = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
+    return initialize(module, key, image, rules=entry.scratch)
+
+
+def as_bytes(variables: Any) -> bytes:
+    """All arrays as float32, one after the other in the order of their paths."""
+    leaves = jax.tree.leaves(variables)  # mappings in the order of their keys
+    return b"".join(np.ascontiguousarray(x, "<f4").tobytes() for x in leaves)
+
+
+def of_bytes(content: bytes, settings: FrozenSettings) -> Any | None:
+    """What `as_bytes` wrote of a network; None where it is not as long as that."""
+    leaves, structure = jax.tree.flatten(shapes(settings))
+    ends = np.cumsum([0] + [int(np.prod(leaf.shape)) for leaf in leaves])
+    if len(content) != 4 * int(ends[-1]):
+        return None
+    flat = np.frombuffer(content, "<f4")
+    arrays = [
+        flat[start:end].reshape(leaf.shape)
+        for leaf, start, end in zip(leaves, ends, ends[1:], strict=False)
+    ]
+    return jax.tree.unflatten(structure, arrays)

@@ -1,0 +1,120 @@
+"""The frozen network under a run that is trained, and its look at the photos before."""
+
+import contextlib
+import dataclasses
+import itertools
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from ppcjax.console import loops, screen
+from ppcjax.frozen import kept
+from ppcjax.frozen.batches import attached
+from ppcjax.frozen.network import Frozen
+from ppcjax.train import feed
+from ppcjax.types import Method
+
+Batches = Iterator[dict[str, np.ndarray]]
+
+
+class Looking(NamedTuple):
+    """What looks at the photos of a run.
+
+    network: the frozen network; None where the method sees photos itself.
+    """
+
+    network: Frozen | None
+
+    @classmethod
+    def of(cls, config: Any, workdir: Path) -> "Looking":
+        """The network that a run keeps, or the one with which a new run begins.
+
+        Args:
+            config: ConfigDict, checked.
+            workdir: folder of the run.
+
+        Raises:
+            UserError: the weights cannot be had, or the run's are damaged.
+        """
+        settings = kept.settings_of(config.to_dict())
+        if settings is None:
+            return cls(None)
+        found = kept.opened(workdir, settings)
+        if found is None:
+            from ppcjax.weights import frozen
+
+            found = frozen.fetch(settings, screen.line)
+        return cls(found)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What the run notes of it, as a part of its config."""
+        if self.network is None:
+            return {}
+        settings = dataclasses.replace(
+            self.network.settings, digest=self.network.digest
+        )
+        return {"frozen": json.loads(json.dumps(dataclasses.asdict(settings)))}
+
+    def fitted(self, method: Mapping[str, Any]) -> dict[str, Any]:
+        """config.method with the size of what it stands on."""
+        if self.network is None:
+            return dict(method)
+        return kept.fitted(method, self.network.settings)
+
+    def under(self, method: Method) -> Method:
+        """A method that sees what the network gives."""
+        return method if self.network is None else attached(method, self.network)
+
+    def keep(self, workdir: Path) -> None:
+        """Keeps the network in the folder of the run."""
+        if self.network is not None and not (workdir / kept.FILE).exists():
+            kept.keep(workdir, self.network)
+
+
+def looked_at(
+    method: Method, batches_from: Callable[[int], Batches]
+) -> Callable[[int], Batches]:
+    """The same batches as a method reads them, with features for photos."""
+    if method.look is None:
+        return batches_from
+
+    def looked(step: int) -> Batches:
+        batches = batches_from(step)
+        with contextlib.closing(batches):
+            yield from map(method.look, batches)
+
+    return looked
+
+
+def ahead(method: Method, batches: Batches, photos: int, steps: int) -> None:
+    """Looks at the photos of the first pass, so that training finds them kept.
+
+    Args:
+        method: looks by `Method.look`; without it nothing is done.
+        batches: batches from the first one on; closed at the end.
+        photos: number of photos of the split, or of as many as one pass takes.
+        steps: updates of the run.
+    """
+    if method.look is None:
+        return
+    with contextlib.closing(batches):
+        first = next(batches)
+        each = feed.count_images(first) // jax.process_count()
+        count = min(math.ceil(photos / each), steps)
+        taken = itertools.chain([first], itertools.islice(batches, count - 1))
+        looked = map(method.look, taken)
+        shown = loops.show_progress(
+            (None for _ in looked for _ in range(each)),
+            count * each,
+            "looking at photos",
+            unit="photos",
+            compiles="the frozen network",
+        )
+        for _ in shown:
+            pass
