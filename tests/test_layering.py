@@ -16,6 +16,7 @@ FLOORS = (
     ("nn",),
     ("losses",),
     ("methods",),
+    ("frozen",),
     ("runs",),
     ("weights",),
     ("predict",),

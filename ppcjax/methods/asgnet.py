@@ -20,7 +20,7 @@ from ppcjax.methods.asgnet_terms import Guidance, Prototypes
 from ppcjax.methods.common import Fields
 from ppcjax.nn import modules
 from ppcjax.nn.asgnet import INIT_RULES, ASGNet
-from ppcjax.nn.backbones import BACKBONES, Backbone, need_endpoints
+from ppcjax.nn.backbones import BACKBONES, FROZEN, Backbone, need_endpoints
 from ppcjax.nn.enrichment import HEADS
 from ppcjax.nn.layers import features_extent
 from ppcjax.nn.modules import Channels
@@ -128,6 +128,8 @@ def asgnet(
     Source: released training program of ASGNet, as described in docs/deviations.md.
     """
     net, entry = _network(network, transformer)
+    if not entry.mean:
+        common.need_no_colours(blur)
     setup = _Setup(net, entry, guidance, separate_passes, auxiliary, blur)
     start = common.initializer(net, INIT_RULES)
 
@@ -148,7 +150,8 @@ def asgnet(
 
 def _network(network: Network, transformer: Transformer) -> tuple[ASGNet, Backbone]:
     if network.backbone_settings is None:
-        published = dict(BACKBONES[network.backbone].few_shot)
+        entry = BACKBONES.get(network.backbone, FROZEN)
+        published = dict(entry.few_shot)
         network = dataclasses.replace(network, backbone_settings=published)
     module, entry = network.make_backbone()
     low = "stage1" if network.head == "aspp" else None

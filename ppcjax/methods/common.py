@@ -86,7 +86,7 @@ def initializer(
         channels = frozen.in_channels(net)
         image = jax.ShapeDtypeStruct((1, 64, 64, channels), jnp.float32)
         variables = initialize(net, key, image, rules=rules, **arguments)
-        return variables.pop("params"), variables
+        return variables.pop("params", {}), variables
 
     return init
 
@@ -151,8 +151,8 @@ def need_no_colours(*strengths: Any) -> None:
     if any(np.any(strength) for strength in strengths):
         raise UserError(
             "a frozen network has seen the photos before their colours could change: "
-            "set config.method.jitter=(0,0,0,0), hsv_shift=0 and brightness_shift=0, "
-            "those that the method has"
+            "set config.method.jitter=(0,0,0,0), hsv_shift=0, brightness_shift=0 and "
+            "blur=0, those that the method has"
         )
 
 

@@ -16,6 +16,7 @@ from ppcjax.console import loops, screen
 from ppcjax.frozen import kept
 from ppcjax.frozen.batches import attached
 from ppcjax.frozen.network import Frozen
+from ppcjax.runs import checkpoint
 from ppcjax.train import feed
 from ppcjax.types import Method
 
@@ -92,17 +93,25 @@ def looked_at(
     return looked
 
 
-def ahead(method: Method, batches: Batches, photos: int, steps: int) -> None:
-    """Looks at the photos of the first pass, so that training finds them kept.
+def begin(
+    job: Any, workdir: Path, batches_from: Callable[[int], Batches], photos: int
+) -> None:
+    """Keeps the network of a new run, and has it look at the photos of the first pass.
 
     Args:
-        method: looks by `Method.look`; without it nothing is done.
-        batches: batches from the first one on; closed at the end.
-        photos: number of photos of the split, or of as many as one pass takes.
-        steps: updates of the run.
+        job: a `ppcjax.train.jobs.Job`.
+        workdir: folder of the run, which this process holds.
+        batches_from: step -> batches of photos from there on.
+        photos: number of photos of the split.
     """
-    if method.look is None:
+    if job.frozen.network is None or checkpoint.newest_step(workdir) is not None:
         return
+    job.frozen.keep(workdir)
+    _ahead(job.method, batches_from(0), photos, job.steps)
+
+
+def _ahead(method: Method, batches: Batches, photos: int, steps: int) -> None:
+    """Looks at the photos of the first pass, so that training finds them kept."""
     with contextlib.closing(batches):
         first = next(batches)
         each = feed.count_images(first) // jax.process_count()

@@ -108,10 +108,7 @@ def fit_job(
     adapt: Adapt | None,
     account: Account | None = None,
 ) -> int:
-    """As `fit`, for a job whose steps may be lowered before the first one.
-
-    Who calls it holds the folder of the run.
-    """
+    """As `fit`, for a job whose steps may be lowered; who calls it holds the folder."""
     workdir = ends.made(workdir)
     batches_from = looking.looked_at(job.method, batches_from)
     with contextlib.ExitStack() as stack:
@@ -123,8 +120,8 @@ def fit_job(
         make = functools.partial(_step_of, mesh, root_key)
         found = checkpoint.newest_step(workdir) or 0
         meta = checkpoint.newest_meta(workdir)
-        compared = job.before or job.config
-        guard.check_same_run(meta, compared, workdir, classes, log=logger.line)
+        whole = job.before or job.config
+        guard.check_same_run(meta, whole, workdir, classes, log=logger.line)
         if ends.is_finished(workdir, found, meta, job.steps, job.watch, logger):
             return found
         batches = batches_from(found)
@@ -276,9 +273,7 @@ def _train(
     )
     with ends.alone_in(ends.made(workdir)):
         ends.keep_lists(workdir, source.reading.drawn)
-        if checkpoint.newest_step(workdir) is None:
-            job.frozen.keep(workdir)
-            looking.ahead(job.method, batches_from(0), len(source), job.steps)
+        looking.begin(job, workdir, batches_from, len(source))
         return fit_job(
             job,
             batches_from,

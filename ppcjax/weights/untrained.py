@@ -8,8 +8,12 @@ from typing import Any, NoReturn
 import jax
 
 from ppcjax import methods
+from ppcjax.frozen import kept
+from ppcjax.frozen.batches import attached
+from ppcjax.frozen.network import Frozen
 from ppcjax.runs import Run, checked
 from ppcjax.types import Method, UserError
+from ppcjax.weights.frozen import fetch
 from ppcjax.weights.loading import load_into
 from ppcjax.weights.released import SHAPES
 from ppcjax.weights.start import find, settings_of
@@ -40,6 +44,9 @@ def open_untrained(
     config = json.loads(json.dumps(dict(config)))
     config = checked.config_of(config, "a network without training")
     settings, init_from = config["method"], config.get("init_from")
+    frozen = _frozen(config, log)
+    if frozen is not None:
+        config["method"] = settings = kept.fitted(settings, frozen.settings)
     method = _method(settings, classes)
     if method.fit is None:
         _refuse(settings["name"], "it learns from a data set")
@@ -47,27 +54,37 @@ def open_untrained(
     own = [part for part in state[0] if part != _PART]
     if own:
         _refuse(settings["name"], f"its {', '.join(own)} would be random")
-    if not init_from:
+    if not init_from and frozen is None:
         raise UserError(
             f"config.init_from is empty, so that {config['name']} would compare random "
             "features; name weights, such as imagenet, or give --ckpt=RUN"
         )
-    sources = find(init_from, settings)
-    config["method"] = settings = settings_of(sources, settings, log)
-    bgr = settings.get("channels") == "bgr"
-    params, model_state = load_into(*state, sources, bgr=bgr, log=log)
+    if frozen is None:
+        sources = find(init_from, settings)
+        config["method"] = settings = settings_of(sources, settings, log)
+        bgr = settings.get("channels") == "bgr"
+        state = load_into(*state, sources, bgr=bgr, log=log)
+        method = _method(settings, classes)
+    else:
+        init_from, method = frozen.settings.weights, attached(method, frozen)
     log(f"not trained for few-shot: {settings['name']} on features of {init_from}")
     return Run(
         folder=Path("runs") / f"{config['name']}_untrained",
         step=0,
         config=config,
         classes=classes,
-        method=_method(settings, classes),
-        params=params,
-        model_state=model_state,
+        method=method,
+        params=state[0],
+        model_state=state[1],
         named=True,
         untrained=True,
     )
+
+
+def _frozen(config: Mapping[str, Any], log: Callable[[str], None]) -> Frozen | None:
+    """The frozen network of a config, with its weights; None where it has none."""
+    settings = kept.settings_of(config)
+    return None if settings is None else fetch(settings, log)
 
 
 def _method(settings: Mapping[str, Any], classes: tuple[str, ...]) -> Method:
