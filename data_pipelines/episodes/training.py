@@ -71,7 +71,7 @@ class EpisodeSettings:
         resizes by `long_side` or `scale`, then crops.
     long_side: range of the longer side after resizing, both ends included.
     scale: range of the factor by which photos are resized, in place of `long_side`.
-    flip: whether photos are mirrored at random, where they are squashed; crops are.
+    flip: whether half of the photos are mirrored, at random.
     index: file that keeps the class counts of the training photos; "" for none.
     on_bad_image: "stop" raises; "skip" leaves photos without a usable mask out, and
         draws another episode where a photo is unreadable.
@@ -179,6 +179,7 @@ class _Episodes:
                 long_side=stream.long_side,
                 scale=stream.scale,
             )
+            window = window if stream.flip else window._replace(flip=False)
         return cut(photo.pixels, mask, window, stream.crop)
 
 

@@ -11,12 +11,13 @@ from typing import Literal, NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
+import numpy as np
 
 from ppcjax.losses import cross_entropy
 from ppcjax.methods import common, episodes, panet_terms
 from ppcjax.methods.panet_terms import Matching, prototypes, query_prototypes
 from ppcjax.nn.backbones import Backbone, need_endpoints
-from ppcjax.nn.layers import features_extent
+from ppcjax.nn.layers import Conv, features_extent
 from ppcjax.types import Method
 
 
@@ -25,15 +26,25 @@ class Encoder(nn.Module):
 
     backbone: a module of `ppcjax.nn.backbones`.
     endpoint: name of the endpoint.
+    adapter: whether f + W f is compared for features f, with W = 0 at the start.
     """
 
     backbone: nn.Module
     endpoint: str = "embedding"
+    adapter: bool = False
 
+    @nn.compact
     def __call__(self, image, extent=None, *, train=False):
         """[B, H, W, 3] normalised -> [B, h, w, D] float32."""
         endpoints = self.backbone(image, extent, train=train)
-        return endpoints[self.endpoint].astype(jnp.float32)
+        features = endpoints[self.endpoint].astype(jnp.float32)
+        if not self.adapter:
+            return features
+        return features + Conv(features.shape[-1], 1, name="adapter")(features)
+
+
+# The adapter changes nothing before it has learnt.
+INIT_RULES = ((r"^params/adapter/", lambda rng, shape: np.zeros(shape)),)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,10 +56,13 @@ class Network(common.Network):
     dtype: type of the convolutions; pooling, similarities and losses are float32
         always.
     endpoint: output of the backbone that is compared.
+    adapter: whether a 1x1 layer W is learnt on a frozen network, so that f + W f is
+        compared for features f; without it nothing there can be trained.
     """
 
     backbone: common.BackboneName = "vgg16"
     endpoint: str = "embedding"
+    adapter: bool = False
 
 
 class _Setup(NamedTuple):
@@ -98,12 +112,12 @@ def panet(
     """
     module, entry = network.make_backbone()
     need_endpoints(module, (network.endpoint,), "endpoint")
-    net = Encoder(module, network.endpoint)
+    net = Encoder(module, network.endpoint, network.adapter)
     true_masks = alignment_masks == "true"
     matching = Matching(scale, align_corners, pooling, true_masks)
     setup = _Setup(net, entry, matching, alignment)
     return Method(
-        common.initializer(net),
+        common.initializer(net, INIT_RULES),
         functools.partial(_loss, setup),
         functools.partial(_predict, setup),
         reads="episodes",

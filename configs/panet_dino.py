@@ -1,0 +1,36 @@
+"""PANet's prototypes on a frozen DINOv2 ViT-S/14: classes from examples, no training.
+
+    (none)    nothing is trained: the features are compared as they are
+    adapter   a 1x1 layer on the features learns on episodes of other classes
+
+Point data.root at the photos; name the held-out classes in data.novel.
+Run: python eval.py --config configs/panet_dino.py
+     python train.py --config configs/panet_dino.py:adapter
+"""
+
+from ppcjax.configs import base, panet_mobilenet, ppc_dino
+
+
+def get_config(variant=""):
+    adapter = base.choose(variant, ("", "adapter")) == "adapter"
+    c = panet_mobilenet.get_config()
+    c.name = f"panet_dino_{variant}" if variant else "panet_dino"
+    c.init_from = ""
+    c.frozen = dict(ppc_dino.FROZEN, debias=15)
+    c.method = dict(
+        name="panet",
+        backbone="frozen",
+        endpoint="embedding",
+        adapter=adapter,
+        scale=20.0,
+        align_corners=False,
+        pooling="grid",  # features at the size of photos would take 226 MiB each
+        alignment=1.0,
+        alignment_masks="predicted",
+    )
+    c.data.crop = ppc_dino.SIDE
+    c.data.long_side = (ppc_dino.SIDE, ppc_dino.SIDE)
+    c.data.flip = False
+    c.optim = dict(name="adamw", lr=3e-4, power=0.9, weight_decay=1e-4)
+    c.eval.size = ppc_dino.SIDE
+    return c
