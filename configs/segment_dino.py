@@ -4,7 +4,7 @@
     linear    a linear probe: batch normalisation and a 1x1 classifier
     memory    the light decoder with ContrastiveSeg's contrast and memory on top
 
-Point data.root at the photos, and data.masks at exported masks if there are no true ones.
+Point data.root at the photos, and data.masks at exported masks where none are true.
 Run: python train.py --config configs/segment_dino.py[:VARIANT]
 """
 
@@ -23,9 +23,7 @@ def get_config(variant=""):
     if variant == "linear":
         c.method.update(head="linear")
     else:
-        c.method.update(
-            head="v1", head_settings=dict(width=256, rate=2, dropout=0.1)
-        )
+        c.method.update(head="v1", head_settings=dict(width=256, rate=2, dropout=0.1))
     if variant == "memory":
         c.method.update(
             name="contrastive_seg",

@@ -8,6 +8,7 @@ from ppcjax import fields, methods
 from ppcjax.data_pipelines import READERS, SOURCES, SourceSettings, SplitSettings
 from ppcjax.evaluate import EVALUATIONS
 from ppcjax.fields import Field
+from ppcjax.frozen.settings import FrozenSettings
 from ppcjax.train import optim, schedules
 from ppcjax.train.settings import RunSettings, reads_of
 
@@ -25,9 +26,15 @@ class Section(NamedTuple):
     settings: dict[str, Field]
 
 
+_FROZEN = 'Below the backbone "frozen"'
+
+
 def sections() -> list[Section]:
     """The settings of everything that a config can name."""
-    found = [Section("Every run", "config", fields.fields_of(RunSettings))]
+    found = [
+        Section("Every run", "config", fields.fields_of(RunSettings)),
+        Section(_FROZEN, "config.frozen", fields.fields_of(FrozenSettings)),
+    ]
     found += [
         Section(f"Method {name}", "config.method", fields.fields_of(make))
         for name, make in methods.METHODS.items()
@@ -80,6 +87,8 @@ def settings_of(config: Mapping[str, Any]) -> Iterator[tuple[str, Any, Field]]:
         f"Schedule {schedule.get('name')}",
         f"Evaluation {gives}: {EVALUATIONS[gives].text}",
     }
+    if config.get("frozen") is not None:
+        fitting.add(_FROZEN)
     for section in sections():
         if section.title not in fitting:
             continue

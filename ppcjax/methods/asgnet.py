@@ -20,7 +20,7 @@ from ppcjax.methods.asgnet_terms import Guidance, Prototypes
 from ppcjax.methods.common import Fields
 from ppcjax.nn import modules
 from ppcjax.nn.asgnet import INIT_RULES, ASGNet
-from ppcjax.nn.backbones import BACKBONES, FROZEN, Backbone, need_endpoints
+from ppcjax.nn.backbones import KNOWN, Backbone, need_endpoints
 from ppcjax.nn.enrichment import HEADS
 from ppcjax.nn.layers import features_extent
 from ppcjax.nn.modules import Channels
@@ -128,14 +128,12 @@ def asgnet(
     Source: released training program of ASGNet, as described in docs/deviations.md.
     """
     net, entry = _network(network, transformer)
-    if not entry.mean:
-        common.need_no_colours(blur)
+    common.need_no_colours(entry.mean, blur)
     setup = _Setup(net, entry, guidance, separate_passes, auxiliary, blur)
-    start = common.initializer(net, INIT_RULES)
 
     def init(key, batch):
         terms.check_ways(batch)
-        return start(key, batch)
+        return common.initializer(net, INIT_RULES)(key, batch)
 
     return Method(
         init,
@@ -150,8 +148,7 @@ def asgnet(
 
 def _network(network: Network, transformer: Transformer) -> tuple[ASGNet, Backbone]:
     if network.backbone_settings is None:
-        entry = BACKBONES.get(network.backbone, FROZEN)
-        published = dict(entry.few_shot)
+        published = dict(KNOWN[network.backbone].few_shot)
         network = dataclasses.replace(network, backbone_settings=published)
     module, entry = network.make_backbone()
     low = "stage1" if network.head == "aspp" else None

@@ -25,7 +25,7 @@ Steps = Annotated[kinds.Total, "steps"]
 # Deviations of RGB in [0, 1]; 1/255 of weights that see 0 to 255.
 Deviation = Annotated[float, Range(1e-3, 10)]
 Fields = dict[str, Any] | None
-BackboneName = Annotated[str, OneOf((*backbones.BACKBONES, frozen.NAME))]
+BackboneName = Annotated[str, OneOf(backbones.KNOWN)]
 # Strengths of brightness, contrast, saturation and hue, see `ppcjax.ops.colour.jitter`.
 Jitter = tuple[Share, Share, Share, Annotated[float, Range(0, 0.5)]]
 
@@ -136,7 +136,7 @@ def normalized(
         padding: grey that fills the rest, see `ppcjax.ops.colour.normalize`.
     """
     if not entry.mean:
-        need_no_colours(jitter)
+        need_no_colours(entry.mean, jitter)
         return batch["image"].astype(jnp.float32)
     image = batch["image"].astype(jnp.float32) / 255.0
     if key is not None and any(jitter):
@@ -146,9 +146,14 @@ def normalized(
     )
 
 
-def need_no_colours(*strengths: Any) -> None:
-    """Raises UserError where colours are to change that a frozen network has seen."""
-    if any(np.any(strength) for strength in strengths):
+def need_no_colours(mean: Sequence[float], *strengths: Any) -> None:
+    """Raises UserError where colours are to change that a frozen network has seen.
+
+    Args:
+        mean: that of the backbone's entry, () where it sees features.
+        *strengths: settings of the change, all 0 for none.
+    """
+    if not mean and any(np.any(strength) for strength in strengths):
         raise UserError(
             "a frozen network has seen the photos before their colours could change: "
             "set config.method.jitter=(0,0,0,0), hsv_shift=0, brightness_shift=0 and "

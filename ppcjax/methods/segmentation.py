@@ -43,7 +43,7 @@ def prepare(
 ) -> jax.Array:
     """Normalised images [B, H, W, 3]; of random colours where there is a key."""
     if not mean:
-        common.need_no_colours(hsv_shift, brightness_shift)
+        common.need_no_colours(mean, hsv_shift, brightness_shift)
         return batch["image"].astype(jnp.float32)
     image = batch["image"].astype(jnp.float32) / 255.0
     if key is not None and hsv_shift:

@@ -71,9 +71,6 @@ _PATCHES = {
     14: {"grid": (37, 37), "layer_scale": True},
 }
 
-# Stands where a backbone does, and is none that a file of weights could fill.
-FROZEN = Backbone(frozen.FrozenFeatures, mean=(), std=())
-
 BACKBONES: dict[str, Backbone] = {
     "wide_resnet38": Backbone(WideResNet38),
     "mobilenet_v2": Backbone(MobileNetV2, _HALF, _HALF),
@@ -107,6 +104,9 @@ BACKBONES: dict[str, Backbone] = {
     },
 }
 
+# With what stands in for a backbone, which no file of weights could fill.
+KNOWN = {**BACKBONES, frozen.NAME: Backbone(frozen.FrozenFeatures, mean=(), std=())}
+
 
 def make(
     name: str,
@@ -119,7 +119,7 @@ def make(
     """The module of a backbone, and its entry with the colours that its weights want.
 
     Args:
-        name: key of BACKBONES.
+        name: key of KNOWN.
         settings: fields of the module that a config sets.
         pixel_mean: mean of RGB in [0, 1] that stands for the entry's; None keeps that.
         pixel_std: deviation of RGB, above 0, that stands for the entry's.
@@ -128,10 +128,9 @@ def make(
     Raises:
         UserError: there is no such backbone, or it has no such setting.
     """
-    known = {**BACKBONES, frozen.NAME: FROZEN}
-    if name not in known:
-        raise UserError(f"backbone {name!r}: known are {', '.join(known)}")
-    entry = known[name]
+    if name not in KNOWN:
+        raise UserError(f"backbone {name!r}: known are {', '.join(KNOWN)}")
+    entry = KNOWN[name]
     module = modules.build(entry.make, settings, where="backbone_settings", **given)
     if not entry.mean and (pixel_mean or pixel_std):
         raise UserError(

@@ -48,7 +48,12 @@ def test_pixels_beyond_a_photo_do_not_count(tmp_path):
         {"pixel_mean": (0.1, 0.2, 0.3)},
         {"dtype": "bfloat16"},
         {"backbone_settings": {**SETTINGS["backbone_settings"], "heads": 3}},
-        {"backbone_settings": {**SETTINGS["backbone_settings"], "positions": "bicubic"}},
+        {
+            "backbone_settings": {
+                **SETTINGS["backbone_settings"],
+                "positions": "bicubic",
+            }
+        },
     ],
     ids=str,
 )
