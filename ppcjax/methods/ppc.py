@@ -18,10 +18,10 @@ import numpy as np
 from ppcjax.fields import Range, kinds
 from ppcjax.methods import common, eps, ppc_terms, seam
 from ppcjax.methods.common import Jitter
+from ppcjax.methods.tag_logits import Pooling
 from ppcjax.nn import modules
 from ppcjax.nn.backbones import Backbone, need_endpoints
 from ppcjax.nn.cam_net import INIT_RULES, CamHeads, CamNet
-from ppcjax.nn.deeplab import global_mean
 from ppcjax.nn.layers import clip_to, features_extent
 from ppcjax.nn.modules import Channels
 from ppcjax.ops.resize import resize
@@ -68,6 +68,7 @@ class _Setup(NamedTuple):
     entry: Backbone
     order: np.ndarray
     mining: ppc_terms.Mining
+    pooling: Pooling
     weights: seam.Weights
     contrast: ppc_terms.Contrast
     saliency: eps.Saliency
@@ -86,6 +87,7 @@ def ppc(
     num_classes: int,
     *,
     network: Network,
+    tag_pooling: Pooling,
     seam_weights: seam.Weights,
     contrast: ppc_terms.Contrast,
     saliency: eps.Saliency,
@@ -105,6 +107,7 @@ def ppc(
     Args:
         num_classes: C >= 2, the background included.
         network: the network.
+        tag_pooling: how maps become the logits of L_cls and of `predict`.
         seam_weights: weights w_min, w_er and w_ecr.
         contrast: weights w_cp, w_cc and w_intra, and how pixels are contrasted.
         saliency: weight w_sal, and how maps are compared with saliency.
@@ -150,6 +153,7 @@ def ppc(
         entry,
         np.insert(np.arange(1, num_classes), background, 0),
         ppc_terms.Mining.of(num_classes, *contrast.mining_shares),
+        tag_pooling,
         seam_weights,
         contrast,
         saliency,
@@ -175,7 +179,12 @@ def _loss(setup, params, model_state, batch, key, step):
         setup, params, model_state, image, (first_key, second_key)
     )
     tags, background = batch["tags"][:, setup.order], setup.background
-    terms = {"classification": seam.classification(outputs, tags, sizes, background)}
+    pool = functools.partial(
+        setup.pooling.of_view, valid=batch["valid"], canvas=image.shape[1:3]
+    )
+    terms = {
+        "classification": seam.classification(outputs, tags, sizes, background, pool)
+    }
     weights = setup.weights.by_term() | {"saliency": setup.saliency.saliency}
     stats = {}
     if any(setup.weights.by_term().values()):
@@ -243,6 +252,6 @@ def _predict(setup, params, model_state, batch):
         scores = jax.nn.relu(output.cam)
     else:
         scores = clip_to(jax.nn.softmax(output.cam), low)
-    logits = global_mean(output.cam, low)[:, 0, 0]
+    logits = setup.pooling.of_photo(output.cam, low)
     channels = np.argsort(setup.order)  # of each class
     return {"scores": scores[..., channels], "tag_logits": logits[..., channels]}
