@@ -13,6 +13,7 @@ from ppcjax.data_pipelines.formats import WRITERS
 from ppcjax.data_pipelines.survey.words import many
 from ppcjax.evaluate import EVALUATIONS, opening
 from ppcjax.evaluate.driver import evaluate
+from ppcjax.evaluate.masks.settings import RefineScale, Turns
 from ppcjax.evaluate.protocol import Request
 from ppcjax.evaluate.results import looked_at
 from ppcjax.evaluate.training import settings_of
@@ -27,7 +28,10 @@ from ppcjax.types import UserError
 # What a run gives -> the evaluation that segments photos with it.
 _BY = {"maps": "maps", "logits": "logits", "episodes": "supports"}
 # Options that are settings of the evaluation, by the same names.
-_SETTINGS = ("threshold", "crf", "batch_size", "max_side")
+_SETTINGS = (
+    *("threshold", "pixel_refine", "pixel_refine_scale", "crf"),
+    *("batch_size", "max_side"),
+)
 # What to do where a run gives no masks.
 _INSTEAD = {
     "affinity": "predict with the run whose scores it is to spread, with --scores, and "
@@ -45,6 +49,10 @@ class Options:
         name, see docs/formats.md.
     threshold: score above which a pixel is no background; None: what an evaluation of
         the run chose, else its config's.
+    pixel_refine: how often scores are spread to near pixels of like colour, before the
+        CRF; 10 as published; None: the config's.
+    pixel_refine_scale: factor of the photo's sides at which that is done; None: the
+        config's.
     crf: preset of the dense CRF that sharpens the masks; empty: the config's.
     batch_size: photos of up to 512 x 512 pixels at once; fewer need less memory; None:
         the config's.
@@ -61,6 +69,8 @@ class Options:
     out: str = "predicted"
     format: tuple[Annotated[str, OneOf(tuple(WRITERS))], ...] = ()
     threshold: Annotated[float, Range(0, below=1)] | None = None
+    pixel_refine: Turns | None = None
+    pixel_refine_scale: RefineScale | None = None
     crf: Annotated[str, OneOf(("", *PRESETS))] = ""
     batch_size: Annotated[kinds.Batch, "photos"] | None = None
     max_side: kinds.Side | None = None

@@ -161,6 +161,17 @@ def need_no_colours(mean: Sequence[float], *strengths: Any) -> None:
         )
 
 
+def canvas_of(image: chex.Array, backbone: nn.Module) -> tuple[int, int]:
+    """Rows and columns in pixels of what a backbone is given, [B, H, W, 3] or features.
+
+    Args:
+        image: input of the backbone.
+        backbone: its module.
+    """
+    pixels = backbone.stride if hasattr(backbone, "in_channels") else 1
+    return tuple(pixels * n for n in image.shape[1:3])
+
+
 def extent_of(batch: DenseBatch) -> jax.Array | None:
     """True rows and columns [B, 2] of images that begin at (0, 0).
 

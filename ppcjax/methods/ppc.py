@@ -16,13 +16,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ppcjax.fields import Range, kinds
+from ppcjax.fields import Range
 from ppcjax.methods import common, eps, ppc_terms, seam
 from ppcjax.methods.common import Jitter
+from ppcjax.methods.correlation import Correlation
+from ppcjax.methods.tag_logits import Pooling
 from ppcjax.nn import modules
 from ppcjax.nn.backbones import Backbone, need_endpoints
 from ppcjax.nn.cam_net import INIT_RULES, CamHeads, CamNet
-from ppcjax.nn.deeplab import global_mean
 from ppcjax.nn.frozen import is_aligned
 from ppcjax.nn.layers import clip_to, features_extent
 from ppcjax.nn.modules import Channels
@@ -41,22 +42,13 @@ class Network(common.Network):
     background: channel of the background in the network, which decides ties; -1 for
         the last, which EPS has. In batches and predictions it is 0 always.
     projection: channels D of the contrast features.
-    affinity: channels of the reduced stage3, of the reduced stage4 and of their
-        mixture in the pixel correlation.
-    image_gain: weight of the image in the pixel correlation, see `CamHeads`.
-    centred: whether the pixel correlation compares features without their mean.
     dropout: rate on the embedding.
-    correlation_block: columns of the pixel correlation formed at once.
     """
 
     backbone: common.BackboneName = "wide_resnet38"
     background: Annotated[int, Range(-1, 65535)] = 0
     projection: Channels = 128
-    affinity: tuple[Channels, Channels, Channels] = (64, 128, 192)
-    image_gain: common.Weight = 1.0
-    centred: bool = False
     dropout: modules.Dropout = 0.5
-    correlation_block: Annotated[kinds.Block, "cells"] = 1024
 
 
 class _Setup(NamedTuple):
@@ -70,6 +62,7 @@ class _Setup(NamedTuple):
     entry: Backbone
     order: np.ndarray
     mining: ppc_terms.Mining
+    pooling: Pooling
     weights: seam.Weights
     contrast: ppc_terms.Contrast
     saliency: eps.Saliency
@@ -88,13 +81,15 @@ def ppc(
     num_classes: int,
     *,
     network: Network,
+    correlation: Correlation,
+    tag_pooling: Pooling,
     seam_weights: seam.Weights,
     contrast: ppc_terms.Contrast,
     saliency: eps.Saliency,
     jitter: Jitter = (0.3, 0.3, 0.3, 0.1),
     small_view: Annotated[int, Range(8, 4096), "pixels"] = 128,
     losses_at: Literal["view", "network"] = "view",
-    maps: Literal["refined", "cam", "softmax"] = "refined",
+    maps: Literal["refined", "cam", "softmax", "affinity"] = "refined",
 ) -> Method:
     """Class activation maps from tags: plain CAM, SEAM or PPC.
 
@@ -107,6 +102,8 @@ def ppc(
     Args:
         num_classes: C >= 2, the background included.
         network: the network.
+        correlation: what its pixel correlation compares.
+        tag_pooling: how maps become the logits of L_cls and of `predict`.
         seam_weights: weights w_min, w_er and w_ecr.
         contrast: weights w_cp, w_cc and w_intra, and how pixels are contrasted.
         saliency: weight w_sal, and how maps are compared with saliency.
@@ -114,7 +111,9 @@ def ppc(
         small_view: side of the second view.
         losses_at: resolution of maps in the losses of SEAM: "view", or "network", which
             EPS has.
-        maps: what `predict` returns: "refined", "cam", or "softmax" of the latter.
+        maps: what `predict` returns: "refined", "cam", "softmax" of the latter, or
+            "affinity", what is positive in the latter after one pixel correlation in
+            the embedding, for which nothing but "cam" need be trained.
 
     Returns:
         A Method on DenseBatch. `predict` gives {"scores": [B, h, w, C] maps >= 0,
@@ -122,6 +121,7 @@ def ppc(
 
     Raises:
         ValueError: there are fewer than two classes, or no such channel.
+        UserError: settings do not go together.
 
     Source: released training program of PPC, as described in docs/deviations.md.
     """
@@ -133,18 +133,16 @@ def ppc(
         if channel >= num_classes:
             raise ValueError(f"{name}={channel}: there are {num_classes} channels")
     background = network.background % num_classes
+    correlation.check(seam_weights, maps)
     module, entry = network.make_backbone()
-    outputs = ("stage3", "stage4", "embedding")
-    need_endpoints(module, outputs, "backbone", one_grid=True)
+    need_endpoints(module, correlation.endpoints, "backbone", one_grid=True)
     heads = CamHeads(
         num_classes,
         background,
         network.projection,
-        network.affinity,
-        network.dropout,
-        network.correlation_block,
-        network.image_gain,
-        network.centred,
+        dropout=network.dropout,
+        spreads=maps == "affinity",
+        **correlation.fields(),
     )
     net = CamNet(module, heads)
     setup = _Setup(
@@ -152,6 +150,7 @@ def ppc(
         entry,
         np.insert(np.arange(1, num_classes), background, 0),
         ppc_terms.Mining.of(num_classes, *contrast.mining_shares),
+        tag_pooling,
         seam_weights,
         contrast,
         saliency,
@@ -182,7 +181,14 @@ def _loss(setup, params, model_state, batch, key, step):
         setup, params, model_state, views, (first_key, second_key)
     )
     tags, background = batch["tags"][:, setup.order], setup.background
-    terms = {"classification": seam.classification(outputs, tags, sizes, background)}
+    pool = functools.partial(
+        setup.pooling.of_view,
+        valid=batch["valid"],
+        canvas=common.canvas_of(image, setup.net.backbone),
+    )
+    terms = {
+        "classification": seam.classification(outputs, tags, sizes, background, pool)
+    }
     weights = setup.weights.by_term() | {"saliency": setup.saliency.saliency}
     stats = {}
     if any(setup.weights.by_term().values()):
@@ -255,8 +261,10 @@ def _predict(setup, params, model_state, batch):
         scores = output.refined
     elif setup.maps == "cam":
         scores = jax.nn.relu(output.cam)
+    elif setup.maps == "affinity":
+        scores = output.spread
     else:
         scores = clip_to(jax.nn.softmax(output.cam), low)
-    logits = global_mean(output.cam, low)[:, 0, 0]
+    logits = setup.pooling.of_photo(output.cam, low)
     channels = np.argsort(setup.order)  # of each class
     return {"scores": scores[..., channels], "tag_logits": logits[..., channels]}

@@ -6,6 +6,7 @@ Semantic Segmentation", CVPR 2020: `equivariant_regularization` is eq. 5 (ER),
 program only.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -166,14 +167,17 @@ def classification(
     tags: chex.Array,
     sizes: list[tuple[int, int]],
     background: int,
+    pool: Callable[[chex.Array, tuple[int, int]], jax.Array] = resized_mean,
 ) -> jax.Array:
-    """L_cls: tags predicted from the mean of each view's upsampled maps.
+    """L_cls: tags predicted from each view's maps.
 
     Args:
         outputs: what the network says of each view.
         tags: [B, C] in {0, 1}.
         sizes: (H, W) of each view.
         background: index of the channel left out.
+        pool: maps [B, h, w, C] and the size of their view -> logits [B, C]; by default
+            the mean of the upsampled maps.
 
     Returns:
         [] nats, mean over views.
@@ -181,7 +185,7 @@ def classification(
     foreground = np.delete(np.arange(tags.shape[1]), background)
 
     def of_view(output, size):
-        logits = resized_mean(output.cam, size)
+        logits = pool(output.cam, size)
         return multilabel_soft_margin(logits[:, foreground], tags[:, foreground])
 
     terms = [of_view(o, s) for o, s in zip(outputs, sizes, strict=True)]

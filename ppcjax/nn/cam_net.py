@@ -4,7 +4,7 @@ Wang et al. (SEAM), CVPR 2020, section 3.3, with the projector of Du et al. (PPC
 CVPR 2022, section 3.2.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -34,11 +34,14 @@ class CamOutput(NamedTuple):
     cam: [B, h, w, C] raw activation maps.
     refined: [B, h, w, C] cleaned maps after pixel correlation; near a distribution.
     projection: [B, h, w, D] non-negative features for contrast, not normalised.
+    spread: [B, h, w, C] what is positive in `cam` after pixel correlation; None where
+        nobody asks for it.
     """
 
     cam: jax.Array
     refined: jax.Array
     projection: jax.Array
+    spread: jax.Array | None = None
 
 
 class CamHeads(nn.Module):
@@ -54,10 +57,15 @@ class CamHeads(nn.Module):
     correlation_block: columns of the pixel correlation formed at once.
     image_gain: factor on the image in that mixture. 1 as published; a backbone that
         never saw ImageNet has lost colour in its late stages and wants more.
-    centred: whether the mixture loses its mean over the image before pixels are
-        compared. Activations share a large common part, so their cosines are all
+    centred: whether what pixels are compared in loses its mean over the image
+        before. Activations share a large common part, so their cosines are all
         high and refined maps flat; the release learns it away in 10,000 steps,
         short training does not.
+    affinity_from: in what pixels are compared: "mixture" of stages and image, which
+        is learnt, or the backbone's "embedding" as it is, which has no parameters
+        and passes no gradient.
+    affinity_power: power of the similarity of pixels.
+    spreads: whether plain maps after pixel correlation are given, too.
     """
 
     num_classes: int
@@ -68,6 +76,9 @@ class CamHeads(nn.Module):
     correlation_block: int = 1024
     image_gain: float = 1.0
     centred: bool = False
+    affinity_from: Literal["mixture", "embedding"] = "mixture"
+    affinity_power: float = 1.0
+    spreads: bool = False
 
     @nn.compact
     def __call__(
@@ -79,29 +90,44 @@ class CamHeads(nn.Module):
         projected = nn.relu(Conv(self.projection, 1, name="projector")(embedding))
         cam = Conv(self.num_classes, 1, name="classifier")(embedding)
 
-        # The affinity reads the backbone but does not train it.
+        if self.affinity_from == "embedding":
+            compared = jax.lax.stop_gradient(endpoints["embedding"])
+        else:
+            grid = cam.shape[1:3]
+            compared = self._mixture(endpoints, image, grid, image_extent, extent)
+        if self.centred:
+            compared -= _mean_inside(compared, extent)
+        compared = clip_to(compared, extent)
+
+        def correlated(maps):
+            return cam_ops.pixel_correlation(
+                maps,
+                compared,
+                power=self.affinity_power,
+                block=self.correlation_block,
+            )
+
+        cleaned = cam_ops.clean(
+            cam, background=self.background, inside=inside(cam, extent)
+        )
+        cam = clip_to(cam, extent)
+        spread = correlated(nn.relu(cam)) if self.spreads else None
+        return CamOutput(cam, correlated(cleaned), projected, spread)
+
+    def _mixture(self, endpoints, image, grid, image_extent, extent):
+        """What pixels are compared in; it reads the backbone but does not train it."""
         low, high = (jax.lax.stop_gradient(endpoints[f"stage{i}"]) for i in (3, 4))
         low = nn.relu(Conv(self.affinity[0], 1, name="affinity_stage3")(low))
         high = nn.relu(Conv(self.affinity[1], 1, name="affinity_stage4")(high))
         pixels = resize(
             image,
-            cam.shape[1:3],
+            grid,
             align_corners=True,
             in_extent=image_extent,
             out_extent=extent,
         )
         mixed = jnp.concatenate([self.image_gain * pixels, low, high], axis=-1)
-        mixed = Conv(self.affinity[2], 1, name="affinity")(mixed)
-        if self.centred:
-            mixed -= _mean_inside(mixed, extent)
-        refined = cam_ops.pixel_correlation(
-            cam_ops.clean(cam, background=self.background, inside=inside(cam, extent)),
-            clip_to(mixed, extent),
-            block=self.correlation_block,
-        )
-        return CamOutput(
-            cam=clip_to(cam, extent), refined=refined, projection=projected
-        )
+        return Conv(self.affinity[2], 1, name="affinity")(mixed)
 
 
 def _mean_inside(x, extent):

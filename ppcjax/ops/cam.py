@@ -137,19 +137,22 @@ def confidence(
 
 
 def pixel_correlation(
-    maps: chex.Array, features: chex.Array, *, block: int = 1024
+    maps: chex.Array, features: chex.Array, *, power: float = 1.0, block: int = 1024
 ) -> jax.Array:
     """The pixel correlation module: each pixel becomes a mean over similar pixels.
 
-        A_ij = relu(<z_i, z_j>) / (sum_i relu(<z_i, z_j>) + e),  R_j = sum_i Q_i A_ij
+        a_ij = relu(<z_i, z_j>)^q,  R_j = sum_i Q_i a_ij / (sum_i a_ij + e)
 
-    with z_i = Z_i / (||Z_i|| + e). Columns of A are formed `block` at a time and
-    recomputed for the gradient, so memory is linear in the number of pixels; results
-    and gradients are those of the dense form.
+    with z_i = Z_i / (||Z_i|| + e). The weights of one R_j sum to 1: these are the
+    columns of a where maps stand to its left, and the rows where they stand to its
+    right, as a is symmetric. Columns are formed `block` at a time and recomputed for
+    the gradient, so memory is linear in the number of pixels; results and gradients
+    are those of the dense form.
 
     Args:
-        maps: [B, h, w, C] cleaned maps Q.
+        maps: [B, h, w, C] maps Q.
         features: [B, h, w, D] features Z; a zero vector is similar to nothing.
+        power: q > 0; above 1 what is less alike counts less.
         block: columns formed at once.
 
     Returns:
@@ -167,11 +170,20 @@ def pixel_correlation(
 
     def columns(chunk):  # [B, b, D] -> [B, b, C]
         affinity = jax.nn.relu(jnp.einsum("bid,bjd->bij", features, chunk))
+        affinity = _power(affinity, power)
         mass = jnp.sum(affinity, axis=1)[..., None] + EPSILON  # [B, b, 1]
         return jnp.einsum("bij,bic->bjc", affinity, maps) / mass
 
     result = over_blocks(columns, features, block=block)
     return result.reshape(batch, height, width, classes)
+
+
+def _power(x: jax.Array, power: float) -> jax.Array:
+    """A power of x >= 0; where x is 0 the gradient is 0, not infinite or NaN."""
+    if power in (1, 2):
+        return x if power == 1 else jnp.square(x)
+    there = x > 0
+    return jnp.where(there, jnp.where(there, x, 1.0) ** power, 0.0)
 
 
 def _is_channel(x: chex.Array, channel: int) -> jax.Array:

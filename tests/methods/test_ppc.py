@@ -19,12 +19,8 @@ SMALL = {
     "small_view": 16,
 }
 NO_CONTRAST = {"cross_prototype": 0.0, "cross_cam": 0.0, "intra": 0.0}
-PLAIN = NO_CONTRAST | {
-    "min_pooling": 0.0,
-    "equivariance": 0.0,
-    "cross_equivariance": 0.0,
-    "maps": "cam",
-}
+NO_SEAM = {"min_pooling": 0.0, "equivariance": 0.0, "cross_equivariance": 0.0}
+PLAIN = NO_CONTRAST | NO_SEAM | {"maps": "cam"}
 
 
 def _batch(size=32, images=2, tags=None):
@@ -104,13 +100,16 @@ class TestLoss:
 
 
 class TestPredict:
-    @pytest.mark.parametrize("maps", ["cam", "refined"])
+    @pytest.mark.parametrize("maps", ["cam", "refined", "affinity"])
     @pytest.mark.parametrize(
         "backbone",
         ["small_resnet", pytest.param("mobilenet_v2", marks=pytest.mark.slow)],
     )
     def test_padding_changes_nothing(self, maps, backbone):
         settings = SMALL | {"maps": maps, "backbone": backbone}
+        if maps == "affinity":
+            settings |= NO_SEAM | {"affinity_from": "embedding", "affinity_power": 2.0}
+            del settings["affinity"]
         if backbone == "mobilenet_v2":
             settings |= {"backbone_settings": {}, "centred": True}
         method = methods.make(settings, CLASSES)

@@ -145,3 +145,23 @@ def test_pixel_correlation_of_zero_features_is_zero_with_finite_gradient():
 
     value, grad = jax.value_and_grad(total)(features.astype(np.float32))
     assert value == 0 and np.all(np.isfinite(grad))
+
+
+@pytest.mark.parametrize("power", [1.0, 2.0, 3.5])
+@pytest.mark.parametrize("block", [1024, 4])
+def test_pixel_correlation_weighs_by_a_power_of_the_cosine(power, block):
+    """Weights of each pixel sum to 1, so that maps stay within their range."""
+    maps, features = np.abs(_maps(2, 3, 5, 4)), _maps(2, 3, 5, 6)
+    z = features.reshape(2, 15, 6)
+    z = z / np.linalg.norm(z, axis=-1, keepdims=True)
+    weights = np.maximum(z @ z.swapaxes(1, 2), 0) ** power  # rows: the pixel that gets
+    weights /= weights.sum(-1, keepdims=True)
+    expected = weights @ maps.reshape(2, 15, 4)
+
+    def total(features):
+        out = cam.pixel_correlation(maps, features, power=power, block=block)
+        return jnp.sum(out[..., 1] - out[..., 0]), out
+
+    grad, out = jax.grad(total, has_aux=True)(features)
+    np.testing.assert_allclose(out.reshape(2, 15, 4), expected, rtol=1e-4)
+    assert np.isfinite(grad).all() and np.any(grad)

@@ -1,7 +1,7 @@
 """Evaluations that end in masks: activation maps, segmenters, walks, examples.
 
-Each makes a stream of predictions; what follows is the same for all: a CRF where one is
-asked for, files, mean IoU at every threshold, and the report.
+Each makes a stream of predictions; what follows is the same for all: refined pixels and
+a CRF where they are asked for, files, mean IoU at every threshold, and the report.
 """
 
 import dataclasses
@@ -60,14 +60,15 @@ def maps(
         of.examples(),
         {"scaling": settings.scaling, "convention": settings.convention},
     )
-    output, stages, unswept = settings.output, "", ""
+    output, behind, unswept = settings.output, "", ""
+    found = output.before_crf(found)
     if settings.affinity_labels is not None:
         crf = preset(output.crf) if output.crf else None
         found = with_affinity_labels(
             found, settings.affinity_labels, crf, workers=output.workers
         )
     if output.crf:
-        stages, unswept = _behind_crf(settings, exported)
+        behind, unswept = _behind_crf(settings, exported)
         # The threshold was for the CRF, whose arg-max counts.
         fixed, chosen = 0.5, None
         exported = {"name": "fixed", "threshold": 0.5}
@@ -79,7 +80,7 @@ def maps(
         exported=exported,
         report_classes=settings.scoring.report_classes,
         absent=settings.scoring.absent,
-        stages=stages,
+        stages=output.stages(last=behind),
         arg_max=bool(output.crf),
         unswept=unswept,
     )
@@ -159,8 +160,7 @@ def probabilities_plan(
             f"threshold {fixed}: the classes of this run have no background that a "
             "threshold could set apart; leave it out"
         )
-    if output.crf:
-        stages = "; ".join(filter(None, [stages, f"dense CRF {output.crf}"]))
+    crf = f"dense CRF {output.crf}" if output.crf else ""
     scored = Scored(
         classes=run.classes,
         background=has_background,
@@ -169,9 +169,10 @@ def probabilities_plan(
         exported={"name": "fixed", "threshold": fixed},
         report_classes=scoring.report_classes,
         absent=scoring.absent,
-        stages=stages,
+        stages=output.stages(first=stages, last=crf),
         arg_max=True,
     )
+    found = output.before_crf(found)
     return masks_plan(run, of, found, scored, output, Background(fixed), record or {})
 
 
@@ -246,6 +247,8 @@ def masks_plan(
         record={
             "threshold": scored.exported["threshold"],
             "background": background.threshold,
+            "pixel_refine": output.pixel_refine or None,
+            "pixel_refine_scale": output.pixel_refine_scale,
             "crf": output.crf or None,
             "masks": run.config["data"].get("masks") or None,
             **record,

@@ -1,18 +1,23 @@
 """What config.eval may say of evaluations that end in masks."""
 
 import dataclasses
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Literal
 
 from ppcjax.data_pipelines.formats import WRITERS
 from ppcjax.fields import Free, OneOf, Range, kinds
 from ppcjax.predict.none_of_these import NoneOfThese
+from ppcjax.predict.prediction import Prediction
 from ppcjax.predict.tta import Convention, Scaling
 from ppcjax.predict.windows import WindowSettings
+from ppcjax.refine import pixel_refine
 from ppcjax.refine.crf import PRESETS
 from ppcjax.refine.walk import WalkSettings
 from ppcjax.types import UserError
 
 _Alpha = Annotated[float, Range(above=0, most=1000)]
+Turns = Annotated[int, Range(0, 1000), "turns"]
+RefineScale = Annotated[float, Range(0.01, 1)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,6 +41,9 @@ class Scoring:
 class Output:
     """What follows the network, and what is written.
 
+    pixel_refine: how often scores are spread to near pixels of like colour, before the
+        CRF; 10 as published; 0: never.
+    pixel_refine_scale: factor of the photo's sides at which that is done; None: 1.
     crf: preset of the dense CRF on the masks; empty: none.
     workers: processes for the CRF; 0: none but this one.
     scores: whether score arrays are written, by far the largest files.
@@ -44,6 +52,8 @@ class Output:
         its name, see docs/formats.md.
     """
 
+    pixel_refine: Turns = 0
+    pixel_refine_scale: RefineScale | None = None
     crf: Annotated[str, OneOf(("", *PRESETS))] = ""
     workers: Annotated[int, Range(0, 1024), "processes", Free()] = 0
     scores: bool = True
@@ -51,6 +61,35 @@ class Output:
     export_format: Annotated[
         tuple[Annotated[str, OneOf(tuple(WRITERS))], ...], Free()
     ] = ()
+
+    def __post_init__(self):
+        """Raises UserError for a scale at which nothing is done."""
+        if self.pixel_refine_scale is not None and not self.pixel_refine:
+            raise UserError(
+                f"eval.pixel_refine_scale={self.pixel_refine_scale:g}: give "
+                "pixel_refine, too, which it is for"
+            )
+
+    def before_crf(self, found: Iterable[Prediction]) -> Iterator[Prediction]:
+        """Predictions as the CRF gets them, or masks where there is none."""
+        if not self.pixel_refine:
+            return iter(found)
+        scale = self.pixel_refine_scale or 1.0
+        return pixel_refine.refine_predictions(found, self.pixel_refine, scale=scale)
+
+    def stages(self, *, first: str = "", last: str = "") -> str:
+        """What followed the network, in words, with what comes before and behind.
+
+        Args:
+            first: stages before pixels are refined; "" for none.
+            last: stages behind that, such as the CRF; "" for none.
+        """
+        refined = ""
+        if self.pixel_refine:
+            refined = f"pixel refinement, {self.pixel_refine} turns"
+        if self.pixel_refine_scale not in (None, 1):
+            refined += f" at {self.pixel_refine_scale:g} of the size"
+        return "; ".join(filter(None, [first, refined, last]))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

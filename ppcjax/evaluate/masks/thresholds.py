@@ -31,7 +31,8 @@ def choose_threshold(
 ) -> dict[str, Any] | None:
     """The threshold that is best on the validation split, which is scored for it.
 
-    It is recorded in RUN/threshold.json, if that folder takes it.
+    It is recorded in RUN/threshold.json, if that folder takes it, for predictions of
+    the network itself: not where pixels are refined, whose scores have another range.
 
     Args:
         run: network that gives activation maps.
@@ -72,6 +73,7 @@ def choose_threshold(
         examples,
         {"scaling": settings.scaling, "convention": settings.convention},
     )
+    found = settings.output.before_crf(found)
     counts: dict[str, Any] = {}
     shown = show_progress(
         found,
@@ -91,7 +93,7 @@ def choose_threshold(
         return _none(f"the masks of {name} show no class but the background")
     best = float(result["thresholds"][result["best"]])
     chosen = {"threshold": round(best, 6), "split": name, "images": result["images"]}
-    if limit is None:
+    if limit is None and not settings.output.pixel_refine:
         check_file(run.folder / "threshold.json", _is_ours)
         note_json(run.folder / "threshold.json", chosen | {"step": run.step})
     return chosen

@@ -93,6 +93,7 @@ METHODS = {
 _VALUES = {
     "alpha": (1.5,),
     "affinity_labels": ((4.0, 24.0),),
+    "pixel_refine": (3,),
     "none_of_these": ("off", 0.5),
     "export_format": (("coco",),),
 }

@@ -14,6 +14,7 @@ from ppcjax.evaluate.protocol import Request, count_all
 from ppcjax.evaluate.results import results
 from ppcjax.predict import tta
 from ppcjax.predict.prediction import Prediction, predict_mask
+from ppcjax.refine import stream as crf_stream
 from ppcjax.refine.stream import Background
 from ppcjax.report.text import as_json
 from ppcjax.runs import Run
@@ -104,13 +105,36 @@ def test_crf_gives_probabilities():
     assert plan.record["crf"] == "k1"
 
 
-def of_probabilities(classes, scoring):
+@pytest.mark.parametrize("crf", ["", "k1"])
+def test_pixels_are_refined_before_the_crf(crf, monkeypatch):
+    """Predictions of the CRF are of refined ones; words and record say both."""
+    seen, refine = [], crf_stream.crf.refine
+    monkeypatch.setattr(
+        crf_stream.crf, "refine", lambda *a: seen.append(a[1]) or refine(*a)
+    )
+    output = Output(pixel_refine=3, pixel_refine_scale=0.5, crf=crf)
+    plan = of_probabilities(CLASSES, Scoring(), output, uneven=True)
+    plain = of_probabilities(CLASSES, Scoring(), uneven=True)
+    (found,), (before,) = plan.predictions, plain.predictions
+    refined = seen[0] if crf else found.probabilities
+    assert np.abs(refined - before.probabilities).max() > 0.01
+    np.testing.assert_allclose(refined.sum(-1), 1, atol=1e-5)
+    assert plan.record["pixel_refine"] == 3 and plan.record["pixel_refine_scale"] == 0.5
+    stages = plan.summarize(count_all(plan._replace(predictions=[found])))["stages"]
+    wanted = "pixel refinement, 3 turns at 0.5 of the size"
+    assert stages == wanted + ("; dense CRF k1" if crf else "")
+
+
+def of_probabilities(classes, scoring, output=None, *, uneven=False):
     example = make_example(0)
     p = np.full((*example.mask.shape, len(classes)), 1 / len(classes), np.float32)
+    if uneven:
+        p[: len(p) // 2] = 0.8, 0.1, 0.1
     found = iter([Prediction.of_probabilities(example, p)])
     run = make_run(classes)
     run = run._replace(method=run.method._replace(gives="logits"))
-    return probabilities_plan(run, photos([example]), found, scoring, Output())
+    output = output or Output()
+    return probabilities_plan(run, photos([example]), found, scoring, output)
 
 
 def test_without_background_no_threshold_counts():

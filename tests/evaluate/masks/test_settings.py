@@ -26,6 +26,12 @@ def build(kind, **settings):
         ({"absent": "drop"}, "config.eval.absent='drop': give one of skip, zero"),
         ({"crf": "k9"}, "config.eval.crf='k9': give one of"),
         ({"workers": -1}, "config.eval.workers=-1: give a whole number"),
+        ({"pixel_refine": -1}, "config.eval.pixel_refine=-1: give a whole number"),
+        ({"pixel_refine_scale": 0.5}, "pixel_refine_scale=0.5: give pixel_refine, too"),
+        (
+            {"pixel_refine": 1, "pixel_refine_scale": 2.0},
+            "config.eval.pixel_refine_scale=2.0: give a number",
+        ),
         ({"treshold": 0.3}, "config.eval.treshold is not a setting of evaluation"),
     ],
 )
@@ -78,7 +84,12 @@ def test_training_is_not_steered_by_what_is_reported(data):
 
 def test_training_is_steered_by_the_network_alone():
     settings = build(
-        MapSettings, crf="k1", alpha=8.0, affinity_labels=(4.0, 24.0), scales=(1.0,)
+        MapSettings,
+        crf="k1",
+        alpha=8.0,
+        affinity_labels=(4.0, 24.0),
+        pixel_refine=10,
+        scales=(1.0,),
     )
     short, split = evaluation.trial(settings, {"val_split": "val", "eval_split": "a"})
     assert split == "val" and short == build(MapSettings, scales=(1.0,))

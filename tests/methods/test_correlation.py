@@ -1,0 +1,82 @@
+"""What the pixel correlation compares: settings that go together, and their maps."""
+
+import jax
+import numpy as np
+import pytest
+
+from ppcjax import methods
+from ppcjax.types import UserError
+
+KEY = jax.random.key(0)
+SMALL = {
+    **{"name": "ppc", "backbone": "small_resnet", "backbone_settings": {"width": 4}},
+    **{"projection": 8, "affinity_from": "embedding"},
+    **{"min_pooling": 0.0, "cross_equivariance": 0.0},
+}
+PLAIN = {
+    "equivariance": 0.0,
+    **{"cross_prototype": 0.0, "cross_cam": 0.0, "intra": 0.0},
+}
+HEIGHT, WIDTH = 24, 40
+
+
+def _batch():
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (2, HEIGHT, WIDTH, 3), dtype=np.uint8)
+    valid = np.tile(np.int32([0, 0, HEIGHT, WIDTH]), (2, 1))
+    return {"image": image, "valid": valid, "tags": np.float32([[1, 1, 0], [1, 0, 1]])}
+
+
+def _scores(settings, params=None):
+    method, batch = methods.make(SMALL | PLAIN | settings, 3), _batch()
+    first, carried = method.init(KEY, batch)
+    found = jax.jit(method.predict)(params or first, carried, batch)["scores"]
+    return np.asarray(found), first
+
+
+def test_nothing_is_learnt_for_the_embedding():
+    _, params = _scores({"maps": "affinity"})
+    assert set(params["heads"]) == {"projector", "classifier"}
+
+
+def test_maps_of_one_run_are_spread_and_not():
+    """The same parameters; a cell becomes a mean of the plain map's cells."""
+    plain, params = _scores({"maps": "cam"})
+    spread, _ = _scores({"maps": "affinity"}, params)
+    sharper, _ = _scores({"maps": "affinity", "affinity_power": 8.0}, params)
+    assert plain.shape == spread.shape and np.ptp(plain) > 0
+    tops = plain.max((1, 2))
+    assert np.all(spread.max((1, 2)) <= tops + 1e-6)
+    assert np.all(spread.min((1, 2)) >= plain.min((1, 2)) - 1e-6)
+    # The more alike cells must be, the less is spread.
+    assert np.abs(sharper - plain).mean() < 0.9 * np.abs(spread - plain).mean()
+
+
+def test_all_training_reaches_what_there_is():
+    """PPC runs on it, too: the terms that train what is compared are off."""
+    method, batch = methods.make(SMALL, 3), _batch()
+    params, state = method.init(KEY, batch)
+    grads, _ = jax.jit(jax.grad(method.loss, has_aux=True))(
+        params, state, batch, KEY, 0
+    )
+    leaves = jax.tree_util.tree_leaves_with_path(grads["heads"])
+    assert all(np.isfinite(leaf).all() and np.any(leaf) for _, leaf in leaves)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"min_pooling": 1.0}, "min_pooling=1 trains refined maps"),
+        ({"cross_equivariance": 0.5}, "cross_equivariance=0.5 trains refined maps"),
+        ({"image_gain": 2.0}, "image_gain=2.0 is of the mixture"),
+        ({"affinity": (4, 4, 4)}, "affinity=.* is of the mixture"),
+        (
+            {"affinity_from": "mixture", "maps": "affinity"},
+            "set affinity_from='embedding', too",
+        ),
+        ({"affinity_power": 0.0}, "affinity_power=0.0"),
+    ],
+)
+def test_settings_that_would_do_nothing_are_refused(settings, message):
+    with pytest.raises(UserError, match=message):
+        methods.make(SMALL | settings, 3)
