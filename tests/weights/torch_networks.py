@@ -13,8 +13,9 @@ class Network(NamedTuple):
 
     backbone: its name here.
     make: makes it.
-    features: (network, images [B, 3, H, W]) -> by endpoint of ours what it gives,
-        [B, D, h, w].
+    features: (network, images [B, 3, H, W]) -> by output of ours what it gives, with
+        the last axis of ours second: maps are [B, D, h, w].
+    want: outputs of ours that are given to who asks.
     settings: what the backbone here is given.
     sizes: rows and columns that images have.
     mean: mean of RGB that its weights want.
@@ -24,6 +25,7 @@ class Network(NamedTuple):
     backbone: str
     make: Callable[[], Any]
     features: Callable[[Any, Any], dict[str, Any]]
+    want: tuple[str, ...] = ()
     settings: Mapping[str, Any] = {}
     sizes: tuple[tuple[int, int], ...] = (EVEN, ODD)
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
@@ -83,9 +85,39 @@ def _as_map(tokens, patch, x):
     return tokens.transpose(1, 2).unflatten(2, (rows, columns))
 
 
+def _heard(call, x, modules, **more):
+    """What a network gives, and what modules of it, by name, are given and give."""
+    heard = {}
+
+    def hear(name):
+        return lambda _, given, found: heard.update({name: (given[0], found)})
+
+    hooks = [one.register_forward_hook(hear(name)) for name, one in modules.items()]
+    found = call(x, **more)
+    for hook in hooks:
+        hook.remove()
+    return found, heard
+
+
+def _of_tokens(tokens, prenorm, keys, attention, patch, x):
+    """Outputs of ours, of tokens [B, T, D] and attention [B, heads, T, T]."""
+    return {
+        "embedding": _as_map(tokens, patch, x),
+        "prenorm": _as_map(prenorm, patch, x),
+        "keys": _as_map(keys, patch, x),
+        "tokens": tokens.movedim(-1, 1),
+        "attention11": attention.movedim(-1, 1),
+    }
+
+
 def _timm_vit(net, x):
+    modules = {"norm": net.norm, "qkv": net.blocks[-1].attn.qkv}
+    tokens, heard = _heard(net.forward_features, x, modules)
+    query, keys, _ = heard["qkv"][1].chunk(3, dim=-1)
+    query, key = (y.unflatten(-1, (-1, 64)).transpose(1, 2) for y in (query, keys))
+    attention = (query @ key.mT / 8).softmax(-1)
     patch = net.patch_embed.patch_size[0]
-    return {"embedding": _as_map(net.forward_features(x), patch, x)}
+    return _of_tokens(tokens, heard["norm"][0], keys, attention, patch, x)
 
 
 def _hf(net, x):
@@ -93,9 +125,21 @@ def _hf(net, x):
 
 
 def _hf_vit(net, x):
+    last = {"key", "k_proj"}  # transformers 4, 5
+    modules = {"norm": net.layernorm}
+    for name, module in net.named_modules():
+        if ".11." in name and name.rpartition(".")[2] in last:
+            modules["key"] = module
     more = {"interpolate_pos_encoding": True} if "ViT" in type(net).__name__ else {}
-    tokens = net(x, **more).last_hidden_state
-    return {"embedding": _as_map(tokens, net.config.patch_size, x)}
+    found, heard = _heard(net, x, modules, output_attentions=True, **more)
+    return _of_tokens(
+        found.last_hidden_state,
+        heard["norm"][0],
+        heard["key"][1],
+        found.attentions[-1],
+        net.config.patch_size,
+        x,
+    )
 
 
 def _hf_resnet(depths, wide, kind):
@@ -110,18 +154,28 @@ def _hf_resnet(depths, wide, kind):
 _LIGHT = {"settings": {"output_stride": 32}}
 # TensorFlow's padding is "after" at even sizes alone.
 _EVEN = {**_LIGHT, "sizes": (EVEN,), "mean": (0.5, 0.5, 0.5)}
-_SMALL_VIT = {"hidden_size": 384, "num_attention_heads": 6}
+_SMALL_VIT = {
+    "hidden_size": 384,
+    "num_attention_heads": 6,
+    "attn_implementation": "eager",  # the only one that gives its weights
+}
 _DINO = {**_SMALL_VIT, "intermediate_size": 1536}
 _SECOND = {**_SMALL_VIT, "image_size": 518, "patch_size": 14}
 _TIMM_VIT = {"dynamic_img_size": True, "num_classes": 0}
 
 
 def _vit(patch, positions, **more):
-    """Grids of an even and an odd number of patches, and the one of the table."""
+    """Grids of an even and an odd number of patches, the table's, and a longer one."""
     own = 518 if patch == 14 else 224
     return {
+        "want": ("tokens", "attention11"),
         "settings": {"positions": positions, **more},
-        "sizes": ((4 * patch, 6 * patch), (7 * patch, 5 * patch), (own, own)),
+        "sizes": (
+            (4 * patch, 6 * patch),
+            (7 * patch, 5 * patch),
+            (own, own),
+            (own + 2 * patch, 3 * patch),
+        ),
     }
 
 
@@ -139,7 +193,7 @@ NETWORKS = {
         **_LIGHT,
     ),
     "timm/resnet50s": Network(
-        "resnet50", lambda: timm("resnet50s"), _timm_resnet, {"stem": "deep"}
+        "resnet50", lambda: timm("resnet50s"), _timm_resnet, settings={"stem": "deep"}
     ),
     "timm/hrnet_w18": Network(
         "hrnet_w18",
@@ -166,6 +220,12 @@ NETWORKS = {
         _timm_vit,
         **_vit(16, "antialias"),
     ),
+    "timm/vit_small_patch8": Network(
+        "vit_s8",
+        lambda: timm("vit_small_patch8_224.dino", **_TIMM_VIT),
+        _timm_vit,
+        **_vit(8, "antialias"),
+    ),
     "timm/vit_small_patch14_dinov2": Network(
         "vit_s14",
         lambda: timm("vit_small_patch14_dinov2", **_TIMM_VIT),
@@ -191,6 +251,12 @@ NETWORKS = {
         lambda: hugging_face("ViT", **_DINO, layer_norm_eps=1e-6),
         _hf_vit,
         **_vit(16, "bicubic"),
+    ),
+    "huggingface/vit_s8": Network(
+        "vit_s8",
+        lambda: hugging_face("ViT", **_DINO, patch_size=8, layer_norm_eps=1e-6),
+        _hf_vit,
+        **_vit(8, "bicubic"),
     ),
     "huggingface/dinov2_s14": Network(
         "vit_s14",
