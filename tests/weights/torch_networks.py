@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.weights.torch_tokens import hf_vit, timm_vit
+
 EVEN, ODD = (64, 96), (75, 61)
 
 
@@ -78,68 +80,8 @@ def _hrnet(net, x):
     return {f"branch{i}": y for i, y in enumerate(net.stages(x))}
 
 
-def _as_map(tokens, patch, x):
-    """Tokens of the patches [B, T, D] as a map; others come first."""
-    rows, columns = (n // patch for n in x.shape[2:])
-    tokens = tokens[:, tokens.shape[1] - rows * columns :]
-    return tokens.transpose(1, 2).unflatten(2, (rows, columns))
-
-
-def _heard(call, x, modules, **more):
-    """What a network gives, and what modules of it, by name, are given and give."""
-    heard = {}
-
-    def hear(name):
-        return lambda _, given, found: heard.update({name: (given[0], found)})
-
-    hooks = [one.register_forward_hook(hear(name)) for name, one in modules.items()]
-    found = call(x, **more)
-    for hook in hooks:
-        hook.remove()
-    return found, heard
-
-
-def _of_tokens(tokens, prenorm, keys, attention, patch, x):
-    """Outputs of ours, of tokens [B, T, D] and attention [B, heads, T, T]."""
-    return {
-        "embedding": _as_map(tokens, patch, x),
-        "prenorm": _as_map(prenorm, patch, x),
-        "keys": _as_map(keys, patch, x),
-        "tokens": tokens.movedim(-1, 1),
-        "attention11": attention.movedim(-1, 1),
-    }
-
-
-def _timm_vit(net, x):
-    modules = {"norm": net.norm, "qkv": net.blocks[-1].attn.qkv}
-    tokens, heard = _heard(net.forward_features, x, modules)
-    query, keys, _ = heard["qkv"][1].chunk(3, dim=-1)
-    query, key = (y.unflatten(-1, (-1, 64)).transpose(1, 2) for y in (query, keys))
-    attention = (query @ key.mT / 8).softmax(-1)
-    patch = net.patch_embed.patch_size[0]
-    return _of_tokens(tokens, heard["norm"][0], keys, attention, patch, x)
-
-
 def _hf(net, x):
     return {"embedding": net(x).last_hidden_state}
-
-
-def _hf_vit(net, x):
-    last = {"key", "k_proj"}  # transformers 4, 5
-    modules = {"norm": net.layernorm}
-    for name, module in net.named_modules():
-        if ".11." in name and name.rpartition(".")[2] in last:
-            modules["key"] = module
-    more = {"interpolate_pos_encoding": True} if "ViT" in type(net).__name__ else {}
-    found, heard = _heard(net, x, modules, output_attentions=True, **more)
-    return _of_tokens(
-        found.last_hidden_state,
-        heard["norm"][0],
-        heard["key"][1],
-        found.attentions[-1],
-        net.config.patch_size,
-        x,
-    )
 
 
 def _hf_resnet(depths, wide, kind):
@@ -217,25 +159,25 @@ NETWORKS = {
     "timm/vit_small_patch16": Network(
         "vit_s16",
         lambda: timm("vit_small_patch16_224.dino", **_TIMM_VIT),
-        _timm_vit,
+        timm_vit,
         **_vit(16, "antialias"),
     ),
     "timm/vit_small_patch8": Network(
         "vit_s8",
         lambda: timm("vit_small_patch8_224.dino", **_TIMM_VIT),
-        _timm_vit,
+        timm_vit,
         **_vit(8, "antialias"),
     ),
     "timm/vit_small_patch14_dinov2": Network(
         "vit_s14",
         lambda: timm("vit_small_patch14_dinov2", **_TIMM_VIT),
-        _timm_vit,
+        timm_vit,
         **_vit(14, "antialias"),
     ),
     "timm/vit_small_patch14_reg4_dinov2": Network(
         "vit_s14",
         lambda: timm("vit_small_patch14_reg4_dinov2", **_TIMM_VIT),
-        _timm_vit,
+        timm_vit,
         **_vit(14, "antialias", registers=4),
     ),
     "huggingface/resnet18": Network(
@@ -249,25 +191,25 @@ NETWORKS = {
     "huggingface/vit_s16": Network(
         "vit_s16",
         lambda: hugging_face("ViT", **_DINO, layer_norm_eps=1e-6),
-        _hf_vit,
+        hf_vit,
         **_vit(16, "bicubic"),
     ),
     "huggingface/vit_s8": Network(
         "vit_s8",
         lambda: hugging_face("ViT", **_DINO, patch_size=8, layer_norm_eps=1e-6),
-        _hf_vit,
+        hf_vit,
         **_vit(8, "bicubic"),
     ),
     "huggingface/dinov2_s14": Network(
         "vit_s14",
         lambda: hugging_face("Dinov2", **_SECOND),
-        _hf_vit,
+        hf_vit,
         **_vit(14, "bicubic"),
     ),
     "huggingface/dinov2_s14_registers": Network(
         "vit_s14",
         lambda: hugging_face("Dinov2WithRegisters", **_SECOND, num_register_tokens=4),
-        _hf_vit,
+        hf_vit,
         **_vit(14, "antialias", registers=4),
     ),
 }
