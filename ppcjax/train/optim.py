@@ -14,6 +14,7 @@ import optax
 
 from ppcjax import fields
 from ppcjax.fields import OneOf, Pattern, Range
+from ppcjax.train import depths
 from ppcjax.train.schedules import Rate
 from ppcjax.types import UserError
 
@@ -31,11 +32,15 @@ class Groups:
     no_decay: patterns of parameters without weight decay.
     frozen: patterns of parameters that never change: no update, no decay and no
         optimizer memory.
+    layer_decay: factor of the rate from one block of a vision transformer to the block
+        before it, besides `lr_mults`: block i of L learns at layer_decay^(L - i), what
+        comes before the blocks at layer_decay^(L + 1), heads at 1. 1 leaves it.
     """
 
     lr_mults: tuple[tuple[Path, Annotated[float, Range(0, 10**4)]], ...] = ()
     no_decay: tuple[Path, ...] = ()
     frozen: tuple[Path, ...] = ()
+    layer_decay: Annotated[float, Range(above=0, most=1)] = 1.0
 
 
 def make(*, name: str = "sgd", steps: int, **settings) -> optax.GradientTransformation:
@@ -48,7 +53,8 @@ def make(*, name: str = "sgd", steps: int, **settings) -> optax.GradientTransfor
 
     Raises:
         UserError: a setting is unknown, missing or wrong; once there are parameters,
-            also that a pattern matches none of them.
+            also that a pattern matches none of them, or that blocks which are to
+            learn at rates of their own are missing or frozen.
     """
     fields.check(Annotated[str, OneOf(OPTIMIZERS)], name, "config.optim.name")
     return fields.build(
@@ -197,9 +203,15 @@ def _by_path(
 
     def init(params):
         _check_patterns(patterns, params)
+        if groups.layer_decay != 1:
+            _check_layers(groups, params)
         return rule.init(params)
 
-    return optax.GradientTransformation(init, rule.update)
+    def update(updates, state, params=None):
+        updates, state = rule.update(updates, state, params)
+        return _scale_by_depth(updates, groups.layer_decay), state
+
+    return optax.GradientTransformation(init, update)
 
 
 def _decays(groups: Groups):
@@ -221,6 +233,16 @@ def _scale_by_path(lr_mults) -> optax.GradientTransformation:
     return optax.stateless(scale)
 
 
+def _scale_by_depth(updates: Any, decay: float) -> Any:
+    """Updates of all parameters, those of frozen ones too: they count the blocks."""
+    if decay == 1:
+        return updates
+    factors = depths.factors(_names(updates), decay)
+    return jax.tree_util.tree_map_with_path(
+        lambda path, update: update * factors.get(_name(path), 1.0), updates
+    )
+
+
 def _mask(patterns: Sequence[str], *, hit: bool):
     """Function from a tree to booleans: `hit` where a pattern matches the path."""
 
@@ -239,8 +261,28 @@ def _name(path) -> str:
     return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
+def _names(tree: Any) -> list[str]:
+    return [_name(path) for path, _ in jax.tree_util.tree_leaves_with_path(tree)]
+
+
+def _check_layers(groups: Groups, params: Any) -> None:
+    """Raises UserError where no parameter would have another rate."""
+    given = f"config.optim.layer_decay={groups.layer_decay}"
+    names = depths.factors(_names(params), groups.layer_decay)
+    if not names:
+        raise UserError(
+            f"{given} is for the blocks of a vision transformer, which this network "
+            "does not have; leave it at 1"
+        )
+    if all(any(re.search(one, name) for one in groups.frozen) for name in names):
+        raise UserError(
+            f"{given} is for blocks that learn, and config.optim.frozen keeps all of "
+            "them; leave it at 1, or let the last blocks learn"
+        )
+
+
 def _check_patterns(patterns: list[tuple[str, str]], params: Any) -> None:
-    names = [_name(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
+    names = _names(params)
     for field, pattern in patterns:
         if not any(re.search(pattern, name) for name in names):
             raise UserError(

@@ -115,10 +115,79 @@ def test_unmatched_pattern_and_unknown_settings_are_user_errors():
         ({"frozen": ("",)}, "config.optim.frozen="),
         ({"lr_mults": (("head", -1.0),)}, "config.optim.lr_mults="),
         ({"lr_mults": ("head", 1.0)}, "config.optim.lr_mults="),
+        ({"layer_decay": 0.0}, "layer_decay=0.0: give a number above 0 and at most 1"),
+        ({"layer_decay": 1.1}, "layer_decay=1.1: give a number above 0 and at most 1"),
     ],
 )
 def test_wrong_settings(settings, message):
     right = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.0, "power": 0.9}
     with pytest.raises(UserError, match=message) as caught:
         optim.make(steps=1, **right | settings)
+    assert "\n" not in str(caught.value)
+
+
+def _transformer(depth=3):
+    """Parameters as a vision transformer has them, one of each kind."""
+    blocks = {f"block{i}": {"fc1": {"kernel": jnp.ones(2)}} for i in range(depth)}
+    first = {"cls_token": jnp.ones(2), "pos_embed": jnp.ones(2)}
+    return {
+        "backbone": blocks | first | {"norm": {"scale": jnp.ones(2)}},
+        "head": {"kernel": jnp.ones(2)},
+    }
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw", "lars"])
+def test_blocks_learn_the_slower_the_earlier_they_come(name):
+    """Against the same optimizer without; two steps, so that momentum matters."""
+    settings = {"name": name, "lr": 0.1, "weight_decay": 0.1, "power": 0.9}
+    settings |= {"steps": 10, "lr_mults": (("block1", 3.0),)}
+    if name == "sgd":
+        settings["momentum"] = 0.9
+    params = _transformer()
+    gradients = jax.tree.map(lambda p: p * jnp.array([1.0, -2.0]), params)
+    found = []
+    for decay in (1.0, 0.5):
+        optimizer = optim.make(**settings, layer_decay=decay)
+        state = optimizer.init(params)
+        update = jax.jit(optimizer.update)
+        for _ in range(2):
+            updates, state = update(gradients, state, params)
+        found.append(updates)
+    share = jax.tree.map(lambda plain, other: other / plain, *found)
+    backbone = share["backbone"]
+    for i in range(3):
+        kernel = backbone[f"block{i}"]["fc1"]["kernel"]
+        np.testing.assert_allclose(kernel, 0.5 ** (3 - i), rtol=1e-6)
+    for first in ("cls_token", "pos_embed"):
+        np.testing.assert_allclose(backbone[first], 0.5**4, rtol=1e-6)
+    for rest in (backbone["norm"]["scale"], share["head"]["kernel"]):
+        np.testing.assert_array_equal(rest, 1)
+
+
+def test_frozen_blocks_count_as_well():
+    """So that a rate does not depend on which other blocks learn."""
+    settings = {"lr": 1.0, "momentum": 0.0, "weight_decay": 0.0, "power": 0.0}
+    frozen = (r"backbone/(cls_token|pos_embed|block[02])",)
+    optimizer = optim.make(steps=9, **settings, frozen=frozen, layer_decay=0.5)
+    params = _transformer()
+    updates, _ = optimizer.update(params, optimizer.init(params), params)
+    moved = updates["backbone"]["block1"]["fc1"]["kernel"]
+    np.testing.assert_allclose(moved, -(0.5**2))
+    for still in ("block0", "block2"):
+        assert not updates["backbone"][still]["fc1"]["kernel"].any()
+
+
+@pytest.mark.parametrize(
+    ("params", "frozen", "message"),
+    [
+        # blocks that are no transformer's
+        ({"backbone": {"block1": {"w": jnp.ones(2)}}}, (), "which this network does"),
+        (_transformer(), ("^backbone/",), "config.optim.frozen keeps all of them"),
+    ],
+)
+def test_a_decay_that_would_do_nothing(params, frozen, message):
+    settings = {"lr": 1.0, "momentum": 0.0, "weight_decay": 0.0, "power": 0.0}
+    optimizer = optim.make(steps=9, **settings, frozen=frozen, layer_decay=0.5)
+    with pytest.raises(UserError, match=message) as caught:
+        optimizer.init(params)
     assert "\n" not in str(caught.value)

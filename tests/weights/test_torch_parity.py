@@ -3,6 +3,7 @@
 Needs torch, torchvision, timm and transformers: make test-torch.
 """
 
+import functools
 import itertools
 
 import jax
@@ -64,11 +65,11 @@ def _images(sizes):
 
 
 def _theirs(case, net, x):
-    """What the other network gives, by endpoint, [B, h, w, D]."""
+    """What the other network gives, by output of ours and in its layout."""
     torch = pytest.importorskip("torch")
     with torch.no_grad():
         found = case.features(net, torch.from_numpy(x.transpose(0, 3, 1, 2).copy()))
-    return {name: y.permute(0, 2, 3, 1).numpy() for name, y in found.items()}
+    return {name: y.movedim(1, -1).numpy() for name, y in found.items()}
 
 
 CONTAINERS = itertools.cycle(("zip", "stream", "safetensors"))
@@ -85,7 +86,8 @@ def test_features_there_and_back(key, container, tmp_path):
     np.testing.assert_allclose(entry.mean, case.mean, atol=1e-6)
     variables = {"params": params["backbone"]}
     variables |= {kind: tree["backbone"] for kind, tree in state.items()}
-    apply, ours, errors = jax.jit(module.apply), [], []
+    more = {"want": case.want} if case.want else {}
+    apply, ours, errors = jax.jit(functools.partial(module.apply, **more)), [], []
     for x in _images(case.sizes):
         ours.append(apply(variables, x))
         for name, y in _theirs(case, net, x).items():

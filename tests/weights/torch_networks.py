@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.weights.torch_tokens import hf_vit, timm_vit
+
 EVEN, ODD = (64, 96), (75, 61)
 
 
@@ -13,8 +15,9 @@ class Network(NamedTuple):
 
     backbone: its name here.
     make: makes it.
-    features: (network, images [B, 3, H, W]) -> by endpoint of ours what it gives,
-        [B, D, h, w].
+    features: (network, images [B, 3, H, W]) -> by output of ours what it gives, with
+        the last axis of ours second: maps are [B, D, h, w].
+    want: outputs of ours that are given to who asks.
     settings: what the backbone here is given.
     sizes: rows and columns that images have.
     mean: mean of RGB that its weights want.
@@ -24,6 +27,7 @@ class Network(NamedTuple):
     backbone: str
     make: Callable[[], Any]
     features: Callable[[Any, Any], dict[str, Any]]
+    want: tuple[str, ...] = ()
     settings: Mapping[str, Any] = {}
     sizes: tuple[tuple[int, int], ...] = (EVEN, ODD)
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
@@ -76,26 +80,8 @@ def _hrnet(net, x):
     return {f"branch{i}": y for i, y in enumerate(net.stages(x))}
 
 
-def _as_map(tokens, patch, x):
-    """Tokens of the patches [B, T, D] as a map; others come first."""
-    rows, columns = (n // patch for n in x.shape[2:])
-    tokens = tokens[:, tokens.shape[1] - rows * columns :]
-    return tokens.transpose(1, 2).unflatten(2, (rows, columns))
-
-
-def _timm_vit(net, x):
-    patch = net.patch_embed.patch_size[0]
-    return {"embedding": _as_map(net.forward_features(x), patch, x)}
-
-
 def _hf(net, x):
     return {"embedding": net(x).last_hidden_state}
-
-
-def _hf_vit(net, x):
-    more = {"interpolate_pos_encoding": True} if "ViT" in type(net).__name__ else {}
-    tokens = net(x, **more).last_hidden_state
-    return {"embedding": _as_map(tokens, net.config.patch_size, x)}
 
 
 def _hf_resnet(depths, wide, kind):
@@ -110,18 +96,28 @@ def _hf_resnet(depths, wide, kind):
 _LIGHT = {"settings": {"output_stride": 32}}
 # TensorFlow's padding is "after" at even sizes alone.
 _EVEN = {**_LIGHT, "sizes": (EVEN,), "mean": (0.5, 0.5, 0.5)}
-_SMALL_VIT = {"hidden_size": 384, "num_attention_heads": 6}
+_SMALL_VIT = {
+    "hidden_size": 384,
+    "num_attention_heads": 6,
+    "attn_implementation": "eager",  # the only one that gives its weights
+}
 _DINO = {**_SMALL_VIT, "intermediate_size": 1536}
 _SECOND = {**_SMALL_VIT, "image_size": 518, "patch_size": 14}
 _TIMM_VIT = {"dynamic_img_size": True, "num_classes": 0}
 
 
 def _vit(patch, positions, **more):
-    """Grids of an even and an odd number of patches, and the one of the table."""
+    """Grids of an even and an odd number of patches, the table's, and a longer one."""
     own = 518 if patch == 14 else 224
     return {
+        "want": ("tokens", "attention11"),
         "settings": {"positions": positions, **more},
-        "sizes": ((4 * patch, 6 * patch), (7 * patch, 5 * patch), (own, own)),
+        "sizes": (
+            (4 * patch, 6 * patch),
+            (7 * patch, 5 * patch),
+            (own, own),
+            (own + 2 * patch, 3 * patch),
+        ),
     }
 
 
@@ -139,7 +135,7 @@ NETWORKS = {
         **_LIGHT,
     ),
     "timm/resnet50s": Network(
-        "resnet50", lambda: timm("resnet50s"), _timm_resnet, {"stem": "deep"}
+        "resnet50", lambda: timm("resnet50s"), _timm_resnet, settings={"stem": "deep"}
     ),
     "timm/hrnet_w18": Network(
         "hrnet_w18",
@@ -163,19 +159,25 @@ NETWORKS = {
     "timm/vit_small_patch16": Network(
         "vit_s16",
         lambda: timm("vit_small_patch16_224.dino", **_TIMM_VIT),
-        _timm_vit,
+        timm_vit,
         **_vit(16, "antialias"),
+    ),
+    "timm/vit_small_patch8": Network(
+        "vit_s8",
+        lambda: timm("vit_small_patch8_224.dino", **_TIMM_VIT),
+        timm_vit,
+        **_vit(8, "antialias"),
     ),
     "timm/vit_small_patch14_dinov2": Network(
         "vit_s14",
         lambda: timm("vit_small_patch14_dinov2", **_TIMM_VIT),
-        _timm_vit,
+        timm_vit,
         **_vit(14, "antialias"),
     ),
     "timm/vit_small_patch14_reg4_dinov2": Network(
         "vit_s14",
         lambda: timm("vit_small_patch14_reg4_dinov2", **_TIMM_VIT),
-        _timm_vit,
+        timm_vit,
         **_vit(14, "antialias", registers=4),
     ),
     "huggingface/resnet18": Network(
@@ -189,19 +191,25 @@ NETWORKS = {
     "huggingface/vit_s16": Network(
         "vit_s16",
         lambda: hugging_face("ViT", **_DINO, layer_norm_eps=1e-6),
-        _hf_vit,
+        hf_vit,
         **_vit(16, "bicubic"),
+    ),
+    "huggingface/vit_s8": Network(
+        "vit_s8",
+        lambda: hugging_face("ViT", **_DINO, patch_size=8, layer_norm_eps=1e-6),
+        hf_vit,
+        **_vit(8, "bicubic"),
     ),
     "huggingface/dinov2_s14": Network(
         "vit_s14",
         lambda: hugging_face("Dinov2", **_SECOND),
-        _hf_vit,
+        hf_vit,
         **_vit(14, "bicubic"),
     ),
     "huggingface/dinov2_s14_registers": Network(
         "vit_s14",
         lambda: hugging_face("Dinov2WithRegisters", **_SECOND, num_register_tokens=4),
-        _hf_vit,
+        hf_vit,
         **_vit(14, "antialias", registers=4),
     ),
 }

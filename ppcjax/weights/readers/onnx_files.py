@@ -17,7 +17,7 @@ from ppcjax.weights.readers.errors import Refusal, quoted, whole
 # Numbers of the fields, from onnx.proto.
 _MODEL_GRAPH = 7
 _GRAPH_NODE, _GRAPH_INITIALIZER = 1, 5
-_NODE_OUTPUT, _NODE_TYPE, _NODE_ATTRIBUTE = 2, 4, 5
+_NODE_INPUT, _NODE_OUTPUT, _NODE_NAME, _NODE_TYPE, _NODE_ATTRIBUTE = 1, 2, 3, 4, 5
 _ATTRIBUTE_TENSOR = 5
 _DIMS, _KIND, _NAME, _RAW, _EXTERNAL, _PLACE = 1, 2, 8, 9, 13, 14
 _DTYPES = {
@@ -61,6 +61,28 @@ def parse(data: bytes, folder: Path) -> dict[str, np.ndarray]:
             if name in found:
                 raise ValueError(f"two tensors are named {quoted(name)}")
             found[name] = array
+    return found
+
+
+def products(data: bytes) -> dict[str, str]:
+    """Names of the nodes MatMul by what they multiply with, their second input.
+
+    Exports of PyTorch turn the matrices of linear layers over and number them; only
+    the node still has the layer's name, as in "/layer.0/fc1/MatMul".
+
+    Args:
+        data: the bytes of an ONNX file that `parse` reads.
+    """
+    found = {}
+    room = _Outside(Path())
+    for graph in _messages(memoryview(data), _MODEL_GRAPH, room):
+        for node in _messages(graph, _GRAPH_NODE, room):
+            kind, name, inputs = (
+                [_text(value) for value in _messages(node, wanted, room)]
+                for wanted in (_NODE_TYPE, _NODE_NAME, _NODE_INPUT)
+            )
+            if kind == ["MatMul"] and len(inputs) == 2:
+                found[inputs[1]] = "".join(name)
     return found
 
 
