@@ -9,31 +9,13 @@ import functools
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-import flax.linen as nn
-import jax.numpy as jnp
-
 from ppcjax.losses import cross_entropy
 from ppcjax.methods import common, episodes, panet_terms
 from ppcjax.methods.panet_terms import Matching, prototypes, query_prototypes
 from ppcjax.nn.backbones import Backbone, need_endpoints
+from ppcjax.nn.encoder import Encoder
 from ppcjax.nn.layers import features_extent
 from ppcjax.types import Method
-
-
-class Encoder(nn.Module):
-    """A backbone of which one endpoint is used.
-
-    backbone: a module of `ppcjax.nn.backbones`.
-    endpoint: name of the endpoint.
-    """
-
-    backbone: nn.Module
-    endpoint: str = "embedding"
-
-    def __call__(self, image, extent=None, *, train=False):
-        """[B, H, W, 3] normalised -> [B, h, w, D] float32."""
-        endpoints = self.backbone(image, extent, train=train)
-        return endpoints[self.endpoint].astype(jnp.float32)
 
 
 @dataclass(frozen=True, kw_only=True)
