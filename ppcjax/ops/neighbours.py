@@ -4,15 +4,13 @@ Balazevic et al., "Towards In-Context Scene Understanding" (Hummingbird), NeurIP
 label the patches of a photo so.
 """
 
-import functools
-
 import chex
 import jax
 import jax.numpy as jnp
 
 from ppcjax.ops.masks import l2_normalize
 
-BLOCK = 4096  # vectors of the memory that are compared at a time
+BLOCK = 2048  # vectors of the memory that are compared at a time
 
 
 @jax.named_scope("neighbours")
@@ -52,13 +50,12 @@ def nearest(
         part = jax.lax.dynamic_slice_in_dim(memory, start, block)
         part = l2_normalize(jnp.asarray(part, jnp.float32))
         cosines = jnp.matmul(queries, part.T, precision=jax.lax.Precision.HIGHEST)
-        places = start + jnp.arange(block, dtype=jnp.int32)
-        cosines = jnp.where((places >= begin)[None], cosines, -jnp.inf)
-        places = jnp.broadcast_to(places, cosines.shape)
+        unseen = start + jnp.arange(block, dtype=jnp.int32) >= begin
+        cosines = jnp.where(unseen[None], cosines, -jnp.inf)
         # Those of earlier blocks stand first, and so win where cosines are equal.
-        joined = [jnp.concatenate(x, 1) for x in zip(best, (cosines, places))]
-        kept, chosen = jax.lax.top_k(joined[0], k)
-        return (kept, jnp.take_along_axis(joined[1], chosen, axis=1)), None
+        kept, chosen = jax.lax.top_k(jnp.concatenate([best[0], cosines], 1), k)
+        earlier = jnp.take_along_axis(best[1], jnp.minimum(chosen, k - 1), axis=1)
+        return (kept, jnp.where(chosen < k, earlier, start + chosen - k)), None
 
     shape = (len(queries), k)
     nothing = jnp.full(shape, -jnp.inf), jnp.zeros(shape, jnp.int32)
@@ -66,7 +63,6 @@ def nearest(
     return best
 
 
-@functools.partial(jax.jit, static_argnames=("k", "block"))
 def soft_labels(
     queries: chex.Array,
     memory: chex.Array,

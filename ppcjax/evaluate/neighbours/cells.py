@@ -58,8 +58,8 @@ def grid_of(run: Run, name: str = "", side: int = 0) -> Grid:
     side = side or USUAL_SIDE // cell * cell
     if side % cell:
         raise UserError(
-            f"--side={side}: the cells of {name!r} are squares of {cell} pixels; give a "
-            f"multiple, such as {max(side // cell, 1) * cell}"
+            f"--side={side}: the cells of {name!r} are squares of {cell} pixels; give "
+            f"a multiple, such as {max(side // cell, 1) * cell}"
         )
     return Grid(name, side, side // cell)
 

@@ -7,6 +7,7 @@ how good features are, without training anything on them.
 import dataclasses
 import time
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
@@ -132,18 +133,19 @@ class Neighbours(NamedTuple):
         rows = devices.filled(self.settings.batch_size, self.settings.batch_size)
         cells = self.grid.cells
         held = max(_COSINES * devices.device_count() // (rows * cells**2), 1)
+        labelled = devices.by_rows(
+            partial(
+                soft_labels,
+                k=self.settings.k,
+                temperature=self.settings.temperature,
+                block=min(BLOCK, held),
+            )
+        )
         left = (e for e in examples if not isinstance(e, Finished))
         for group in groups(left, self.settings.batch_size):
             with self.searching:
                 maps = self.describe(group)
-                found = soft_labels(
-                    maps.reshape(-1, maps.shape[-1]),
-                    features,
-                    labels,
-                    k=self.settings.k,
-                    temperature=self.settings.temperature,
-                    block=min(BLOCK, held),
-                )
+                found = labelled(maps.reshape(-1, maps.shape[-1]), features, labels)
                 low = np.asarray(found).reshape(rows, cells, cells, -1)
             self.searching.photos += len(group)
             for example, cell_labels in zip(group, low, strict=False):
@@ -212,11 +214,16 @@ def neighbours(
         stages=found.described(),
         record={"remembered": {"split": found.split, "photos": len(found.memory.ids)}},
     )
-    return _with_memory(plan, found)
+    return with_memory(plan, found)
 
 
-def _with_memory(plan: Plan, found: Neighbours) -> Plan:
-    """The plan whose metrics.json, text and report tell of the memory."""
+def with_memory(plan: Plan, found: Neighbours) -> Plan:
+    """The plan whose metrics.json, text and report tell of the memory.
+
+    Args:
+        plan: a plan whose photos become masks.
+        found: what they are compared with.
+    """
 
     def summarize(counts):
         return {**plan.summarize(counts), "memory": found.results(plan.run.classes)}
