@@ -21,14 +21,10 @@ VARIANTS = {
     "dino": dict(backbone="vit_s16"),
     "dino_base": dict(backbone="vit_b16"),
     "mobilenet": dict(
-        backbone="mobilenet_v2",
-        backbone_settings=dict(output_stride=16),
-        endpoint="stage4",
+        backbone="mobilenet_v2", backbone_settings=dict(output_stride=16)
     ),
     "efficientnet": dict(
-        backbone="efficientnet_lite0",
-        backbone_settings=dict(output_stride=16),
-        endpoint="stage4",
+        backbone="efficientnet_lite0", backbone_settings=dict(output_stride=16)
     ),
 }
 
@@ -38,9 +34,7 @@ def get_config(variant=""):
     c = base.get_config()
     c.name = f"neighbours_{variant}" if variant else "neighbours"
     c.init_from = "imagenet"  # the published weights of the backbone
-    c.method = dict(
-        dict(name="features", endpoint="embedding", dtype="float32"), **network
-    )
+    c.method = dict(name="features", endpoint="embedding", dtype="float32", **network)
     c.data = dict(voc.DATA, masks="", eval_split="val")
     del c.data.on_bad_image, c.data.workers  # of training
     c.eval = dict(memory=102_400, k=30, temperature=0.02, scores=False)
