@@ -22,7 +22,7 @@ ORDER = {
     "What you have": ("tags", "few_shot", "masks", "photos_only", "data", "formats"),
     "Use": ("predict", "python", "export", "weights"),
     "Papers and numbers": ("papers", "chain", "methods", "deviations", "results")
-    + ("performance",),
+    + ("neighbours", "performance"),
     "All settings": ("settings", "many_devices"),
     "The house": ("design", "contributing", "changelog"),
 }

@@ -96,7 +96,8 @@ class Method(NamedTuple):
         the shapes of `batch`.
     loss: (params, model_state, batch, key, step) -> (loss, (model_state, scalars));
         `loss` is a float32 scalar, `model_state` has the structure it had, and
-        `scalars` maps names such as "loss/contrast" to float32 scalars.
+        `scalars` maps names such as "loss/contrast" to float32 scalars. None where
+        there is nothing to train.
     predict: (params, model_state, batch) -> prediction, a dict of arrays.
     reads: kind of training batch: "dense" (DenseBatch), "episodes" (EpisodeBatch) or
         "views" (ViewBatch).
@@ -123,7 +124,7 @@ class Method(NamedTuple):
     """
 
     init: Callable[..., tuple[Any, Any]]
-    loss: Callable[..., tuple[jax.Array, tuple[Any, dict[str, jax.Array]]]]
+    loss: Callable[..., tuple[jax.Array, tuple[Any, dict[str, jax.Array]]]] | None
     predict: Callable[..., Any]
     reads: str = "dense"
     gives: str = "logits"

@@ -104,16 +104,22 @@ def make(name: str, **more) -> Method:
     )
 
 
+# Those that have anything to train.
+TRAINED = [name for name in NAMES if make(name).loss is not None]
+
+
 def first_of_each_kind(names, kind):
     """Parameters of a test of methods, all but the first of each kind marked slow.
 
     Args:
         names: keys of METHODS.
-        kind: field of Method that says which kind one is, "reads" or "gives".
+        kind: field of Method that says which kind one is, "reads" or "gives", or
+            what tells it of a method.
     """
     seen, params = set(), []
     for name in names:
-        found = getattr(make(name), kind)
+        method = make(name)
+        found = kind(method) if callable(kind) else getattr(method, kind)
         marks = [pytest.mark.slow] if found in seen else []
         params.append(pytest.param(name, marks=marks))
         seen.add(found)

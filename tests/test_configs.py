@@ -20,12 +20,14 @@ from ppcjax.configs import base, deeplab_voc
 from ppcjax.data_pipelines.episodes.arrays import layout
 from ppcjax.data_pipelines.episodes.plans import Shape
 from ppcjax.data_pipelines.geometry import crop_size
-from ppcjax.evaluate import EVALUATIONS
+from ppcjax.evaluate import EVALUATIONS, fitting
 from ppcjax.methods import common
 from ppcjax.train import length, optim, settings
 
 CLASSES = 6
 KEY = jax.random.key(0)
+# A batch for configs that train nothing, and so have none.
+TO_PREDICT = {"batch_size": 2, "crop": 112}
 NAMES = sorted(
     path.stem
     for path in Path(base.__file__).parent.glob("*.py")
@@ -55,7 +57,7 @@ def _is_joined(variant, known):
 
 def _cases():
     """Configs and variants; variants of large or of several configs are marked slow."""
-    sizes = {name: _config(name).data.get("crop", 0) for name in NAMES}
+    sizes = {name: _config(name).data.crop for name in NAMES}
     sizes = {name: np.max(crop) for name, crop in sizes.items()}
     for name in NAMES:
         yield pytest.param(name, "", id=name)
@@ -73,6 +75,8 @@ def _cases():
 def _config(name, variant=""):
     module = importlib.import_module(f"ppcjax.configs.{name}")
     config = module.get_config(variant) if variant else module.get_config()
+    if not settings.trains(config.method):
+        config.data.update(TO_PREDICT)
     if config.get("method", {}).get("backbone", "").startswith("hrnet"):
         # Whole, it takes seconds to trace, and is in the tests of networks.
         config.method.backbone_settings = dict(modules=(1, 1, 1), blocks=1)
@@ -142,6 +146,9 @@ def test_config_builds_and_traces(name, variant):
     method = _method(config)
     batch = BATCHES[method.reads](config)
     params, model_state = method.init(KEY, batch)
+    if method.loss is None:
+        assert jax.eval_shape(method.predict, params, model_state, batch)
+        return
     loss, (after, scalars) = jax.eval_shape(
         method.loss, params, model_state, batch, KEY, jnp.int32(0)
     )
@@ -228,7 +235,7 @@ def test_run_is_named_after_config_and_variant(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_misspelt_field(name):
     with pytest.raises(AttributeError, match="lrr"):
-        _config(name).lock().optim.lrr = 1.0
+        _config(name).lock().method.lrr = 1.0
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -237,10 +244,12 @@ def test_settings_pass_the_checks_of_a_launch(name):
         config = _config(name, variant)
         method = _method(config)
         config.data.batch_size *= jax.device_count()  # published ones fit one device
-        settings.check(config, method.reads)
+        if method.loss is not None:
+            settings.check(config, method.reads)
         values = config.get("eval", {})
+        evaluation = EVALUATIONS[fitting(method)[0]]
         found = fields.build(
-            EVALUATIONS[method.gives].settings, values, where="config.eval", what="it"
+            evaluation.settings, values, where="config.eval", what="it"
         )
         if method.gives == "episodes":
             # Logits are resized to the photo in the convention they were trained in.

@@ -10,10 +10,10 @@ import optax
 import pytest
 
 from ppcjax import methods
-from ppcjax.train import mesh
+from ppcjax.train import mesh, settings
 from ppcjax.types import Method, UserError
 from tests import batches
-from tests.small_methods import NAMES, make, toy
+from tests.small_methods import NAMES, TRAINED, make, toy
 
 KEY = jax.random.key(0)
 STEPS = 30
@@ -36,7 +36,7 @@ class Trained(NamedTuple):
 
 @pytest.fixture(scope="module")
 def trained():
-    """Name -> the method after some steps; each is compiled and trained once."""
+    """Name -> the method after some steps, if any; compiled and trained once each."""
     made = {}
 
     def get(name):
@@ -50,6 +50,9 @@ def trained():
 def _train(method):
     batch = batches.to_train(method)
     params, state = jax.tree.map(jnp.asarray, method.init(KEY, batch))
+    if method.loss is None:
+        nothing = dict.fromkeys(Trained._fields)
+        return Trained(**nothing | {"method": method, "last": (params, state)})
     optimizer = optax.adam(3e-3)
     value_and_grad = jax.value_and_grad(
         method.loss, argnums=(0, 1), has_aux=True, allow_int=True
@@ -101,7 +104,7 @@ def _train(method):
     )
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TRAINED)
 class TestTraining:
     def test_state_keeps_structure_shapes_and_types(self, name, trained):
         found = trained(name)
@@ -245,6 +248,13 @@ def test_options_for_gpus_are_known_to_the_compiler(name):
     options = dict(make(name).gpu_options)
     assert all(option.startswith("xla_gpu_") for option in options)
     jax.jit(jnp.sin, compiler_options=options)(1.0)
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in TRAINED])
+def test_a_method_without_training_says_how_it_is_evaluated(name):
+    with pytest.raises(UserError, match="nothing to train; evaluate it: ") as caught:
+        settings.check({"method": {"name": name}}, make(name).reads)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_sixth_method_is_one_line(monkeypatch):

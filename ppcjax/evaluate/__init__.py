@@ -5,6 +5,7 @@ from ppcjax.evaluate.episodes import evaluation as episodes
 from ppcjax.evaluate.episodes.protocols import EpisodeSettings
 from ppcjax.evaluate.masks import evaluation as masks
 from ppcjax.evaluate.masks import settings, stages
+from ppcjax.evaluate.neighbours import evaluation as neighbours
 from ppcjax.evaluate.protocol import Evaluation, nothing
 from ppcjax.evaluate.views import evaluation as views
 from ppcjax.types import Method
@@ -18,6 +19,10 @@ def _giving(gives: str):
         return method.gives == gives
 
     return fits
+
+
+def _is_on_views(method: Method) -> bool:
+    return method.gives == "features" and method.reads == "views"
 
 
 # What a method gives is the name of its default evaluation; others fit it, too.
@@ -72,8 +77,29 @@ EVALUATIONS: dict[str, Evaluation] = {
         views.features,
         nothing,
         views.trial,
-        _giving("features"),
+        _is_on_views,
         _SHARED,
         "correspondences between two views, without labels",
     ),
+    "neighbours": Evaluation(
+        neighbours.NeighbourSettings,
+        neighbours.neighbours,
+        masks.check,
+        None,
+        _giving("features"),
+        _MASKS,
+        "photos labelled by the patches of masked photos that look most alike",
+    ),
 }
+
+
+def fitting(method: Method) -> list[str]:
+    """Evaluations of the runs of a method; the first is the one of config.eval.
+
+    That is the one named after what the method gives, where it fits.
+
+    Args:
+        method: any method.
+    """
+    names = [name for name, entry in EVALUATIONS.items() if entry.fits(method)]
+    return sorted(names, key=lambda name: name != method.gives)

@@ -7,7 +7,7 @@ from typing import Any
 from ppcjax import cli, fields
 from ppcjax.checkout import program
 from ppcjax.console import memory
-from ppcjax.evaluate import EVALUATIONS, opening
+from ppcjax.evaluate import EVALUATIONS, fitting, opening
 from ppcjax.evaluate.driver import evaluate
 from ppcjax.evaluate.exporting import EXPORTS
 from ppcjax.evaluate.protocol import Request
@@ -96,8 +96,7 @@ def choose(run: Run, argv: Sequence[str]) -> str:
 
 def fitting_names(run: Run) -> list[str]:
     """Evaluations of a run, its default first."""
-    names = [name for name, entry in EVALUATIONS.items() if entry.fits(run.method)]
-    return sorted(names, key=lambda name: name != run.method.gives)
+    return fitting(run.method)
 
 
 def options_of(name: str, run: Run) -> dict[str, fields.Field]:
@@ -114,7 +113,7 @@ def options_of(name: str, run: Run) -> dict[str, fields.Field]:
 
 def defaults(name: str, run: Run) -> dict[str, Any]:
     """Settings of config.eval, which are those of the default evaluation."""
-    return run.evaluation if name == run.method.gives else {}
+    return run.evaluation if name == fitting(run.method)[0] else {}
 
 
 def parse(
@@ -143,7 +142,8 @@ def general_help() -> str:
         "--ckpt=RUN --help lists the options of a run with its own values.",
         "",
         "--config=CONFIG beside --ckpt=FILE evaluates a released checkpoint; without",
-        "--ckpt, photos by examples on weights as they are: docs/few_shot.md.",
+        "--ckpt, weights as they are: photos by examples, docs/few_shot.md, or by the",
+        "patches that look most alike, docs/neighbours.md.",
         "",
         "Instead of evaluating:",
         *(

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 from ppcjax import fields, methods
 from ppcjax.data_pipelines import READERS, SOURCES, SourceSettings, SplitSettings
-from ppcjax.evaluate import EVALUATIONS
+from ppcjax.evaluate import EVALUATIONS, fitting
 from ppcjax.fields import Field
 from ppcjax.frozen.settings import FrozenSettings
 from ppcjax.train import optim, schedules
-from ppcjax.train.settings import RunSettings, reads_of
+from ppcjax.train.settings import RunSettings
 
 
 class Section(NamedTuple):
@@ -74,23 +74,26 @@ def settings_of(config: Mapping[str, Any]) -> Iterator[tuple[str, Any, Field]]:
     Args:
         config: JSON types or their like.
     """
-    reads = reads_of(config["method"])
-    gives = methods.make({"name": config["method"]["name"]}, 3).gives
-    schedule = config["optim"].get("schedule") or {}
-    fitting = {
+    method = methods.make({"name": config["method"]["name"]}, 3)
+    name = fitting(method)[0]
+    shown = {
         "Every run",
         "Any data",
         f"Method {config['method']['name']}",
         f"Source {config['data']['source']}",
-        f"Training on {reads}",
-        f"Optimizer {config['optim'].get('name', 'sgd')}",
-        f"Schedule {schedule.get('name')}",
-        f"Evaluation {gives}: {EVALUATIONS[gives].text}",
+        f"Evaluation {name}: {EVALUATIONS[name].text}",
     }
     if config.get("frozen") is not None:
-        fitting.add(_FROZEN)
+        shown.add(_FROZEN)
+    if method.loss is not None:
+        schedule = config["optim"].get("schedule") or {}
+        shown |= {
+            f"Training on {method.reads}",
+            f"Optimizer {config['optim'].get('name', 'sgd')}",
+            f"Schedule {schedule.get('name')}",
+        }
     for section in sections():
-        if section.title not in fitting:
+        if section.title not in shown:
             continue
         values = config
         for part in section.path.split(".")[1:]:

@@ -9,7 +9,7 @@ import jax
 from ppcjax import data_pipelines, fields, methods
 from ppcjax.console import compiling, loops, memory
 from ppcjax.data_pipelines.sources.subset import largest, take
-from ppcjax.evaluate import EVALUATIONS
+from ppcjax.evaluate import EVALUATIONS, fitting
 from ppcjax.evaluate.protocol import Evaluation, Plan, Request, count_all
 from ppcjax.predict import needs
 from ppcjax.predict.photos import predict_photos, prediction_settings
@@ -110,8 +110,8 @@ def check(config: Any) -> None:
     Raises:
         UserError: a setting is unknown, or its value is not allowed.
     """
-    gives = methods.make({"name": config.method.name}, 3).gives
-    settings_of(EVALUATIONS[gives], config.get("eval", {}), f"the evaluation {gives!r}")
+    name = fitting(methods.make({"name": config.method.name}, 3))[0]
+    settings_of(EVALUATIONS[name], config.get("eval", {}), f"the evaluation {name!r}")
 
 
 def scorer(
@@ -134,7 +134,7 @@ def scorer(
     Raises:
         UserError: a setting is wrong, or there is no split to choose by.
     """
-    name = method.gives
+    name = fitting(method)[0]
     evaluation = EVALUATIONS[name]
     settings = settings_of(
         evaluation, config.get("eval", {}), f"the evaluation {name!r}"

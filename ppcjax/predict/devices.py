@@ -1,6 +1,6 @@
 """All devices of this process under one prediction: batches sharded, weights copied."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -32,6 +32,26 @@ def seen(method: Method, batch: Mapping[str, Any]) -> Any:
 def replicate(tree: Any) -> Any:
     """Arrays copied to every device of this process."""
     return jax.device_put(tree, NamedSharding(_mesh(), PartitionSpec()))
+
+
+def by_rows(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+    """A function of rows whose devices each take their own, and exchange nothing.
+
+    Args:
+        function: (rows, *others) -> an array, row i of which depends on row i alone,
+            where the compiler would not see that.
+
+    Returns:
+        The same of rows as `shard` gives them, and of others as `replicate` does.
+    """
+
+    def call(rows, *others):
+        whole = (PartitionSpec(),) * len(others)
+        own = PartitionSpec("data")
+        specs = {"in_specs": (own, *whole), "out_specs": own, "check_vma": False}
+        return jax.shard_map(function, mesh=_mesh(), **specs)(rows, *others)
+
+    return jax.jit(call)
 
 
 def filled(count: int, most: int) -> int:

@@ -7,12 +7,13 @@ from typing import Annotated, Any
 import jax
 
 from ppcjax import fields
+from ppcjax.checkout import program
 from ppcjax.console import memory
 from ppcjax.fields import Name, OneOf, Range, kinds
 from ppcjax.fields.values import LARGEST_INT
 from ppcjax.frozen import kept
 from ppcjax.train import length, needs, optim, tracking
-from ppcjax.types import UserError
+from ppcjax.types import Method, UserError
 
 # As many as a run has whose steps are not known yet.
 LARGEST_STEPS = kinds.MOST
@@ -94,12 +95,13 @@ def check(config: Any, reads: str) -> RunSettings:
         The fields that belong to no part.
 
     Raises:
-        UserError: a field is unknown or missing, its value is not allowed, or the
-            devices cannot share a batch.
+        UserError: a field is unknown or missing, its value is not allowed, the devices
+            cannot share a batch, or there is nothing to train.
     """
     from ppcjax import data_pipelines  # the training loop itself needs no data side
 
     given = fields.check(Mapping[str, Any], config, "config")
+    check_trains(_part(given, "method"))
     parts = {name: _part(given, name) for name in PARTS}
     own = {k: v for k, v in given.items() if k not in (*PARTS, "frozen")}
     known = fields.fields_of(RunSettings)
@@ -140,6 +142,15 @@ def check_method(config: Any) -> None:
         what=f"method {name!r}",
         without=("num_classes",),
     )
+
+
+def check_trains(method: Mapping[str, Any]) -> None:
+    """Raises UserError where the method of config.method has nothing to train."""
+    if "name" in method and not trains(method):
+        raise UserError(
+            f"method {method['name']!r} has nothing to train; evaluate it: "
+            f"{program('eval')} --config CONFIG"
+        )
 
 
 def check_room(data: Mapping[str, Any], reads: str) -> None:
@@ -195,9 +206,18 @@ def check_remat() -> None:
 
 def reads_of(method: Mapping[str, Any]) -> str:
     """What the method of config.method reads, whatever its settings and classes."""
+    return _any_of(method).reads
+
+
+def trains(method: Mapping[str, Any]) -> bool:
+    """Whether the method of config.method has anything to train."""
+    return _any_of(method).loss is not None
+
+
+def _any_of(method: Mapping[str, Any]) -> Method:
     from ppcjax import methods
 
-    return methods.make({"name": method.get("name")}, 3).reads
+    return methods.make({"name": method.get("name")}, 3)
 
 
 def _part(config: Mapping[str, Any], name: str) -> dict[str, Any]:

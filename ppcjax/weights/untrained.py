@@ -1,4 +1,4 @@
-"""Few-shot networks that need no training: a backbone of published weights."""
+"""Networks that need no training: a backbone of published weights."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -27,7 +27,9 @@ def open_untrained(
     *,
     log: Callable[[str], None] = print,
 ) -> Run:
-    """A network that learns from examples, as its weights in config.init_from are.
+    """A network on a backbone as its weights in config.init_from are.
+
+    It learns from examples, or has nothing to train at all.
 
     Args:
         config: config of the method, JSON types.
@@ -48,7 +50,7 @@ def open_untrained(
     if frozen is not None:
         config["method"] = settings = kept.fitted(settings, frozen.settings)
     method = _method(settings, classes)
-    if method.fit is None:
+    if method.fit is None and method.loss is not None:
         _refuse(settings["name"], "it learns from a data set")
     state = method.keep(*method.init(jax.random.key(0), SHAPES))
     own = [part for part in state[0] if part != _PART]
@@ -57,7 +59,9 @@ def open_untrained(
     if not init_from and frozen is None:
         raise UserError(
             f"config.init_from is empty, so that {config['name']} would compare random "
-            "features; name weights, such as imagenet, or give --ckpt=RUN"
+            "features; name weights, such as imagenet"
+            + ", or give --ckpt=RUN"
+            * (method.loss is not None)
         )
     if frozen is None:
         sources = find(init_from, settings)
@@ -67,7 +71,8 @@ def open_untrained(
         method = _method(settings, classes)
     else:
         init_from, method = frozen.settings.weights, attached(method, frozen)
-    log(f"not trained for few-shot: {settings['name']} on features of {init_from}")
+    if method.fit is not None:
+        log(f"not trained for few-shot: {settings['name']} on features of {init_from}")
     return Run(
         folder=Path("runs") / f"{config['name']}_untrained",
         step=0,
@@ -88,7 +93,7 @@ def _frozen(config: Mapping[str, Any], log: Callable[[str], None]) -> Frozen | N
 
 
 def _method(settings: Mapping[str, Any], classes: tuple[str, ...]) -> Method:
-    # Networks that learn from examples do not depend on the number of classes.
+    # Such networks do not depend on the number of classes.
     return methods.make(settings, len(classes) or 2)
 
 

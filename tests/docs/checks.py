@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from unittest import mock
 
 from ppcjax import cli, program
-from ppcjax.evaluate import EVALUATIONS, command, opening
+from ppcjax.evaluate import EVALUATIONS, command, fitting, opening
 from ppcjax.evaluate.exporting import EXPORTS
 from ppcjax.evaluate.training import settings_of
 from ppcjax.fields.options import spellings
@@ -104,13 +104,14 @@ def _train(words: Sequence[str], networks: Networks) -> None:
     own = _values(rest, _flags_of_train())
     if "help" in own and not of_config:
         return
-    for config in _some(_configs(of_config)):
+    meant = _some(_configs(of_config))
+    for config in [x for x in meant if settings.trains(x.values["method"])] or meant:
         reads = settings.reads_of(config.values["method"])
         here = mock.patch.object(settings, "check_devices")  # the reader has others
         with here, mock.patch.object(tracking, "check"):
             settings.check(config.values, reads)
         _start(config.values.get("init_from", ""))
-        evaluation = EVALUATIONS[as_run(config, tuple(words)).method.gives]
+        evaluation = EVALUATIONS[fitting(as_run(config, tuple(words)).method)[0]]
         settings_of(evaluation, config.values.get("eval", {}), "the evaluation")
         networks.add(own.get("workdir") or f"runs/{config.values['name']}", config)
 

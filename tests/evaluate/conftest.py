@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from ppcjax import data_pipelines, methods
+from ppcjax.evaluate import fitting
 from ppcjax.runs import open_run
 from ppcjax.runs.checkpoint import Checkpoints
 from ppcjax.types import TrainState
@@ -41,6 +42,7 @@ EVAL = {
     "logits": {"scales": [1.0], "gallery": 2},
     "episodes": {"episodes": 3, "seeds": [0], "shots": [1], "size": 32, "gallery": 1},
     "features": {"photos": 4, "gallery": 1},
+    "neighbours": {"side": 32, "k": 3, "gallery": 2},
 }
 
 
@@ -51,7 +53,7 @@ def run_config(name, method):
         "seed": 0,
         "method": {"name": name, **small(name)},
         "data": DATA | MORE_DATA[method.reads],
-        "eval": EVAL.get(method.gives, {}),
+        "eval": EVAL.get(fitting(method)[0], {}),
     }
 
 

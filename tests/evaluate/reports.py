@@ -19,6 +19,7 @@ from ppcjax.evaluate.episodes import metric
 from ppcjax.evaluate.episodes import page as episodes_page
 from ppcjax.evaluate.episodes.protocols import EpisodeSettings
 from ppcjax.evaluate.masks import gallery, stages
+from ppcjax.evaluate.neighbours import evaluation as neighbours
 from ppcjax.evaluate.protocol import Plan
 from ppcjax.evaluate.views import page as views_page
 from ppcjax.evaluate.views.metric import alignment, match
@@ -105,6 +106,16 @@ def _supports(kind):
     return shown._replace(page=stages._with_examples(plan, examples).page)
 
 
+def _neighbours(kind):
+    memory = {"split": "toy train", "photos": 3, "patches": 900, "map": "toy map"}
+    memory |= {"channels": 8, "side": 504, "cells": 36}
+    memory["patches_with"] = {"background": 800, "toy cat": 100, "toy dog": 0}
+    shown = _masks(kind, stages="the 30 nearest of toy patches", memory=memory)
+    empty = dict.fromkeys(Plan._fields)
+    plan = Plan(**empty | {"page": shown.page})
+    return shown._replace(page=neighbours.with_memory(plan, None).page)
+
+
 def _episodes(kind):
     counts = metric.Counts(*np.array([[50, 40, 0, 0], [9, 8, 0, 0], [30, 5, 0, 0]]))
     more = metric.Counts(*np.array([[40, 40, 0, 0], [9, 9, 0, 0], [9, 50, 0, 0]]))
@@ -156,6 +167,7 @@ SHOWN = {
     "episodes": lambda: _episodes("episodes"),
     "supports": lambda: _supports("supports"),
     "features": lambda: _views("features"),
+    "neighbours": lambda: _neighbours("neighbours"),
 }
 
 

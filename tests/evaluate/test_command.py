@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ppcjax import fields, methods
-from ppcjax.evaluate import EVALUATIONS, command
+from ppcjax.evaluate import EVALUATIONS, command, fitting
 from ppcjax.evaluate.masks import files
 from ppcjax.evaluate.protocol import Request
 from ppcjax.runs.files import write_file
@@ -105,24 +105,26 @@ def test_help_without_a_run_lists_the_evaluations(capsys):
             command.main(words)
 
 
-@pytest.mark.parametrize("name", first_of_each_kind(METHODS, "gives"))
+@pytest.mark.parametrize(
+    "name", first_of_each_kind(METHODS, lambda method: fitting(method)[0])
+)
 def test_all_evaluations_share_their_files_and_the_head_of_their_metrics(
     name, folder_of, run_of, cams, tmp_path, capsys
 ):
     out = tmp_path / "out"
     words = ["--ckpt", str(folder_of(name)), "--export", str(out), "--limit=20"]
-    gives = run_of(name).method.gives
-    if gives == "affinity":
+    kind = fitting(run_of(name).method)[0]
+    if kind == "affinity":
         words += ["--cams", str(cams)]
     command.main(words)
     metrics = json.loads((out / "metrics.json").read_text())
     assert tuple(metrics)[: len(HEAD)] == HEAD
-    assert (metrics["method"], metrics["evaluation"]) == (name, gives)
+    assert (metrics["method"], metrics["evaluation"]) == (name, kind)
     assert (metrics["step"], metrics["split"]) == (7, "test")
     record = json.loads((out / "provenance.json").read_text())
     assert record["checkpoint"] == {"run": str(folder_of(name)), "step": 7}
-    assert record["evaluation"] == gives and "commit" in record
-    declared = fields.fields_of(EVALUATIONS[gives].settings)
+    assert record["evaluation"] == kind and "commit" in record
+    declared = fields.fields_of(EVALUATIONS[kind].settings)
     assert set(record["settings"]) == set(declared)
     page = (out / "report.html").read_text()
     assert "Loss terms while training" in page and "Scores while training" in page
@@ -131,7 +133,7 @@ def test_all_evaluations_share_their_files_and_the_head_of_their_metrics(
     assert text.startswith("data: shapes (split test): 20 photos, 32 x 32 pixels\n")
     data = metrics["data"]
     assert (data["source"], data["photos"]) == ("shapes (split test)", 20)
-    learnt = 0 if gives == "features" else 20
+    learnt = 0 if kind == "features" else 20
     assert data["masks"]["photos"] == data["tags"]["photos"] == learnt
     assert "<h2>Data</h2>" in page and "test 40" in page
 

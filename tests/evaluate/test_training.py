@@ -9,7 +9,7 @@ import pytest
 from ppcjax import data_pipelines, fields, methods
 from ppcjax.configs import panet_shapes, segment_shapes
 from ppcjax.data_pipelines.sources.base import Record, Source
-from ppcjax.evaluate import EVALUATIONS, training
+from ppcjax.evaluate import EVALUATIONS, fitting, training
 from ppcjax.runs import open_run
 from ppcjax.train import loop
 from ppcjax.types import Method, UserError
@@ -17,11 +17,9 @@ from tests.evaluate.conftest import DATA, MORE_DATA
 from tests.wrong_values import wrong_values
 
 CLASSES = ("background", "cross", "rings", "checker", "stripes", "dots")
-DEFAULTS = [
-    name
-    for name in EVALUATIONS
-    if EVALUATIONS[name].fits(Method(None, None, None, gives=name))
-]
+MADE = [methods.make({"name": name}, 6) for name in methods.METHODS]
+# What methods of each default evaluation read and give.
+DEFAULTS = {fitting(one)[0]: (one.reads, one.gives) for one in MADE}
 FIELDS = [
     (name, field)
     for name in DEFAULTS
@@ -29,40 +27,40 @@ FIELDS = [
 ]
 
 
-def launch(gives, tmp_path, **settings):
+def launch(name, tmp_path, **settings):
     """What train.py does before the first step."""
-    reads = gives if gives == "episodes" else "dense"
+    reads, gives = DEFAULTS[name]
     config = {"name": "x", "data": DATA | MORE_DATA[reads], "eval": settings}
-    method = Method(None, None, None, gives=gives)
+    method = Method(None, None, None, reads, gives)
     return training.scorer(config, tmp_path, method, CLASSES)
 
 
 def test_every_method_has_an_evaluation():
-    assert {methods.make({"name": name}, 6).gives for name in methods.METHODS} <= set(
-        DEFAULTS
-    )
+    assert all(DEFAULTS.values())
+    gives = {gives for _, gives in DEFAULTS.values()}
+    assert gives == {one.gives for one in MADE} <= set(DEFAULTS)
 
 
-@pytest.mark.parametrize(("gives", "name"), FIELDS)
-def test_wrong_settings_fail_at_launch(gives, name, tmp_path):
-    hint = fields.fields_of(EVALUATIONS[gives].settings)[name].hint
+@pytest.mark.parametrize(("kind", "name"), FIELDS)
+def test_wrong_settings_fail_at_launch(kind, name, tmp_path):
+    hint = fields.fields_of(EVALUATIONS[kind].settings)[name].hint
     wrong = wrong_values(hint)
     assert wrong
     for value in wrong:
         with pytest.raises(UserError) as caught:
-            launch(gives, tmp_path, **{name: value})
+            launch(kind, tmp_path, **{name: value})
         assert str(caught.value).startswith(f"config.eval.{name}")
         assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("gives", DEFAULTS)
-def test_right_settings_and_none_pass(gives, tmp_path):
-    assert launch(gives, tmp_path) is None
+@pytest.mark.parametrize("kind", DEFAULTS)
+def test_right_settings_and_none_pass(kind, tmp_path):
+    assert launch(kind, tmp_path) is None
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
-    ("gives", "settings", "message"),
+    ("kind", "settings", "message"),
     [
         ("maps", {"report_classes": ["horse"]}, "no class 'horse'"),
         ("maps", {"alpha": 8.0}, "give crf"),
@@ -72,9 +70,9 @@ def test_right_settings_and_none_pass(gives, tmp_path):
         ("features", {"crf": "k1"}, "config.eval.crf is not a setting of"),
     ],
 )
-def test_settings_that_do_not_fit_fail_at_launch(gives, settings, message, tmp_path):
+def test_settings_that_do_not_fit_fail_at_launch(kind, settings, message, tmp_path):
     with pytest.raises(UserError, match=message):
-        launch(gives, tmp_path, **settings)
+        launch(kind, tmp_path, **settings)
 
 
 def test_episodes_need_classes_that_are_held_out(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from ppcjax import fields, methods
 from ppcjax.nn.backbones import BACKBONES
 from tests import batches
-from tests.small_methods import first_of_each_kind, make, small
+from tests.small_methods import TRAINED, first_of_each_kind, make, small
 
 KEY = jax.random.key(0)
 ENTRY = BACKBONES["small_resnet"]
@@ -33,7 +33,11 @@ def _seen(method, params, state, to_train, to_predict):
 @pytest.mark.parametrize(
     "name",
     first_of_each_kind(
-        [n for n, f in methods.METHODS.items() if "backbone" in fields.fields_of(f)],
+        [
+            n
+            for n, f in methods.METHODS.items()
+            if n in TRAINED and "backbone" in fields.fields_of(f)
+        ],
         "reads",
     ),
 )

@@ -15,7 +15,11 @@ from ppcjax.types import UserError
 from ppcjax.version import __version__
 
 # In words, of what `made_by` holds beside the settings.
-_WORDS = {"prototypes": "other examples", "exported": "another threshold"}
+_WORDS = {
+    "prototypes": "other examples",
+    "exported": "another threshold",
+    "remembered": "another memory",
+}
 _MOST = 3  # differences that are named
 _LONGEST = 30  # letters of a value that is shown
 

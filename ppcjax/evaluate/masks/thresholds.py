@@ -59,7 +59,7 @@ def choose_threshold(
     except UserError as error:
         return _none(str(error))
     source = part(source, limit)
-    if not _has_masks(source):
+    if not has_masks(source):
         return _none(f"{name} has no masks")
     metric = make_metric(
         run.classes,
@@ -103,7 +103,7 @@ def _is_ours(file: Path) -> bool:
     return {"threshold", "step"} <= read_json(file).keys()
 
 
-def _has_masks(source: Source) -> bool:
+def has_masks(source: Source) -> bool:
     """Whether any photo has one; only masks are looked at, and up to the first."""
     for index in range(len(source)):
         try:

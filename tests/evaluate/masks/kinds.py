@@ -82,12 +82,20 @@ def _few_shot():
     return Method(None, None, predict, "episodes", "episodes", fit=fit, segment=segment)
 
 
+def _features():
+    def predict(params, model_state, batch):
+        return {"cells": jnp.pad(_cells(batch["image"]), [(0, 0)] * 3 + [(0, 1)])}
+
+    return Method(None, None, predict, gives="features")
+
+
 # By what a run gives: its name among the methods, and a network without training.
 METHODS = {
     "maps": ("ppc", colour_method()),
     "logits": ("segment", _segmenter()),
     "affinity": ("affinity", _affinity()),
     "episodes": ("panet", _few_shot()),
+    "features": ("features", _features()),
 }
 # Of settings beside the CRF that bear upon masks: values to try; "" is the default.
 _VALUES = {
@@ -178,11 +186,15 @@ def run_kind(
     (gives,) = [gives for gives, (_, m) in METHODS.items() if entry.fits(m)]
     name, method = METHODS[gives]
     data = {"source": "folder", "root": str(root), "eval_split": "all", "crop": 32}
+    data["train_split"] = "all"
     config = {"name": kind.name, "method": {"name": name}, "data": data}
     run = Run(out.parent, 1, config, classes, method, {}, {})
     values = dict(kind.settings)
     if "scales" in fields_of(entry.settings):
         values["scales"] = (1.0,)
+    if "memory" in fields_of(entry.settings):  # of the very photos, all of them
+        values |= {"side": 32, "k": 3}
+        on_photos = True
     photos = {"split": "all"}
     if "support" in fields_of(entry.settings):
         values["support"], on_photos = str(root), True
