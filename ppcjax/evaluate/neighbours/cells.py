@@ -91,7 +91,7 @@ def describer(run: Run, grid: Grid, batch_size: int) -> Describe:
             photo = Image.fromarray(example.image)
             size = (grid.side, grid.side)
             image[i] = photo.resize(size, Image.Resampling.BICUBIC)
-        batch = devices.shard({"image": image, "valid": valid})
+        batch = devices.seen(run.method, {"image": image, "valid": valid})
         return network(*weights, batch)[grid.map]
 
     return describe
