@@ -37,5 +37,11 @@ def get_config(variant=""):
     c.method = dict(name="features", endpoint="embedding", dtype="float32", **network)
     c.data = dict(voc.DATA, masks="", eval_split="val")
     del c.data.on_bad_image, c.data.workers  # of training
-    c.eval = dict(memory=102_400, k=30, temperature=0.02, scores=False)
+    c.eval = dict(
+        memory=102_400,
+        k=30,
+        temperature=0.02,
+        side=0,  # pixels; the largest multiple of a patch up to 512
+        scores=False,
+    )
     return c

@@ -40,6 +40,7 @@ OTHERS: dict[str, Any] = {
     "eval.min_pixels": 1,
     "eval.gallery": 2,
     "eval.photos": 2,
+    "eval.side": 64,
     "eval.max_side": 64,
     "optim.frozen": (),
     "optim.schedule.warmup": 1,
@@ -47,6 +48,7 @@ OTHERS: dict[str, Any] = {
 }
 # Of eval.py, set once more behind what a command gives.
 OPTIONS = {"episodes": "2", "seeds": "0", "gallery": "2", "photos": "2"}
+OPTIONS |= {"side": "64", "memory_photos": "4"}
 # Of programs of ours, likewise.
 MODULES = {
     "benchmarks.contrast": ("--slots", "100", "--repeats", "1", "--images", "1"),
@@ -90,6 +92,8 @@ def shrunk(config: Any, whole: bool = False) -> Any:
     """
     method = config.method
     untrained = method.name in UNTRAINED and method.backbone == "efficientnet_lite0"
+    if method.name == "features":  # nothing without weights, and these are a package
+        method.backbone, untrained = "efficientnet_lite0", True
     if method.name == "pixpro" and method.backbone.startswith("resnet"):
         method.backbone = "resnet18"  # its names are those of the larger ones
     elif method.backbone not in KEPT and not untrained and not whole:
@@ -115,7 +119,7 @@ def _set(config: Any, path: str, value: Any) -> None:
     *parts, name = path.split(".")
     place = config
     for part in parts:
-        place = place.get(part)
+        place = place.get(part) if place is not None else None
     if place is None or name not in place:
         return
     if name == "crop" and hasattr(place[name], "__len__"):
