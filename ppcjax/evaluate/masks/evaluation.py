@@ -247,9 +247,7 @@ def masks_plan(
         record={
             "threshold": scored.exported["threshold"],
             "background": background.threshold,
-            "pixel_refine": output.pixel_refine or None,
-            "pixel_refine_scale": output.pixel_refine_scale,
-            "crf": output.crf or None,
+            **output.record(),
             "masks": run.config["data"].get("masks") or None,
             **record,
         },

@@ -77,6 +77,14 @@ class Output:
         scale = self.pixel_refine_scale or 1.0
         return pixel_refine.refine_predictions(found, self.pixel_refine, scale=scale)
 
+    def record(self) -> dict[str, int | float | str | None]:
+        """Entries of provenance.json; None for what is not done."""
+        return {
+            "pixel_refine": self.pixel_refine or None,
+            "pixel_refine_scale": self.pixel_refine_scale,
+            "crf": self.crf or None,
+        }
+
     def stages(self, *, first: str = "", last: str = "") -> str:
         """What followed the network, in words, with what comes before and behind.
 
