@@ -1,6 +1,10 @@
 """From tags with a frozen DINOv2 ViT-S/14, on VOC-style photos: CAM, SEAM and PPC.
 
 Each photo passes the transformer once; what is learnt on its features takes seconds.
+Besides the variants of ppc.py there is
+
+    affinity   maps of cam, carried along the affinity of tokens once
+
 Point data.root at the photos, and frozen.weights at other weights if you have them.
 Run: python train.py --config configs/ppc_dino.py[:VARIANT]   (configs/ppc.py)
 """
@@ -14,8 +18,11 @@ FROZEN = dict(
     backbone="vit_s14",
     weights="dinov2_vits14",
     endpoint="embedding",
-    debias=0,
+    dtype="float32",
+    debias=0,  # directions
+    batch_size=4,
     cache="",
+    cache_gib=20.0,
 )
 # Each photo looks the same each time, so that the network sees it once.
 DATA = dict(
@@ -30,7 +37,7 @@ EVAL = dict(scales=(1.0,), flip=False, max_side=SIDE, enlarge=True)
 def get_config(variant=""):
     c = base.get_config()
     c.name = "ppc_dino"
-    c.steps = 600
+    c.steps = 1000
     c.log_every = 50
     c.checkpoint_every = 200
     c.frozen = dict(FROZEN)
@@ -42,18 +49,23 @@ def get_config(variant=""):
         affinity_power=2.0,
         dropout=0.0,
         jitter=(0.0, 0.0, 0.0, 0.0),
-        small_view=224,  # pixels, 16 patches; seen by the network itself
-        min_pooling=1.0,
+        small_view=224,  # pixels, 16 patches; the network looks at it, too
+        # The affinity of the embedding has nothing to learn, refined maps neither.
+        min_pooling=0.0,
+        cross_equivariance=0.0,
         equivariance=1.0,
-        cross_equivariance=1.0,
         cross_prototype=0.1,
         cross_cam=0.1,
         intra=0.1,
-        contrast_start=200,
+        contrast_start=400,
         pseudo_threshold=0.35,
         maps="refined",
     )
     c.data = dict(voc.DATA, **DATA, eval_split="train")
-    c.optim = dict(name="adamw", lr=0.001, power=0.9, weight_decay=1e-4)
+    c.optim = dict(name="adamw", lr=0.003, power=0.9, weight_decay=1e-4)
     c.eval = dict(EVAL, threshold=0.45, report_classes=())
+    if variant == "affinity":
+        c = ppc.vary(c, "cam")
+        c.name, c.method.maps = "ppc_dino_affinity", "affinity"
+        return c
     return ppc.vary(c, variant)

@@ -21,8 +21,11 @@ from ppcjax.data_pipelines.episodes.arrays import layout
 from ppcjax.data_pipelines.episodes.plans import Shape
 from ppcjax.data_pipelines.geometry import crop_size
 from ppcjax.evaluate import EVALUATIONS, fitting
+from ppcjax.frozen import kept
+from ppcjax.frozen.batches import attached
 from ppcjax.methods import common
 from ppcjax.train import length, optim, settings
+from tests.frozen import networks as frozen_networks
 
 CLASSES = 6
 KEY = jax.random.key(0)
@@ -93,7 +96,16 @@ def _classes(config):
 
 
 def _method(config):
-    return methods.make(config.method, _classes(config))
+    """The method, on a frozen network of the same features where it has one."""
+    found = kept.settings_of(config.to_dict())
+    if found is None:
+        return methods.make(config.method, _classes(config))
+    shallow = {**(found.backbone_settings or {}), "depth": 2}
+    network = frozen_networks.network(
+        backbone=found.backbone, backbone_settings=shallow, debias=0
+    )
+    settings = kept.fitted(config.method.to_dict(), found)
+    return attached(methods.make(settings, _classes(config)), network)
 
 
 @functools.cache

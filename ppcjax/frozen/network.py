@@ -130,7 +130,9 @@ class Frozen:
         known = dict.fromkeys(names)
         if self.cache is not None:
             known = {name: self.cache.get(name) for name in known}
-        new = [i for i, name in enumerate(names) if known[name] is None]
+        # A single pixel is no photo: it fills a batch.
+        real = [i for i, size in enumerate(sizes) if size.max() > 1]
+        new = [i for i in real if known[names[i]] is None]
         new = list({names[i]: i for i in new}.values())  # equal photos pass once
         step = self.settings.batch_size
         for at in range(0, len(new), step):
@@ -142,9 +144,9 @@ class Frozen:
                     self.cache.put(names[i], known[names[i]])
         grid = [-(-n // self.stride) for n in images.shape[1:3]]
         out = np.zeros((len(images), *grid, self.width), np.float16)
-        for row, name in zip(out, names, strict=True):
-            found = known[name]
-            row[: found.shape[0], : found.shape[1]] = found
+        for i in real:
+            found = known[names[i]]
+            out[i, : found.shape[0], : found.shape[1]] = found
         return out
 
     def _compute(self, images, sizes, rows) -> np.ndarray:

@@ -51,6 +51,11 @@ class Network(common.Network):
     dropout: modules.Dropout = 0.5
 
 
+# Features of transformers are long: random maps of them tell cells apart before
+# anything is learnt, and a pooling that weighs cells keeps to those.
+_FLAT = (r"classifier/conv/kernel", lambda rng, shape: np.zeros(shape))
+
+
 class _Setup(NamedTuple):
     """What the functions of the method know.
 
@@ -160,7 +165,7 @@ def ppc(
         maps,
     )
     return Method(
-        common.initializer(net, INIT_RULES),
+        common.initializer(net, INIT_RULES if entry.mean else (_FLAT, *INIT_RULES)),
         functools.partial(_loss, setup),
         functools.partial(_predict, setup),
         gives="maps",
