@@ -35,6 +35,7 @@ EVAL = dict(scales=(1.0,), flip=False, max_side=SIDE, enlarge=True)
 
 
 def get_config(variant=""):
+    base.choose(variant, (*ppc.VARIANTS, "affinity"))
     c = base.get_config()
     c.name = "ppc_dino"
     c.steps = 1000

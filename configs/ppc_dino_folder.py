@@ -11,7 +11,7 @@ from ppcjax.configs import ppc_dino, voc
 def get_config(variant=""):
     c = ppc_dino.get_config(variant)
     voc.to_folder(c, train="train", val="val")
-    c.name = c.name.replace("dino", "dino_folder")
+    c.name = c.name.replace("dino", "dino_folder", 1)
     c.method.backbone = "frozen"
     c.init_from = ""
     c.method.contrast_start = c.get_oneway_ref("steps") // 3

@@ -24,6 +24,7 @@ from ppcjax.evaluate import EVALUATIONS, fitting
 from ppcjax.frozen import kept
 from ppcjax.frozen.batches import attached
 from ppcjax.methods import common
+from ppcjax.nn.frozen import in_channels
 from ppcjax.train import length, optim, settings
 from tests.frozen import networks as frozen_networks
 
@@ -111,7 +112,7 @@ def _method(config):
 @functools.cache
 def _shapes_of(module):
     """Shapes of a network's variables; drawing them is tested elsewhere."""
-    image = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
+    image = jax.ShapeDtypeStruct((1, 64, 64, in_channels(module)), jnp.float32)
     return jax.eval_shape(module.init, KEY, image)
 
 

@@ -44,6 +44,8 @@ BACKED = [name for name in NAMES if name != "toy"]
 @pytest.mark.parametrize("name", BACKED)
 def test_a_method_sees_the_same_in_photos_and_in_features(name):
     method = _on_frozen(name)
+    if method.loss is None:
+        pytest.skip("nothing is trained")
     batch = batches.to_train(method)
     looked = method.look(batch)
     params, state = method.init(jax.random.key(0), looked)
