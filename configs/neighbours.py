@@ -8,13 +8,15 @@ Nothing is trained. Without a variant the backbone is DINOv2's small one; furthe
     large          DINOv2's large one
     mobilenet      MobileNetV2, trained on ImageNet's classes
     efficientnet   EfficientNet-Lite0, trained on ImageNet's classes
+    frozen         config.frozen, which keeps what it gives of each photo
 
 Run: python eval.py --config configs/neighbours.py --config.data.root=VOC2012
 """
 
-from ppcjax.configs import base, voc
+from ppcjax.configs import base, ppc_dino, voc
 
 VARIANTS = {
+    "frozen": dict(backbone="frozen"),
     "": dict(backbone="vit_s14"),
     "base": dict(backbone="vit_b14"),
     "large": dict(backbone="vit_l14"),
@@ -33,7 +35,10 @@ def get_config(variant=""):
     network = base.choose(variant, VARIANTS)
     c = base.get_config()
     c.name = f"neighbours_{variant}" if variant else "neighbours"
-    c.init_from = "imagenet"  # the published weights of the backbone
+    if variant == "frozen":
+        c.frozen = dict(ppc_dino.FROZEN)
+    else:
+        c.init_from = "imagenet"  # the published weights of the backbone
     c.method = dict(name="features", endpoint="embedding", dtype="float32", **network)
     c.data = dict(voc.DATA, masks="", eval_split="val")
     del c.data.on_bad_image, c.data.workers  # of training

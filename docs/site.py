@@ -20,7 +20,7 @@ FROM_OUTSIDE = {
 ORDER = {
     "Start": ("index", "install", "running", "platforms", "compare"),
     "What you have": ("tags", "few_shot", "masks", "photos_only", "data", "formats"),
-    "Use": ("predict", "python", "export", "weights"),
+    "Use": ("predict", "python", "export", "weights", "frozen"),
     "Papers and numbers": ("papers", "chain", "methods", "deviations", "results")
     + ("neighbours", "performance"),
     "All settings": ("settings", "many_devices"),
@@ -46,6 +46,7 @@ REFERENCE = {
     "prediction": ("Prediction", "From photos to masks.", ("ppcjax/predict",)),
     "evaluation": ("Evaluation", "What a run is worth.", ("ppcjax/evaluate",)),
     "refinement": ("Refinement", "Dense CRF, random walk.", ("ppcjax/refine",)),
+    "frozen": ("Frozen networks", "Features of photos, kept.", ("ppcjax/frozen",)),
     "weights": ("Weights", "Published and own files.", ("ppcjax/weights",)),
     "data": ("Data", "From files to batches.", ("data_pipelines",)),
     "types": (
