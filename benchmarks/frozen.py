@@ -3,7 +3,7 @@
     python -m benchmarks.frozen --root VOC --weights FILE --out RESULTS [--rows cam ...]
 
 Each row is trained and evaluated by the commands that a user has, for three seeds, and
-is kept as RESULTS/ROW-SEED.json at once; those that are there are not made again. The
+is kept as RESULTS/ROW-SEED.json; those that are there are not made again. The
 photos of `train` are learnt from by their tags, and scored with tags told; the threshold
 is chosen on a hundred photos of `train_aug` beside them.
 """
