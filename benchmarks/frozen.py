@@ -3,13 +3,15 @@
     python -m benchmarks.frozen --root VOC --weights FILE --out RESULTS [--rows cam ...]
 
 Each row is trained and evaluated by the commands that a user has, for three seeds, and
-is kept as RESULTS/ROW-SEED.json; those that are there are not made again. The
-photos of `train` are learnt from by their tags, and scored with tags told; the threshold
-is chosen on a hundred photos of `train_aug` beside them.
+kept as RESULTS/ROW-SEED.json; what is there is not made again. What learns from tags
+does so on `train` and a thousand photos of `train_aug`, and is scored on `train` with
+tags told; thresholds are chosen on a hundred photos beside them. What learns from masks
+does so on `train`, and is scored on that hundred.
 """
 
 import argparse
 import json
+import random
 import statistics
 import subprocess
 import sys
@@ -21,7 +23,7 @@ from typing import Any, NamedTuple
 from benchmarks.facts import facts
 
 CLASSES = "background,cat,cow,dog,horse,person,sheep"
-HELD_OUT = 100  # photos by which thresholds are chosen
+MORE, HELD_OUT = 1000, 100  # photos beside `train` to learn from, and for thresholds
 _ROOT = Path(__file__).parents[1]
 
 
@@ -84,12 +86,12 @@ def main() -> None:
 
 
 def _with_held_out(root: Path, folder: Path) -> Path:
-    """VOC's layout once more, with a list of photos for thresholds."""
+    """VOC's layout once more, with lists of photos to learn from and for thresholds."""
     lists = root / "ImageSets" / "Segmentation"
-    learnt = set((lists / "train.txt").read_text().split())
+    learnt = (lists / "train.txt").read_text().split()
     known = (lists / "train_aug.txt").read_text().split()
-    others = sorted(i for i in known if i not in learnt)
-    held = others[:: max(len(others) // HELD_OUT, 1)][:HELD_OUT]
+    others = [i for i in known if i not in learnt]
+    random.Random(0).shuffle(others)
     for entry in root.iterdir():
         if entry.name != "ImageSets":
             (folder / entry.name).symlink_to(entry)
@@ -97,7 +99,9 @@ def _with_held_out(root: Path, folder: Path) -> Path:
     ours.mkdir(parents=True)
     for file in lists.glob("*.txt"):
         (ours / file.name).symlink_to(file)
-    (ours / "held_out.txt").write_text("\n".join(held) + "\n")
+    made = {"tagged": learnt + others[:MORE], "held_out": others[MORE:][:HELD_OUT]}
+    for name, ids in made.items():
+        (ours / f"{name}.txt").write_text("\n".join(ids) + "\n")
     return folder
 
 
@@ -107,11 +111,12 @@ def _made(name: str, seed: int, root: Path, given: Any) -> dict[str, Any]:
     common = [f"--config.data.root={root}", f"--config.frozen.weights={given.weights}"]
     config = f"--config=configs/{row.config.replace(':', '.py:', 1)}"
     config += "" if ":" in row.config else ".py"
+    tagged = row.config.startswith("ppc")
     begun = time.monotonic()
     if row.train is not None:
         learnt = (
             f"--config.seed={seed}",
-            "--config.data.train_split=train",
+            f"--config.data.train_split={'tagged' if tagged else 'train'}",
             "--config.data.val_split=held_out",
         )
         _run("train.py", config, *common, *learnt, *row.train, f"--workdir={run}")
@@ -121,7 +126,7 @@ def _made(name: str, seed: int, root: Path, given: Any) -> dict[str, Any]:
     if row.config.startswith("panet"):
         what += [f"--seeds={seed}", *row.evaluate]
     else:
-        split = "train" if row.config.startswith("ppc") else "held_out"
+        split = "train" if tagged else "held_out"
         what += [f"--split={split}", f"--report_classes={CLASSES}", *row.evaluate]
     _run("eval.py", *what, f"--root={root}", f"--export={out}")
     metrics = json.loads((out / "metrics.json").read_text())
