@@ -68,6 +68,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", required=True, help="folder in VOC's layout")
     parser.add_argument("--weights", required=True, help="for config.frozen.weights")
+    parser.add_argument("--cache", default="", help="for config.frozen.cache")
     parser.add_argument("--out", required=True, type=Path, help="folder of results")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
@@ -108,7 +109,11 @@ def _with_held_out(root: Path, folder: Path) -> Path:
 def _made(name: str, seed: int, root: Path, given: Any) -> dict[str, Any]:
     row = ROWS[name]
     run = given.out / "runs" / f"{row.of or name}-{seed}"
-    common = [f"--config.data.root={root}", f"--config.frozen.weights={given.weights}"]
+    common = [
+        f"--config.data.root={root}",
+        f"--config.frozen.weights={given.weights}",
+        f"--config.frozen.cache={given.cache}",
+    ]
     config = f"--config=configs/{row.config.replace(':', '.py:', 1)}"
     config += "" if ":" in row.config else ".py"
     tagged = row.config.startswith("ppc")
