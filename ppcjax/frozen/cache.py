@@ -8,12 +8,11 @@ is found out by its digest, and the features are computed anew.
 
 import contextlib
 import hashlib
-import io
 import json
 import logging
 import os
 import shutil
-import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,13 +20,17 @@ from typing import Any
 
 import numpy as np
 
+from ppcjax.console.writing import write_file
+from ppcjax.errors import UserError
+
 _LOG = logging.getLogger(__name__)
 _DIGEST = 16  # bytes
 _KEY = "network.json"
 _SUFFIX = ".features"
 _LEFT_OVER = 3600  # seconds after which a file without its name is nobody's
 _SPARE = 1 << 30  # bytes that stay free on the disk
-_FORMAT = 1
+_FORMAT = 2
+_SIZES = 12  # bytes of three sizes
 
 
 def digest(content: bytes) -> bytes:
@@ -56,8 +59,8 @@ class Cache:
         self._full = False
         try:
             self._open(said)
-        except OSError as error:
-            self._stop(f"cannot be kept in {self.folder} ({error.strerror})")
+        except (UserError, OSError) as error:
+            self._stop(f"cannot be kept ({error})")
 
     def get(self, name: str) -> np.ndarray | None:
         """The features of that name; None where there are none, or damaged ones."""
@@ -67,8 +70,7 @@ class Cache:
         except OSError:
             return None
         if content[:_DIGEST] == digest(content[_DIGEST:]):
-            with contextlib.suppress(ValueError, EOFError):
-                return np.load(io.BytesIO(content[_DIGEST:]), allow_pickle=False)
+            return _of_bytes(content[_DIGEST:])
         self.damaged += 1
         _LOG.warning("%s is damaged, and computed anew", file)
         with contextlib.suppress(OSError):
@@ -79,9 +81,8 @@ class Cache:
         """Keeps features, where there is room."""
         if self._full:
             return
-        content = io.BytesIO()
-        np.save(content, features, allow_pickle=False)
-        whole = digest(content.getvalue()) + content.getvalue()
+        content = _as_bytes(features)
+        whole = digest(content) + content
         if self._held + len(whole) > self.most:
             gib = self.most / 2**30
             self._stop(
@@ -91,8 +92,8 @@ class Cache:
             return
         try:
             self._write(self._file(name), whole)
-        except OSError as error:
-            self._stop(f"cannot be kept in {self.folder} ({error.strerror})")
+        except (UserError, OSError) as error:
+            self._stop(f"cannot be kept ({error})")
         else:
             self._held += len(whole)
 
@@ -119,24 +120,30 @@ class Cache:
         return self.folder / name[:2] / f"{name}{_SUFFIX}"
 
     def _write(self, file: Path, content: bytes) -> None:
-        file.parent.mkdir(exist_ok=True)
-        if shutil.disk_usage(file.parent).free < len(content) + _SPARE:
-            raise OSError(0, "the disk has less than 1 GiB left")
-        handle, name = tempfile.mkstemp(dir=file.parent)
-        try:
-            with os.fdopen(handle, "wb") as out:
-                out.write(content)
-            os.replace(name, file)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(name)
-            raise
+        if shutil.disk_usage(self.folder).free < len(content) + _SPARE:
+            raise UserError("the disk has less than 1 GiB left")
+        # Of this thread alone: two that write the same view must not meet on the way.
+        own = file.with_name(f".{os.getpid()}-{threading.get_ident()}-{file.stem[:8]}")
+        write_file(own, content)
+        os.replace(own, file)
 
     def _stop(self, why: str) -> None:
         self._full = True
         _LOG.warning(
             "features of photos %s; further photos pass the network each time", why
         )
+
+
+def _as_bytes(features: np.ndarray) -> bytes:
+    """Three sizes, then float16 values, row by row."""
+    sizes = np.array(features.shape, "<i4").tobytes()
+    return sizes + np.ascontiguousarray(features, "<f2").tobytes()
+
+
+def _of_bytes(content: bytes) -> np.ndarray:
+    """What `_as_bytes` wrote."""
+    sizes = np.frombuffer(content[:_SIZES], "<i4")
+    return np.frombuffer(content[_SIZES:], "<f2").reshape(sizes)
 
 
 def usual_root() -> Path:

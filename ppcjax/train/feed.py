@@ -97,6 +97,8 @@ def global_spec(rows: dict[str, np.ndarray]) -> dict[str, jax.ShapeDtypeStruct]:
 def count_images(rows: dict[str, np.ndarray]) -> int:
     """Images of a global batch: also where its rows are episodes or pairs of views."""
     mine = sum(
-        math.prod(x.shape[:-3]) for name, x in rows.items() if name.endswith("image")
+        math.prod(x.shape[:-3])
+        for name, x in rows.items()
+        if name.endswith("image") and name != "second_image"
     )
     return jax.process_count() * mine

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import itertools
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -57,10 +56,8 @@ class Looking(NamedTuple):
         """What the run notes of it, as a part of its config."""
         if self.network is None:
             return {}
-        settings = dataclasses.replace(
-            self.network.settings, digest=self.network.digest
-        )
-        return {"frozen": json.loads(json.dumps(dataclasses.asdict(settings)))}
+        settings = dataclasses.asdict(self.network.settings)
+        return {"frozen": settings | {"digest": self.network.digest}}
 
     def fitted(self, method: Mapping[str, Any]) -> dict[str, Any]:
         """config.method with the size of what it stands on."""

@@ -110,7 +110,6 @@ def fit_job(
 ) -> int:
     """As `fit`, for a job whose steps may be lowered; who calls it holds the folder."""
     workdir = ends.made(workdir)
-    batches_from = looking.looked_at(job.method, batches_from)
     with contextlib.ExitStack() as stack:
         stack.enter_context(guard.enough_room(workdir, job.config))
         stopper = stack.enter_context(contextlib.closing(Stopper()))
@@ -124,8 +123,8 @@ def fit_job(
         guard.check_same_run(meta, whole, workdir, classes, log=logger.line)
         if ends.is_finished(workdir, found, meta, job.steps, job.watch, logger):
             return found
-        batches = batches_from(found)
-        first = feed.first_of(batches)
+        batches_from = looking.looked_at(job.method, batches_from)
+        first = feed.first_of(batches := batches_from(found))
         state = create_state(
             job.method,
             job.optimizer,

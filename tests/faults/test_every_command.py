@@ -120,6 +120,8 @@ _WRITE = {
     "runs": "the one writer, and what it is told of",
     "train": "the run folder, which `ours.check` has looked at",
     "console/writing.py": "the one writer, where it is told to",
+    "frozen/cache.py": "the cache that config.frozen.cache names",
+    "frozen/kept.py": "the run folder",
     "cli/kept.py": "the cache of compiled programs",
     "console/raw.py": "a temporary file, and the log of a run",
     "weights/download.py": "the cache that PPCJAX_WEIGHTS names",

@@ -80,13 +80,13 @@ def test_it_does_not_grow_beyond_its_bound(tmp_path, caplog):
 
 
 def test_500_photos_are_held_on_disk_alone(tmp_path):
-    """A view takes its features and 144 bytes: 10,000 of 28 x 28 x 384 take 6.02 GB."""
+    """A view takes its features and 28 bytes: 10,000 of 28 x 28 x 384 take 6.02 GB."""
     kept = Cache(tmp_path, KEY, GIB)
     for i in range(500):
         kept.put(f"{i:032x}", features(i))
     assert len(files(tmp_path)) == 500
     size = sum(file.stat().st_size for file in files(tmp_path))
-    assert size == 500 * (features().nbytes + 144)
+    assert size == 500 * (features().nbytes + 28)
     held = [value for value in vars(kept).values() if isinstance(value, dict | list)]
     assert not held
 

@@ -28,7 +28,11 @@ NAMES = [
 ]
 # What more than statistics moves in: a memory, a target network.
 MOVING = ("toy", "contrastive_seg", "pixpro")
-WITH_DTYPE = [name for name in small_methods.NAMES if name != "toy"]
+WITH_DTYPE = [
+    name
+    for name in small_methods.NAMES
+    if name != "toy" and small_methods.make(name).loss is not None
+]
 
 
 @contextlib.contextmanager
