@@ -71,7 +71,7 @@ class Looking(NamedTuple):
 
     def keep(self, workdir: Path) -> None:
         """Keeps the network in the folder of the run."""
-        if self.network is not None and not (workdir / kept.FILE).exists():
+        if self.network is not None and jax.process_index() == 0:
             kept.keep(workdir, self.network)
 
 
