@@ -69,17 +69,19 @@ def keep(folder: Path, frozen: Frozen) -> None:
     write_file(folder / FILE, as_bytes(frozen.variables))
 
 
-def opened(folder: Path, settings: FrozenSettings) -> Frozen | None:
-    """The network that a run keeps; None where it keeps none yet.
+def needed(folder: Path, settings: FrozenSettings) -> Frozen:
+    """The network that a run keeps.
 
     Raises:
-        UserError: it is damaged, or another than the run began with.
+        UserError: it is missing, damaged, or another than the run began with.
     """
     file = folder / FILE
     try:
         content = file.read_bytes()
-    except FileNotFoundError:
-        return None
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{file} is missing, without which the run cannot see; put it back"
+        ) from error
     except OSError as error:
         raise UserError(f"{file} cannot be read ({error.strerror})") from error
     found = hashlib.sha256(content).hexdigest()
@@ -106,9 +108,4 @@ def with_network(method: Method, config: Mapping[str, Any], folder: Path) -> Met
     settings = settings_of(config)
     if settings is None:
         return method
-    frozen = opened(folder, settings)
-    if frozen is None:
-        raise UserError(
-            f"{folder / FILE} is missing, without which the run cannot see; put it back"
-        )
-    return attached(method, frozen)
+    return attached(method, needed(folder, settings))

@@ -40,7 +40,7 @@ class FrozenSettings:
 
     backbone: Annotated[str, OneOf(BACKBONES)] = "vit_s14"
     backbone_settings: Fields = None
-    weights: Annotated[str, Free()] = ""
+    weights: str = ""
     endpoint: str = "embedding"
     pixel_mean: tuple[Share, Share, Share] | None = None
     pixel_std: tuple[Deviation, Deviation, Deviation] | None = None

@@ -12,6 +12,7 @@ import jax
 from ppcjax import fields
 from ppcjax.console import disk, memory
 from ppcjax.fields import Free, Place
+from ppcjax.frozen.settings import FrozenSettings
 from ppcjax.runs import checkpoint, messages
 from ppcjax.train import needs
 from ppcjax.types import UserError
@@ -100,7 +101,10 @@ def check_same_run(
     """
     if meta is None:
         return
-    marks = data_marks()
+    marks = data_marks() | {
+        f"frozen.{name}": fields.marks_of(field.hint)
+        for name, field in fields.fields_of(FrozenSettings).items()
+    }
     old, new = (
         {
             k: v

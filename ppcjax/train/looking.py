@@ -39,17 +39,22 @@ class Looking(NamedTuple):
             workdir: folder of the run.
 
         Raises:
-            UserError: the weights cannot be had, or the run's are damaged.
+            UserError: the weights cannot be had, or those of the run are missing or
+                damaged.
         """
         settings = kept.settings_of(config.to_dict())
         if settings is None:
             return cls(None)
-        found = kept.opened(workdir, settings)
-        if found is None:
+        meta = checkpoint.newest_meta(workdir)
+        if (
+            meta is None
+        ):  # a file of a run that never got to a checkpoint counts nothing
             from ppcjax.weights import frozen
 
-            found = frozen.fetch(settings, screen.line)
-        return cls(found)
+            return cls(frozen.fetch(settings, screen.line))
+        began = meta["config"].get("frozen") or {}
+        noted = settings.digest or began.get("digest", "")
+        return cls(kept.needed(workdir, dataclasses.replace(settings, digest=noted)))
 
     @property
     def config(self) -> dict[str, Any]:

@@ -107,7 +107,7 @@ def test_what_does_not_fit_is_said(config, words):
 def test_the_network_of_a_run_is_that_it_began_with(tmp_path):
     frozen = network()
     kept.keep(tmp_path, frozen)
-    again = kept.opened(tmp_path, frozen.settings)
+    again = kept.needed(tmp_path, frozen.settings)
     assert again.digest == frozen.digest
     for a, b in zip(
         jax.tree.leaves(again.variables), jax.tree.leaves(frozen.variables), strict=True
@@ -118,7 +118,7 @@ def test_the_network_of_a_run_is_that_it_began_with(tmp_path):
     (tmp_path / kept.FILE).write_bytes(content)
     noted = dataclasses.replace(frozen.settings, digest=frozen.digest)
     with pytest.raises(UserError, match="damaged"):
-        kept.opened(tmp_path, noted)
+        kept.needed(tmp_path, noted)
     (tmp_path / kept.FILE).write_bytes(content[:-4])
     with pytest.raises(UserError, match="damaged"):
-        kept.opened(tmp_path, frozen.settings)
+        kept.needed(tmp_path, frozen.settings)

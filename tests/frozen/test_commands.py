@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -130,13 +131,21 @@ def test_a_run_goes_on_as_it_began(there, trained):
     folder, _ = trained
     said = _run("train.py", *_frozen(there), *PPC, f"--workdir={folder}")
     assert "finished" in said
-    other = [w for w in _frozen(there) if "frozen.weights" not in w]
-    said = _run(
-        *("train.py", *other, *PPC, f"--workdir={folder}"),
-        "--config.frozen.dtype=bfloat16",
-        code=1,
-    )
-    assert "frozen.dtype" in said
+    command = ("train.py", *_frozen(there), *PPC, f"--workdir={folder}")
+    for free in ("batch_size=2", "cache_gib=1.0", f"cache={there / 'elsewhere'}"):
+        assert "finished" in _run(*command, f"--config.frozen.{free}")
+    for other in ("dtype=bfloat16", "weights=other.npz"):
+        said = _run(*command, f"--config.frozen.{other}", code=1)
+        assert f"frozen.{other.partition('=')[0]} (there" in said
+
+
+def test_what_a_run_kept_that_never_began_is_not_taken(there, trained, tmp_path):
+    """Killed before its first checkpoint, it starts with what is named now."""
+    shutil.copy(trained[0] / ".ppcjax.jsonl", tmp_path)
+    (tmp_path / "frozen.f32").write_bytes(b"of other weights")
+    _run("train.py", *_frozen(there), *PPC, f"--workdir={tmp_path}")
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["frozen"]["digest"] == network().digest
 
 
 def test_an_export_for_any_size_is_refused_as_of_every_transformer(trained, tmp_path):
