@@ -117,7 +117,7 @@ def ppc(
         losses_at: resolution of maps in the losses of SEAM: "view", or "network", which
             EPS has.
         maps: what `predict` returns: "refined", "cam", "softmax" of the latter, or
-            "affinity", "cam" above its least value after one pixel correlation in
+            "affinity", "cam" above its mean after one pixel correlation in
             the embedding, for which nothing but "cam" need be trained.
 
     Returns:

@@ -34,7 +34,7 @@ class CamOutput(NamedTuple):
     cam: [B, h, w, C] raw activation maps.
     refined: [B, h, w, C] cleaned maps after pixel correlation; near a distribution.
     projection: [B, h, w, D] non-negative features for contrast, not normalised.
-    spread: [B, h, w, C] `cam` above its least value after pixel correlation; None where
+    spread: [B, h, w, C] `cam` above its mean, after pixel correlation; None where
         nobody asks for it.
     """
 
@@ -111,7 +111,12 @@ class CamHeads(nn.Module):
             cam, background=self.background, inside=inside(cam, extent)
         )
         cam = clip_to(cam, extent)
-        spread = correlated(_above_least(cam, extent)) if self.spreads else None
+        spread = None
+        if self.spreads:
+            # Not above 0: pooled otherwise than by the mean, maps may be negative
+            # throughout, and tell cells apart all the same.
+            above = clip_to(cam - _mean_inside(cam, extent), extent)
+            spread = nn.relu(correlated(above))
         return CamOutput(cam, correlated(cleaned), projected, spread)
 
     def _mixture(self, endpoints, image, grid, image_extent, extent):
@@ -128,18 +133,6 @@ class CamHeads(nn.Module):
         )
         mixed = jnp.concatenate([self.image_gain * pixels, low, high], axis=-1)
         return Conv(self.affinity[2], 1, name="affinity")(mixed)
-
-
-def _above_least(cam, extent):
-    """Maps [B, h, w, C] less their least value within `extent`, 0 beyond.
-
-    Maps of tags that were pooled otherwise than by the mean may be negative throughout,
-    and tell cells apart all the same.
-    """
-    within = inside(cam, extent)
-    known = cam if within is None else jnp.where(within, cam, jnp.inf)
-    least = jnp.min(known, axis=(1, 2), keepdims=True)
-    return clip_to(cam - least, extent)
 
 
 def _mean_inside(x, extent):

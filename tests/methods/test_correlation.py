@@ -40,7 +40,7 @@ def test_nothing_is_learnt_for_the_embedding():
 
 
 def test_maps_of_one_run_are_spread_and_not():
-    """The same parameters; a cell becomes a mean of the map above its least value."""
+    """The same parameters; a cell becomes a mean of the map above its own mean."""
     _, params = _scores({"maps": "cam"})
     unspread = {"maps": "affinity", "affinity_power": 1000.0}  # each cell to itself
     plain, _ = _scores(unspread, params)
