@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Embeddings of the whole batch of the small ContrastiveSeg, [8, 64, 8] float32.
 ALL_EMBEDDINGS = 8 * 64 * 8 * 4
 CONTRASTS = [f"contrastive_seg:{m}" for m in ("nomem", "mem_official", "mem_fixed")]
-SUMS_ONLY = [name for name in small_methods.NAMES if name != "contrastive_seg"]
+SUMS_ONLY = [name for name in small_methods.TRAINED if name != "contrastive_seg"]
 
 
 def _found(*names):

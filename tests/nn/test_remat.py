@@ -16,7 +16,7 @@ from tests import batches, small_methods
 KEY = jax.random.key(1)
 NAMES = [
     pytest.param(name, marks=[] if name == "segment" else [pytest.mark.slow])
-    for name in small_methods.NAMES
+    for name in small_methods.TRAINED
     if name != "toy"
 ]
 

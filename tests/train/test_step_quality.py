@@ -24,15 +24,11 @@ COMPILED = "/jax/core/compile/backend_compile_duration"
 # Compiling a step takes seconds: one here, all of them by the slow marker.
 NAMES = [
     pytest.param(name, marks=[] if name == "segment" else [pytest.mark.slow])
-    for name in small_methods.NAMES
+    for name in small_methods.TRAINED
 ]
 # What more than statistics moves in: a memory, a target network.
 MOVING = ("toy", "contrastive_seg", "pixpro")
-WITH_DTYPE = [
-    name
-    for name in small_methods.NAMES
-    if name != "toy" and small_methods.make(name).loss is not None
-]
+WITH_DTYPE = [name for name in small_methods.TRAINED if name != "toy"]
 
 
 @contextlib.contextmanager
@@ -96,7 +92,7 @@ def test_losses_and_parameters_of_a_network_in_bfloat16_are_float32(name):
     "name",
     [
         pytest.param(name, marks=[] if name in MOVING else [pytest.mark.slow])
-        for name in small_methods.NAMES
+        for name in small_methods.TRAINED
     ],
 )
 def test_every_method_learns_by_parts(name):
@@ -166,7 +162,7 @@ def test_the_guard_of_these_tests_sees_a_transfer():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", small_methods.NAMES)
+@pytest.mark.parametrize("name", small_methods.TRAINED)
 def test_eight_devices_equal_one(name):
     """Loss, statistics, memories and target networks, over some steps."""
     done = subprocess.run(
