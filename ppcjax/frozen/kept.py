@@ -76,12 +76,12 @@ def needed(folder: Path, settings: FrozenSettings) -> Frozen:
         UserError: it is missing, damaged, or another than the run began with.
     """
     file = folder / FILE
-    try:
-        content = file.read_bytes()
-    except FileNotFoundError as error:
+    if not file.is_file():  # a pipe of that name would be waited for
         raise UserError(
             f"{file} is missing, without which the run cannot see; put it back"
-        ) from error
+        )
+    try:
+        content = file.read_bytes()
     except OSError as error:
         raise UserError(f"{file} cannot be read ({error.strerror})") from error
     found = hashlib.sha256(content).hexdigest()

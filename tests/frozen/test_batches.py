@@ -1,6 +1,7 @@
 """Methods on a frozen network: the same of photos, of features, of features kept."""
 
 import dataclasses
+import os
 
 import jax
 import numpy as np
@@ -122,3 +123,9 @@ def test_the_network_of_a_run_is_that_it_began_with(tmp_path):
     (tmp_path / kept.FILE).write_bytes(content[:-4])
     with pytest.raises(UserError, match="damaged"):
         kept.needed(tmp_path, frozen.settings)
+
+
+def test_a_pipe_in_the_place_of_a_network_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / kept.FILE)
+    with pytest.raises(UserError, match="is missing"):
+        kept.needed(tmp_path, network().settings)
