@@ -76,8 +76,9 @@ def panet(
             "true" (the variant).
 
     Returns:
-        A Method. `predict` gives {"logits": [B, Q, h, w, 1 + N]}; `fit` gives
-        {"prototypes": [B, 1 + N, D]}, the background's first.
+        A Method; without a loss on a frozen network, where only an adapter could learn.
+        `predict` gives {"logits": [B, Q, h, w, 1 + N]}; `fit` gives {"prototypes":
+        [B, 1 + N, D]}, the background's first.
 
     Source: released training program of PANet, as described in docs/deviations.md.
     """
@@ -89,7 +90,7 @@ def panet(
     setup = _Setup(net, entry, matching, alignment)
     return Method(
         common.initializer(net, INIT_RULES),
-        functools.partial(_loss, setup),
+        functools.partial(_loss, setup) if entry.mean or network.adapter else None,
         functools.partial(_predict, setup),
         reads="episodes",
         gives="episodes",

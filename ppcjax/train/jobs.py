@@ -87,7 +87,8 @@ def make(
     counted = length.planned(run.passes, run.minutes, photos, each)
     steps = run.steps or before or counted.steps
     plain = length.at(config, steps)["method"]
-    methods.make(plain, len(classes))  # refused before any download
+    if methods.make(plain, len(classes)).loss is None:  # refused before any download
+        raise settings.nothing_to_train(plain["name"])
     frozen = Looking.of(config, workdir)
     method, adapt = begin(run.init_from, frozen.fitted(plain), workdir)
     of_weights = {k: v for k, v in method.items() if plain.get(k) != v}

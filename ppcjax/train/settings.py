@@ -147,10 +147,15 @@ def check_method(config: Any) -> None:
 def check_trains(method: Mapping[str, Any]) -> None:
     """Raises UserError where the method of config.method has nothing to train."""
     if "name" in method and not trains(method):
-        raise UserError(
-            f"method {method['name']!r} has nothing to train; evaluate it: "
-            f"{program('eval')} --config CONFIG"
-        )
+        raise nothing_to_train(method["name"])
+
+
+def nothing_to_train(name: str) -> UserError:
+    """What is said where a method, or a method as it is set up, has no loss."""
+    return UserError(
+        f"method {name!r} has nothing to train; evaluate it: "
+        f"{program('eval')} --config CONFIG"
+    )
 
 
 def check_room(data: Mapping[str, Any], reads: str) -> None:

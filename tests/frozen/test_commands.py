@@ -168,6 +168,11 @@ def test_a_network_that_is_missing_is_said(trained, tmp_path):
     assert "frozen.f32 is missing" in said and "Traceback" not in said
 
 
+def test_what_has_nothing_to_learn_is_not_trained(there):
+    said = _run("train.py", *_frozen(there, "panet_dino"), code=1)
+    assert "nothing to train" in said and "Traceback" not in said
+
+
 def test_examples_teach_classes_without_training(there):
     said = _run(
         *("eval.py", *_frozen(there, "panet_dino")),
