@@ -1,9 +1,13 @@
 """From tags with a frozen DINOv2 ViT-S/14, on VOC-style photos: CAM, SEAM and PPC.
 
-Each photo passes the transformer once; what is learnt on its features takes seconds.
-Besides the variants of ppc.py there is
+Each photo passes the transformer once; what is learnt on its features takes minutes.
+Maps are those of the classifier where the class token looks, carried along the affinity
+of tokens once. Besides the variants of ppc.py, of which cam learns by classification
+alone, there are maps of the same classifier made with less, or more:
 
-    affinity   maps of cam, carried along the affinity of tokens once
+    plain            as they are
+    affinity         only carried along the affinity
+    self_attention   carried along the last block's attention instead
 
 Point data.root at the photos, and frozen.weights at other weights if you have them.
 Run: python train.py --config configs/ppc_dino.py[:VARIANT]   (configs/ppc.py)
@@ -19,6 +23,7 @@ FROZEN = dict(
     weights="dinov2_vits14",
     endpoint="embedding",
     dtype="float32",
+    beside=("class_attention",),
     debias=0,  # directions
     batch_size=4,
     cache="",
@@ -33,9 +38,17 @@ DATA = dict(
 )
 EVAL = dict(scales=(1.0,), flip=False, max_side=SIDE, enlarge=True)
 
+# What the maps of a variant are made by, where it is not the class token's attention
+# and the affinity of tokens.
+MAPS = {
+    "plain": dict(class_attention=0.0, maps="cam"),
+    "affinity": dict(class_attention=0.0),
+    "self_attention": dict(affinity_from="attention"),
+}
+
 
 def get_config(variant=""):
-    base.choose(variant, (*ppc.VARIANTS, "affinity"))
+    base.choose(variant, (*ppc.VARIANTS, *MAPS))
     c = base.get_config()
     c.name = "ppc_dino"
     c.steps = 1000
@@ -46,9 +59,10 @@ def get_config(variant=""):
         name="ppc",
         backbone="frozen",
         pooling="lse",  # by the mean, maps cover whole photos
-        pooling_sharpness=1.0,
+        pooling_sharpness=0.5,
         affinity_from="embedding",
         affinity_power=2.0,
+        class_attention=1.0,
         dropout=0.0,
         jitter=(0.0, 0.0, 0.0, 0.0),
         small_view=224,  # pixels, 16 patches; the network looks at it, too
@@ -61,13 +75,17 @@ def get_config(variant=""):
         intra=0.1,
         contrast_start=400,
         pseudo_threshold=0.35,
-        maps="refined",
+        maps="affinity",
     )
     c.data = dict(voc.DATA, **DATA, eval_split="train")
     c.optim = dict(name="adamw", lr=0.003, power=0.9, weight_decay=1e-4)
     c.eval = dict(EVAL, threshold=0.45, report_classes=())
-    if variant == "affinity":
-        c = ppc.vary(c, "cam")
-        c.name, c.method.maps = "ppc_dino_affinity", "affinity"
-        return c
-    return ppc.vary(c, variant)
+    c = ppc.vary(c, "cam" if variant in MAPS else variant)
+    c.method.maps = "affinity"
+    if variant in MAPS:
+        c.name = f"ppc_dino_{variant}"
+        c.method.update(MAPS[variant])
+    if variant == "self_attention":
+        del c.method.affinity_power
+        c.frozen.beside = ("class_attention", "attention")
+    return c

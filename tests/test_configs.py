@@ -103,7 +103,8 @@ def _method(config):
         return methods.make(config.method, _classes(config))
     shallow = {**(found.backbone_settings or {}), "depth": 2}
     network = frozen_networks.network(
-        backbone=found.backbone, backbone_settings=shallow, debias=0
+        **{"backbone": found.backbone, "backbone_settings": shallow},
+        **{"debias": 0, "beside": found.beside},
     )
     settings = kept.fitted(config.method.to_dict(), found)
     return attached(methods.make(settings, _classes(config)), network)

@@ -10,7 +10,7 @@ from ppcjax.console.writing import write_file
 from ppcjax.frozen.batches import attached
 from ppcjax.frozen.network import Frozen
 from ppcjax.frozen.settings import FrozenSettings
-from ppcjax.frozen.variables import as_bytes, of_bytes, stride_and_width
+from ppcjax.frozen.variables import as_bytes, layout, of_bytes
 from ppcjax.nn.frozen import NAME
 from ppcjax.types import Method, UserError
 
@@ -47,13 +47,12 @@ def settings_of(config: Mapping[str, Any]) -> FrozenSettings | None:
 
 
 def fitted(method: Mapping[str, Any], settings: FrozenSettings) -> dict[str, Any]:
-    """config.method with the width and stride of what it stands on.
+    """config.method with the layout of what it stands on.
 
     Raises:
         UserError: the config gives others.
     """
-    stride, width = stride_and_width(settings)
-    found = {"width": width, "stride": stride}
+    found = layout(settings)
     given = dict(method.get("backbone_settings") or {})
     for name, value in given.items():
         if found.get(name) != value:

@@ -20,7 +20,8 @@ import numpy as np
 
 from ppcjax.frozen.cache import Cache, digest, usual_root
 from ppcjax.frozen.settings import FrozenSettings
-from ppcjax.frozen.variables import as_bytes, module_of, stride_and_width
+from ppcjax.frozen.variables import as_bytes, layout, module_of
+from ppcjax.nn.frozen import FrozenFeatures
 from ppcjax.nn.layers import clip_to, features_extent
 from ppcjax.ops import colour
 
@@ -35,7 +36,7 @@ class Frozen:
     variables: its parameters and statistics, NumPy arrays.
     digest: SHA-256 of them, hexadecimal.
     stride: pixels per cell of the features.
-    width: channels D of the features.
+    width: channels D of what it gives, those beside the features included.
     """
 
     def __init__(self, settings: FrozenSettings, variables: Mapping[str, Any]):
@@ -44,7 +45,8 @@ class Frozen:
         self.variables = variables
         self.digest = hashlib.sha256(as_bytes(variables)).hexdigest()
         self.module, self.entry = module_of(settings)
-        self.stride, self.width = stride_and_width(settings)
+        features = FrozenFeatures(**layout(settings))
+        self.stride, self.width = features.stride, features.in_channels
 
     def features(self, image: Any, valid: Any = None) -> jax.Array:
         """Features of photos that lie in the top left corners of canvases.
@@ -60,13 +62,14 @@ class Frozen:
         return self._features(self.variables, self._directions, image, valid)
 
     def _features(self, variables, directions, image, valid):
-        found = self._plain(variables, image, valid)
+        found, *beside = self._plain(variables, image, valid)
         if directions is not None:
             found = _unit(found)
             found = _unit(found - (found @ directions) @ directions.T)
-        return found.astype(jnp.float16)
+        return jnp.concatenate([found, *beside], axis=-1).astype(jnp.float16)
 
     def _plain(self, variables, image, valid):
+        """The endpoint and what is kept beside it, as `FrozenFeatures` reads it."""
         extent = None if valid is None else valid[:, 2:]
         pixels = colour.normalize(
             image.astype(jnp.float32) / 255.0,
@@ -74,9 +77,19 @@ class Frozen:
             mean=self.entry.mean,
             std=self.entry.std,
         )
-        found = self.module.apply(variables, pixels, extent)[self.settings.endpoint]
+        given = self.module.apply(variables, pixels, extent, **self._wanted)
+        names = [self.settings.endpoint, *self._wanted.get("want", ())]
+        if "attention" in self.settings.beside:
+            names += ["queries", "keys"]
         low = features_extent(self.module, extent)
-        return clip_to(found.astype(jnp.float32), low)
+        return [clip_to(given[name].astype(jnp.float32), low) for name in names]
+
+    @property
+    def _wanted(self):
+        """Arguments that ask the module for outputs which it gives only then."""
+        if "class_attention" in self.settings.beside:
+            return {"want": ("class_attention",)}
+        return {}
 
     @functools.cached_property
     def _directions(self):
@@ -87,7 +100,7 @@ class Frozen:
         side = _PROBE * self.stride
         grey = np.full((1, side, side, 3), 128, np.uint8)
         with jax.ensure_compile_time_eval():  # also where a program is being traced
-            found = np.asarray(jax.jit(self._plain)(self.variables, grey, None))
+            found = np.asarray(jax.jit(self._plain)(self.variables, grey, None)[0])
         tokens = found.reshape(-1, found.shape[-1]).astype(np.float64)
         tokens /= np.maximum(np.linalg.norm(tokens, axis=1, keepdims=True), _TINY)
         _, _, right = np.linalg.svd(tokens - tokens.mean(0), full_matrices=False)
@@ -113,6 +126,8 @@ class Frozen:
         free = ("weights", "digest", "batch_size", "cache", "cache_gib")
         settings = dataclasses.asdict(self.settings)
         kept = {name: value for name, value in settings.items() if name not in free}
+        if not kept["beside"]:  # what was kept before there was such a setting
+            del kept["beside"]
         colours = {"pixel_mean": self.entry.mean, "pixel_std": self.entry.std}
         return {**kept, **colours, "weights": self.digest}
 

@@ -21,6 +21,10 @@ class FrozenSettings:
     weights: its weights, in any form that config.init_from takes; needed where a run
         begins, which then keeps them.
     endpoint: output of the network that is kept.
+    beside: further outputs of a vision transformer that are kept with it:
+        "class_attention", a channel, the weight that the class token gives a patch;
+        "attention", two channels for each of the tokens', what the last block
+        compares patches by.
     pixel_mean: mean of RGB in [0, 1] that the weights were trained with; None for the
         network's own.
     pixel_std: deviation of RGB that they were trained with, in the same units; None
@@ -42,6 +46,7 @@ class FrozenSettings:
     backbone_settings: Fields = None
     weights: str = ""
     endpoint: str = "embedding"
+    beside: tuple[Literal["class_attention", "attention"], ...] = ()
     pixel_mean: tuple[Share, Share, Share] | None = None
     pixel_std: tuple[Deviation, Deviation, Deviation] | None = None
     dtype: Literal["float32", "bfloat16"] = "float32"

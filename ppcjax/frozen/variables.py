@@ -9,6 +9,7 @@ import numpy as np
 from ppcjax.frozen.settings import FrozenSettings
 from ppcjax.nn import backbones
 from ppcjax.nn.init import initialize
+from ppcjax.nn.vit import VisionTransformer
 from ppcjax.types import UserError
 
 _SIDE = 448  # pixels, a multiple of all strides
@@ -28,11 +29,16 @@ def module_of(settings: FrozenSettings) -> tuple[Any, backbones.Backbone]:
             f"config.frozen.endpoint={settings.endpoint!r}: {settings.backbone} has "
             f"{', '.join(module.endpoints)}"
         )
+    if settings.beside and not isinstance(module, VisionTransformer):
+        raise UserError(
+            f"config.frozen.beside={settings.beside}: {settings.backbone} is no vision "
+            "transformer and attends to nothing; leave it out"
+        )
     return module, entry
 
 
-def stride_and_width(settings: FrozenSettings) -> tuple[int, int]:
-    """Pixels per cell, and channels, of the features of a network.
+def layout(settings: FrozenSettings) -> dict[str, Any]:
+    """How the features of a network lie: fields of `nn.frozen.FrozenFeatures`.
 
     Raises:
         UserError: a setting is wrong.
@@ -49,7 +55,12 @@ def stride_and_width(settings: FrozenSettings) -> tuple[int, int]:
             f"config.frozen.debias={settings.debias} leaves nothing of {width} "
             "channels; 10 to 20 suit most"
         )
-    return _SIDE // shapes[settings.endpoint].shape[1], width
+    found = {"width": width, "stride": _SIDE // shapes[settings.endpoint].shape[1]}
+    if "class_attention" in settings.beside:
+        found["class_attention"] = True
+    if "attention" in settings.beside:
+        found["attention"] = (module.heads, shapes["keys"].shape[-1])
+    return found
 
 
 def shapes(settings: FrozenSettings) -> Any:

@@ -147,7 +147,7 @@ def ppc(
         network.projection,
         dropout=network.dropout,
         spreads=maps == "affinity",
-        **correlation.fields(),
+        **correlation.fields(module),
     )
     net = CamNet(module, heads)
     setup = _Setup(

@@ -27,9 +27,10 @@ class Attention(nn.Module):
 
     @nn.compact
     def __call__(self, x, mask=None, weights=False):
-        """Tokens [B, T, D] -> those mixed, keys [B, T, D], and weights or None.
+        """Tokens [B, T, D] -> those mixed, what they ask by, and weights or None.
 
-        `mask` [B, T] says which tokens are looked at; weights are [B, heads, T, T].
+        `mask` [B, T] says which tokens are looked at. What they ask by are queries and
+        keys, each [B, T, D] with the heads side by side; weights are [B, heads, T, T].
         """
         batch, tokens, width = x.shape
         qkv = nn.Dense(3 * width, dtype=self.dtype, name="qkv")(x)
@@ -37,8 +38,8 @@ class Attention(nn.Module):
         query, key, value = (qkv[:, :, i] for i in range(3))  # [B, T, heads, d]
         y = attend(query, key, value, mask, block=self.block)
         y = nn.Dense(width, dtype=self.dtype, name="proj")(y.reshape(x.shape))
-        found = _weights(query, key, mask) if weights else None
-        return y, key.reshape(x.shape), found
+        found = attention_weights(query, key, mask) if weights else None
+        return y, (query.reshape(x.shape), key.reshape(x.shape)), found
 
 
 def attend(
@@ -115,8 +116,19 @@ def _in_blocks(read, query, block):
     return jnp.moveaxis(y, 0, 1).reshape(batch, blocks * size, *rest)[:, :tokens]
 
 
-def _weights(query, key, mask):
-    """Weights [B, heads, T, T] float32 that `attend` reads values by."""
+def attention_weights(
+    query: jax.Array, key: jax.Array, mask: jax.Array | None
+) -> jax.Array:
+    """Weights that `attend` reads values by.
+
+    Args:
+        query: [B, Q, heads, d].
+        key: [B, T, heads, d].
+        mask: [B, T] which keys are looked at; None: all.
+
+    Returns:
+        [B, heads, Q, T] float32, sums over T are 1.
+    """
     scores = jnp.einsum(
         "bihd,bjhd->bhij", query, key, preferred_element_type=jnp.float32
     )
@@ -155,15 +167,15 @@ class Block(nn.Module):
 
     @nn.compact
     def __call__(self, x, mask=None, weights=False):
-        """Tokens [B, T, D] -> the next, and keys and weights as `Attention` gives."""
+        """Tokens [B, T, D] -> the next, and what else `Attention` gives."""
         norm = functools.partial(nn.LayerNorm, epsilon=self.epsilon, dtype=self.dtype)
         dense = functools.partial(nn.Dense, dtype=self.dtype)
         attention = Attention(
             self.heads, self.attention_block, dtype=self.dtype, name="attn"
         )
         width = x.shape[-1]
-        y, keys, found = attention(norm(name="norm1")(x), mask, weights)
+        y, asked, found = attention(norm(name="norm1")(x), mask, weights)
         x = x + (LayerScale(name="ls1")(y) if self.layer_scale else y)
         y = dense(self.ratio * width, name="fc1")(norm(name="norm2")(x))
         y = dense(width, name="fc2")(nn.gelu(y, approximate=False))
-        return x + (LayerScale(name="ls2")(y) if self.layer_scale else y), keys, found
+        return x + (LayerScale(name="ls2")(y) if self.layer_scale else y), asked, found

@@ -157,9 +157,12 @@ def need_endpoints(
     """
     for name in names:
         if name not in module.endpoints:
+            beside = {"queries": "attention", "keys": "attention"}.get(name, name)
+            hint = f"; config.frozen.beside may give {beside!r}"
             raise UserError(
                 f"config.method.{where}: the backbone has no output {name!r}; it has "
                 + ", ".join(module.endpoints)
+                + (hint if isinstance(module, frozen.FrozenFeatures) else "")
             )
     # Only strides beyond 8 differ, and tracing takes a second.
     if not one_grid or getattr(module, "output_stride", 8) <= 8:

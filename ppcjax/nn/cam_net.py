@@ -4,6 +4,7 @@ Wang et al. (SEAM), CVPR 2020, section 3.3, with the projector of Du et al. (PPC
 CVPR 2022, section 3.2.
 """
 
+import functools
 from typing import Any, Literal, NamedTuple
 
 import flax.linen as nn
@@ -20,6 +21,7 @@ from ppcjax.nn.layers import (
 )
 from ppcjax.ops import cam as cam_ops
 from ppcjax.ops.resize import resize
+from ppcjax.ops.self_attention import attended, attention_correlation
 
 INIT_RULES = (
     (r"(classifier|projector)/conv/kernel", xavier_uniform()),
@@ -34,8 +36,8 @@ class CamOutput(NamedTuple):
     cam: [B, h, w, C] raw activation maps.
     refined: [B, h, w, C] cleaned maps after pixel correlation; near a distribution.
     projection: [B, h, w, D] non-negative features for contrast, not normalised.
-    spread: [B, h, w, C] `cam` above its mean, after pixel correlation; None where
-        nobody asks for it.
+    spread: [B, h, w, C] `cam` above its mean, where the class token looks if that is
+        asked for, after pixel correlation; None where nobody asks for it.
     """
 
     cam: jax.Array
@@ -62,9 +64,12 @@ class CamHeads(nn.Module):
         high and refined maps flat; the release learns it away in 10,000 steps,
         short training does not.
     affinity_from: in what pixels are compared: "mixture" of stages and image, which
-        is learnt, or the backbone's "embedding" as it is, which has no parameters
-        and passes no gradient.
+        is learnt, or the backbone's "embedding" or "attention" as they are, which
+        have no parameters and pass no gradient.
     affinity_power: power of the similarity of pixels.
+    attention_heads: heads of the attention, where pixels are compared in it.
+    class_attention: power of the class token's attention, by which `spread` is
+        multiplied before it is spread; 0 for none.
     spreads: whether plain maps after pixel correlation are given, too.
     """
 
@@ -76,8 +81,10 @@ class CamHeads(nn.Module):
     correlation_block: int = 1024
     image_gain: float = 1.0
     centred: bool = False
-    affinity_from: Literal["mixture", "embedding"] = "mixture"
+    affinity_from: Literal["mixture", "embedding", "attention"] = "mixture"
     affinity_power: float = 1.0
+    attention_heads: int = 1
+    class_attention: float = 0.0
     spreads: bool = False
 
     @nn.compact
@@ -90,23 +97,7 @@ class CamHeads(nn.Module):
         projected = nn.relu(Conv(self.projection, 1, name="projector")(embedding))
         cam = Conv(self.num_classes, 1, name="classifier")(embedding)
 
-        if self.affinity_from == "embedding":
-            compared = jax.lax.stop_gradient(endpoints["embedding"])
-        else:
-            grid = cam.shape[1:3]
-            compared = self._mixture(endpoints, image, grid, image_extent, extent)
-        if self.centred:
-            compared -= _mean_inside(compared, extent)
-        compared = clip_to(compared, extent)
-
-        def correlated(maps):
-            return cam_ops.pixel_correlation(
-                maps,
-                compared,
-                power=self.affinity_power,
-                block=self.correlation_block,
-            )
-
+        correlated = self._correlation(endpoints, image, image_extent, extent)
         cleaned = cam_ops.clean(
             cam, background=self.background, inside=inside(cam, extent)
         )
@@ -115,9 +106,37 @@ class CamHeads(nn.Module):
         if self.spreads:
             # Not above 0: pooled otherwise than by the mean, maps may be negative
             # throughout, and tell cells apart all the same.
-            above = clip_to(cam - _mean_inside(cam, extent), extent)
-            spread = nn.relu(correlated(above))
+            above = clip_to(nn.relu(cam - _mean_inside(cam, extent)), extent)
+            if self.class_attention:
+                looked_at = endpoints["class_attention"]
+                above = attended(above, looked_at, self.class_attention)
+            spread = correlated(above)
         return CamOutput(cam, correlated(cleaned), projected, spread)
+
+    def _correlation(self, endpoints, image, image_extent, extent):
+        """The function of maps [B, h, w, C] that carries them to similar pixels."""
+        if self.affinity_from == "attention":
+            within = inside(endpoints["keys"], extent)
+            return functools.partial(
+                attention_correlation,
+                queries=jax.lax.stop_gradient(endpoints["queries"]),
+                keys=jax.lax.stop_gradient(endpoints["keys"]),
+                there=None if within is None else within[..., 0],
+                heads=self.attention_heads,
+            )
+        if self.affinity_from == "embedding":
+            compared = jax.lax.stop_gradient(endpoints["embedding"])
+        else:
+            grid = endpoints["embedding"].shape[1:3]
+            compared = self._mixture(endpoints, image, grid, image_extent, extent)
+        if self.centred:
+            compared -= _mean_inside(compared, extent)
+        return functools.partial(
+            cam_ops.pixel_correlation,
+            features=clip_to(compared, extent),
+            power=self.affinity_power,
+            block=self.correlation_block,
+        )
 
     def _mixture(self, endpoints, image, grid, image_extent, extent):
         """What pixels are compared in; it reads the backbone but does not train it."""

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from ppcjax.fields import Range, kinds
-from ppcjax.nn.attention import Block
+from ppcjax.nn.attention import Block, attention_weights
 from ppcjax.nn.layers import clip_to, inside, shrink
 from ppcjax.nn.modules import Channels, Count
 from ppcjax.ops.positions import Rule, resize_positions
@@ -29,7 +29,7 @@ INIT_RULES = (
     (r"backbone/.*kernel", lambda rng, shape: 0.02 * rng.standard_normal(shape)),
 )
 # Outputs that are given only where `want` names them.
-ASKED = r"tokens|class|registers|attention(\d+)"
+ASKED = r"tokens|class|registers|class_attention|attention(\d+)"
 
 
 class VisionTransformer(nn.Module):
@@ -66,7 +66,7 @@ class VisionTransformer(nn.Module):
     epsilon: Annotated[float, Range(above=0, most=1)] = 1e-6
     dtype: Any = jnp.float32
 
-    endpoints = (*STAGES, "embedding", "prenorm", "keys")
+    endpoints = (*STAGES, "embedding", "prenorm", "queries", "keys")
 
     def __post_init__(self):
         """Raises ValueError for settings that do not fit each other."""
@@ -93,12 +93,15 @@ class VisionTransformer(nn.Module):
 
         Returns:
             Maps [B, h, w, D] of the patches, h = ceil(H / patch): embedding, after
-            the last normalisation; prenorm, before it; keys of the last block, heads
-            side by side; stage2, stage3 and stage4 after 1/2, 2/3 and 5/6 of the
-            blocks, rounded up. Where wanted, after the last normalisation: tokens
-            [B, T, D], which are the class token, R registers, then patches in
+            the last normalisation; prenorm, before it; queries and keys of the last
+            block, heads side by side; stage2, stage3 and stage4 after 1/2, 2/3 and
+            5/6 of the blocks, rounded up. Where wanted, after the last normalisation:
+            tokens [B, T, D], which are the class token, R registers, then patches in
             row-major order; class [B, D]; registers [B, R, D]. Where wanted,
-            attention0 and so on [B, heads, T, T] float32, the weights of that block.
+            attention0 and so on [B, heads, T, T] float32, the weights of that block;
+            class_attention [B, h, w, 1] float32, the weight that the class token
+            gives a patch in the last block, a mean over heads, times the number of
+            patches, so that 1 is an even share.
 
         Raises:
             ValueError: an output is wanted that there is not.
@@ -114,20 +117,33 @@ class VisionTransformer(nn.Module):
         for name, (share, of) in STAGES.items():
             depths.setdefault(-(-self.depth * share // of), []).append(name)
         for i in range(self.depth):
-            tokens, keys, weights = self._block(i)(tokens, mask, i in layers)
+            tokens, asked, weights = self._block(i)(tokens, mask, i in layers)
             if weights is not None:
                 found[f"attention{i}"] = weights
             for name in depths.get(i + 1, ()):
                 found[name] = as_map(norm(tokens) if self.stage_norm else tokens)
-        found |= {"prenorm": as_map(tokens), "keys": as_map(keys)}
+        found |= {"prenorm": as_map(tokens)}
+        found |= dict(zip(("queries", "keys"), map(as_map, asked), strict=True))
+        if "class_attention" in want:
+            found["class_attention"] = as_map(self._class_attention(*asked, mask))
         tokens = norm(tokens)
         found["embedding"] = as_map(tokens)
-        asked = {
+        further = {
             "tokens": tokens,
             "class": tokens[:, 0],
             "registers": tokens[:, 1:first],
         }
-        return found | {name: y for name, y in asked.items() if name in want}
+        return found | {name: y for name, y in further.items() if name in want}
+
+    def _class_attention(self, queries, keys, mask):
+        """Weights [B, T, 1] of the class token, a mean over heads, times patches."""
+        query, key = (
+            x.reshape(*x.shape[:2], self.heads, -1) for x in (queries[:, :1], keys)
+        )
+        found = jnp.mean(attention_weights(query, key, mask)[:, :, 0], axis=1)
+        looked_at = jnp.ones_like(found) if mask is None else mask
+        patches = jnp.sum(looked_at[:, 1 + self.registers :], axis=1)
+        return (found * patches[:, None])[..., None]
 
     def _attentions(self, want):
         """Numbers of the blocks whose weights are wanted."""
@@ -138,7 +154,8 @@ class VisionTransformer(nn.Module):
         if wrong:
             raise ValueError(
                 f"vit has no output {wrong[0]!r} to ask for; it has tokens, class, "
-                f"registers and attention0 to attention{self.depth - 1}"
+                f"registers, class_attention and attention0 to "
+                f"attention{self.depth - 1}"
             )
         return {int(i) for i in layers}
 

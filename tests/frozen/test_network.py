@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from ppcjax.frozen.variables import layout
+from ppcjax.nn.frozen import FrozenFeatures
 from ppcjax.types import UserError
 from tests.frozen.networks import SETTINGS, network
 
@@ -20,6 +22,32 @@ def test_features_are_those_of_the_photo_alone():
         cells = alone.shape[:2]
         np.testing.assert_allclose(row[: cells[0], : cells[1]], alone, atol=2e-3)
         assert not row[cells[0] :].any() and not row[:, cells[1] :].any()
+
+
+def test_what_lies_beside_features_is_found_again():
+    """In the order in which the module of the features takes them apart."""
+    frozen = network(beside=("attention", "class_attention"))
+    found = frozen.of_photos(IMAGES, SIZES)
+    net = FrozenFeatures(**layout(frozen.settings))
+    parts = net.apply({}, found.astype(np.float32), SIZES)
+    plain = network().of_photos(IMAGES, SIZES)
+    np.testing.assert_allclose(parts["embedding"], plain, atol=2e-3)
+    keys = network(endpoint="keys").of_photos(IMAGES, SIZES)
+    np.testing.assert_allclose(parts["keys"], keys, atol=2e-3)
+    shares = np.asarray(parts["class_attention"])[..., 0]
+    assert shares.shape == found.shape[:3] and np.all(shares >= 0)
+    # The class token gives itself the rest.
+    cells = np.prod(-(-SIZES // 8), axis=1)
+    assert np.all(shares.sum((1, 2)) < cells) and np.all(shares.sum((1, 2)) > 0)
+
+
+def test_a_network_without_attention_has_nothing_beside():
+    with pytest.raises(UserError, match="small_resnet is no vision transformer"):
+        network(
+            backbone="small_resnet",
+            backbone_settings={"width": 4},
+            beside=("attention",),
+        )
 
 
 def test_what_is_kept_is_what_was_computed(tmp_path):
@@ -45,6 +73,7 @@ def test_pixels_beyond_a_photo_do_not_count(tmp_path):
     [
         {"endpoint": "keys"},
         {"debias": 2},
+        {"beside": ("class_attention",)},
         {"pixel_mean": (0.1, 0.2, 0.3)},
         {"dtype": "bfloat16"},
         {"backbone_settings": {**SETTINGS["backbone_settings"], "heads": 3}},

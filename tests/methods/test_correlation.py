@@ -65,6 +65,50 @@ def test_all_training_reaches_what_there_is():
     assert all(np.isfinite(leaf).all() and np.any(leaf) for _, leaf in leaves)
 
 
+FROZEN = {
+    "backbone": "frozen",
+    "backbone_settings": {
+        **{"width": 6, "stride": 8, "class_attention": True, "attention": (2, 4)}
+    },
+    "maps": "affinity",
+}
+
+
+def _on_frozen(image, settings):
+    batch = _batch() | {"image": image}
+    method = methods.make(SMALL | PLAIN | FROZEN | settings, 3)
+    params, carried = method.init(KEY, batch)
+    kernel = jax.random.normal(KEY, (1, 1, 6, 3))
+    params["heads"]["classifier"]["conv"]["kernel"] = kernel
+    scores = np.asarray(jax.jit(method.predict)(params, carried, batch)["scores"])
+    above = image[..., :6] @ np.asarray(kernel)[0, 0]
+    above -= above.mean((1, 2), keepdims=True)
+    return scores, np.maximum(above, 0)
+
+
+@pytest.mark.parametrize("power", [0.5, 2.0])
+def test_maps_lie_where_the_class_token_looks(power):
+    """Each cell attends to itself alone, so that nothing is spread."""
+    rng = np.random.default_rng(1)
+    image = rng.standard_normal((2, 3, 5, 15)).astype(np.float32)
+    image[..., 6] = rng.random((2, 3, 5))
+    angles = np.arange(15).reshape(3, 5) * 2 * np.pi / 15
+    circle = 60 * np.stack([np.cos(angles), np.sin(angles)] * 2, axis=-1)
+    image[..., 7:11], image[..., 11:15] = circle, circle
+    settings = {"affinity_from": "attention", "class_attention": power}
+    scores, above = _on_frozen(image, settings)
+    shares = image[..., 6:7] / image[..., 6:7].max((1, 2), keepdims=True)
+    np.testing.assert_allclose(scores, above * shares**power, rtol=1e-3, atol=1e-4)
+
+
+def test_attention_that_knows_nothing_leaves_one_value_for_all():
+    image = np.random.default_rng(1).standard_normal((2, 3, 5, 15)).astype(np.float32)
+    image[..., 7:] = 0
+    scores, above = _on_frozen(image, {"affinity_from": "attention"})
+    means = np.broadcast_to(above.mean((1, 2), keepdims=True), scores.shape)
+    np.testing.assert_allclose(scores, means, rtol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -74,9 +118,16 @@ def test_all_training_reaches_what_there_is():
         ({"affinity": (4, 4, 4)}, "affinity=.* is of the mixture"),
         (
             {"affinity_from": "mixture", "maps": "affinity"},
-            "set affinity_from='embedding', too",
+            "set affinity_from='embedding' or 'attention', too",
         ),
         ({"affinity_power": 0.0}, "affinity_power=0.0"),
+        (
+            {"affinity_from": "attention", "affinity_power": 2.0},
+            "affinity_power=2.0 is of similarities",
+        ),
+        ({"affinity_from": "attention"}, "no output 'queries'"),
+        ({"maps": "affinity", "class_attention": 1.0}, "no output 'class_attention'"),
+        ({"class_attention": 1.0}, "is for maps='affinity'"),
     ],
 )
 def test_settings_that_would_do_nothing_are_refused(settings, message):

@@ -18,7 +18,7 @@ KEY = jax.random.key(0)
 SMALL = {"patch": 4, "width": 8, "depth": 2, "heads": 2, "grid": (3, 3)}
 TINY = VisionTransformer(**SMALL)
 WITH_ALL = VisionTransformer(**SMALL, registers=2, layer_scale=True)
-ASKED = ("tokens", "class", "registers", "attention0", "attention1")
+ASKED = ("class_attention", "tokens", "class", "registers", "attention0", "attention1")
 
 
 def _parameters(module, seed=0):
@@ -111,12 +111,15 @@ def _reference(x, params):
         y = y + scale[1] * z
         if i == 0:
             found["stage2"] = y  # half of the blocks
-    found |= {"stage3": y, "stage4": y, "prenorm": y, "keys": qkv[:, 8:16]}
+    found |= {"stage3": y, "stage4": y, "prenorm": y}
+    found |= {"queries": qkv[:, :8], "keys": qkv[:, 8:16]}
     first = 1 + len(registers)
     y = _norm(y, params["norm"])
     maps = found | {"embedding": y}
     for name in TINY.endpoints:
         found[name] = maps[name][first:].reshape(3, 3, 8)
+    shares = 9 * np.mean(weights, axis=0)[0, first:].reshape(3, 3, 1)
+    found |= {"class_attention": shares}
     return found | {"tokens": y, "class": y[0], "registers": y[1:first]}
 
 
