@@ -188,6 +188,22 @@ def config_file(named: str) -> str:
     return (os.path.relpath(file) if ":" in str(file) else str(file)) + variant
 
 
+def on_frozen(file: str) -> str:
+    """The shipped config that does on a frozen network what another shipped one does.
+
+    Args:
+        file: FILE.py or FILE.py:VARIANT, as `config_file` gives it.
+
+    Returns:
+        NAME or NAME:VARIANT; "" where none is shipped.
+    """
+    path, suffix, variant = file.rpartition(".py")
+    name = f"{Path(path).name.removesuffix('_folder')}_dino_folder"
+    shipped_one = Path(path + suffix).resolve().parent == CONFIGS
+    found = shipped_one and path.endswith("_folder") and name in shipped()
+    return name + variant if found else ""
+
+
 def _instead(name: str, variant: str) -> str:
     """What to give for a config that is not there."""
     stem = Path(name).name.removesuffix(".py")
