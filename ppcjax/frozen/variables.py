@@ -1,5 +1,6 @@
 """The variables of a frozen network: their shapes, and as the bytes of a file."""
 
+import math
 from typing import Any
 
 import jax
@@ -72,12 +73,15 @@ def as_bytes(variables: Any) -> bytes:
     return b"".join(np.ascontiguousarray(x, "<f4").tobytes() for x in leaves)
 
 
-def of_bytes(content: bytes, settings: FrozenSettings) -> Any | None:
-    """What `as_bytes` wrote of a network; None where it is not as long as that."""
+def size_of(settings: FrozenSettings) -> int:
+    """Bytes that `as_bytes` makes of the variables of a network."""
+    return 4 * sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes(settings)))
+
+
+def of_bytes(content: bytes, settings: FrozenSettings) -> Any:
+    """What `as_bytes` wrote of a network, `size_of` bytes."""
     leaves, structure = jax.tree.flatten(shapes(settings))
-    ends = np.cumsum([0] + [int(np.prod(leaf.shape)) for leaf in leaves])
-    if len(content) != 4 * int(ends[-1]):
-        return None
+    ends = np.cumsum([0] + [math.prod(leaf.shape) for leaf in leaves])
     flat = np.frombuffer(content, "<f4")
     arrays = [
         flat[start:end].reshape(leaf.shape)
