@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
+from ppcjax.console import caches
 from ppcjax.errors import UserError
 
 PACKAGE = Path(__file__).resolve().parent
@@ -118,7 +119,7 @@ def keras_elsewhere() -> Iterator[None]:
     if name in os.environ or os.path.exists(os.path.expanduser("~/.keras")):
         yield
         return
-    os.environ[name] = os.path.expanduser("~/.cache/ppcjax/keras")
+    os.environ[name] = str(caches.folder("keras"))
     try:
         yield
     finally:

@@ -18,7 +18,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ppcjax.frozen.cache import Cache, digest, usual_root
+from ppcjax.console import caches
+from ppcjax.frozen.cache import Cache, digest
 from ppcjax.frozen.settings import FrozenSettings
 from ppcjax.frozen.variables import as_bytes, module_of, stride_and_width
 from ppcjax.nn.layers import clip_to, features_extent
@@ -104,7 +105,7 @@ class Frozen:
         where = self.settings.cache
         if where == "off":
             return None
-        root = Path(where).expanduser() if where else usual_root()
+        root = Path(where).expanduser() if where else caches.folder("features")
         most = int(self.settings.cache_gib * 2**30)
         return Cache(root, self._key(), most)
 
