@@ -50,8 +50,10 @@ def settings_of(config: Mapping[str, Any]) -> FrozenSettings | None:
             f"config.frozen is given, and config.method.backbone={backbone!r}: set "
             '"frozen" there, or leave config.frozen out'
         )
+    # None and an empty one are the same, under one name in what is kept.
+    given = {**values, "backbone_settings": values.get("backbone_settings") or None}
     return fields.build(
-        FrozenSettings, dict(values), where="config.frozen", what="a frozen network"
+        FrozenSettings, given, where="config.frozen", what="a frozen network"
     )
 
 

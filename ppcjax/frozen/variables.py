@@ -1,6 +1,8 @@
 """The variables of a frozen network: their shapes, and as the bytes of a file."""
 
+import contextlib
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -15,15 +17,30 @@ from ppcjax.types import UserError
 _SIDE = 448  # pixels, a multiple of all strides
 
 
+def as_frozen(text: str) -> str:
+    """What is said of a backbone's settings, of those in config.frozen."""
+    return text.replace("config.method.", "config.frozen.")
+
+
+@contextlib.contextmanager
+def errors_of_frozen() -> Iterator[None]:
+    """Raises each UserError as one that is said of config.frozen."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(as_frozen(str(error))) from error
+
+
 def module_of(settings: FrozenSettings) -> tuple[Any, backbones.Backbone]:
     """The network's module and its entry; UserError for an output that it lacks."""
-    module, entry = backbones.make(
-        settings.backbone,
-        settings.backbone_settings,
-        pixel_mean=settings.pixel_mean,
-        pixel_std=settings.pixel_std,
-        dtype=jnp.dtype(settings.dtype),
-    )
+    with errors_of_frozen():
+        module, entry = backbones.make(
+            settings.backbone,
+            settings.backbone_settings,
+            pixel_mean=settings.pixel_mean,
+            pixel_std=settings.pixel_std,
+            dtype=jnp.dtype(settings.dtype),
+        )
     if settings.endpoint not in module.endpoints:
         raise UserError(
             f"config.frozen.endpoint={settings.endpoint!r}: {settings.backbone} has "
