@@ -22,7 +22,7 @@ from ppcjax.console import caches
 from ppcjax.frozen.cache import Cache, digest
 from ppcjax.frozen.settings import FrozenSettings
 from ppcjax.frozen.variables import as_bytes, module_of, stride_and_width
-from ppcjax.nn.layers import clip_to, features_extent
+from ppcjax.nn.layers import clip_to, shrink
 from ppcjax.ops import colour
 
 _PROBE = 32  # cells of a side of the image without content
@@ -76,8 +76,8 @@ class Frozen:
             std=self.entry.std,
         )
         found = self.module.apply(variables, pixels, extent)[self.settings.endpoint]
-        low = features_extent(self.module, extent)
-        return clip_to(found.astype(jnp.float32), low)
+        # Of this output: inner ones may be finer than the last, whose stride is known.
+        return clip_to(found.astype(jnp.float32), shrink(extent, self.stride))
 
     @functools.cached_property
     def _directions(self):

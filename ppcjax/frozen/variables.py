@@ -61,13 +61,20 @@ def stride_and_width(settings: FrozenSettings) -> tuple[int, int]:
         jax.random.key(0),
         jax.ShapeDtypeStruct((1, _SIDE, _SIDE, 3), jnp.float32),
     )
-    width = shapes[settings.endpoint].shape[-1]
+    _, rows, _, width = shapes[settings.endpoint].shape
+    stride = _SIDE // rows
+    if stride * rows != _SIDE:
+        raise UserError(
+            f"config.frozen.backbone_settings={dict(settings.backbone_settings or {})}:"
+            f" {rows} cells of {_SIDE} pixels have no stride, so that this network "
+            "cannot be frozen; leave ceil_pool out"
+        )
     if settings.debias >= width:
         raise UserError(
             f"config.frozen.debias={settings.debias} leaves nothing of {width} "
             "channels; 10 to 20 suit most"
         )
-    return _SIDE // shapes[settings.endpoint].shape[1], width
+    return stride, width
 
 
 def shapes(settings: FrozenSettings) -> Any:
