@@ -31,3 +31,35 @@ def load(text: str) -> Mapping[str, Any]:
         ).to_dict()
     except (TypeError, ValueError) as error:
         raise UserError(f"{text}: {error}") from error
+
+
+def of_step(text: str) -> dict[str, Any]:
+    """A config whose training step is measured on random data.
+
+    On a frozen network the step begins with features. What they are is then in
+    config.data as "features", for `benchmarks.step.random_batch`: "stride" and "width",
+    and "second", the side in pixels of a smaller view, 0 for none.
+
+    Args:
+        text: "configs/NAME.py[:VARIANT]", or a run's config.json.
+
+    Raises:
+        UserError: there is no such config, it is wrong, or it has nothing to train.
+    """
+    # Here, since reading a config needs neither JAX nor its networks.
+    from ppcjax import methods
+    from ppcjax.frozen import kept
+    from ppcjax.train.settings import nothing_to_train
+
+    settings = dict(load(text))
+    frozen = kept.settings_of(settings)
+    if frozen is not None:
+        settings["method"] = kept.fitted(settings["method"], frozen)
+    method = methods.make(settings["method"], 3)  # any number of classes
+    if method.loss is None:
+        raise nothing_to_train(settings["method"]["name"])
+    if frozen is not None:
+        grid = settings["method"]["backbone_settings"]
+        features = {**grid, "second": method.second_view}
+        settings["data"] = {**settings["data"], "features": features}
+    return settings

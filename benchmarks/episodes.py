@@ -22,6 +22,7 @@ from ppcjax.data_pipelines.episodes.plans import Shape
 from ppcjax.train import mesh as meshes
 from ppcjax.train import optim
 from ppcjax.train.step import create_state, make_step
+from ppcjax.types import UserError
 
 
 def per_second(ticks: Iterable[Any], *, count: int, each: int, warm_up: int) -> float:
@@ -65,6 +66,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--batches", type=int, default=20)
     arguments = parser.parse_args(argv)
     config = ml_collections.ConfigDict(configs.load(arguments.config))
+    if "frozen" in config:
+        raise UserError(
+            f"{arguments.config}: a frozen network looks at the photos first, which is "
+            "not measured here; `python -m benchmarks.step` has the step behind it"
+        )
     data, count = config.data, arguments.batches
     source = data_pipelines.make_source(data, data.train_split)
     stream = data_pipelines.make_train(data, source, reads="episodes", seed=0)

@@ -25,7 +25,8 @@ from ppcjax.nn.cam_net import CamOutput
 def contrast_step(settings, *, num_classes: int):
     """The jitted gradient of the contrasts, and random outputs to call it with."""
     method, data = settings["method"], settings["data"]
-    stride = backbones.BACKBONES[method["backbone"]].make().stride
+    module, _ = backbones.make(method["backbone"], method.get("backbone_settings"))
+    stride = module.stride
     rng = np.random.default_rng(0)
 
     def output(side):
@@ -59,7 +60,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--batch_size", type=int, help="instead of the config's")
     parser.add_argument("--time", action="store_true", help="run the step as well")
     arguments = parser.parse_args(argv)
-    settings = dict(configs.load(arguments.config))
+    settings = configs.of_step(arguments.config)
     if arguments.batch_size:
         settings["data"] = settings["data"] | {"batch_size": arguments.batch_size}
     classes = arguments.num_classes

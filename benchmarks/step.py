@@ -4,6 +4,8 @@
 
 Prints compile seconds, milliseconds per step, images per second, FLOP per step, the
 share of this machine's measured matrix product rate, and peak memory. Needs no data.
+Of a config on a frozen network the step begins with features, as in training, where
+that network has looked at the photos before; its own time is none of the step's.
 """
 
 import argparse
@@ -31,8 +33,32 @@ from ppcjax.train.settings import check_devices
 def random_batch(data: Mapping[str, Any], *, num_classes: int) -> dict[str, np.ndarray]:
     """Noise in the shape of the training batches of config.data.
 
-    Each image has two tags; masks hold all classes, boxes all of the photo.
+    Each image has two tags; masks hold all classes, boxes all of the photo. Where data
+    has "features", see `benchmarks.config.of_step`, these stand for images.
     """
+    batch = _random_photos(data, num_classes)
+    return batch | _random_features(batch, **data.get("features") or {})
+
+
+def _random_features(batch, stride=0, width=0, second=0) -> dict[str, np.ndarray]:
+    """What a frozen network might give of the images of a batch; {} without a width."""
+    rng = np.random.default_rng(0)
+    sizes = {
+        name: (image.shape[:-3], image.shape[-3:-1])
+        for name, image in batch.items()
+        if width and name.endswith("image")
+    }
+    if second and "image" in sizes:
+        sizes["second_image"] = (sizes["image"][0], (second, second))
+    return {
+        name: rng.standard_normal(
+            (*lead, *(-(-n // stride) for n in sides), width), np.float32
+        ).astype(np.float16)
+        for name, (lead, sides) in sizes.items()
+    }
+
+
+def _random_photos(data: Mapping[str, Any], num_classes: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     size, crop = data["batch_size"], data["crop"]
     if "way" in data:
@@ -207,7 +233,7 @@ def main(argv: list[str] | None = None) -> None:
         "--crop", type=int, nargs="+", help="pixels, a side or two, for the config's"
     )
     arguments = parser.parse_args(argv)
-    settings = dict(configs.load(arguments.config))
+    settings = configs.of_step(arguments.config)
     crop = arguments.crop
     crop = crop[0] if crop and len(crop) == 1 else crop
     changes = {"batch_size": arguments.batch_size, "crop": crop}
@@ -218,6 +244,8 @@ def main(argv: list[str] | None = None) -> None:
     data = settings["data"]
     print(f"device        {jax.device_count()} x {device}")
     print(f"batch         {data['batch_size']} x {data['crop']} px")
+    if features := data.get("features"):
+        print("features      {width} channels, a cell {stride} px".format(**features))
     print(f"compile       {result['compile_s']:.1f} s")
     print(f"step          {result['step_ms']:.1f} ms")
     print(f"speed         {result['images_per_s']:.1f} images/s")

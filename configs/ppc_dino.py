@@ -20,6 +20,7 @@ SIDE = 392  # pixels, 28 patches; longer and shorter photos are brought to it
 # What looks at the photos, under any method.
 FROZEN = dict(
     backbone="vit_s14",
+    backbone_settings=dict(),
     weights="dinov2_vits14",
     endpoint="embedding",
     dtype="float32",

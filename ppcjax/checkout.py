@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
+from ppcjax.console import caches
 from ppcjax.errors import UserError
 
 PACKAGE = Path(__file__).resolve().parent
@@ -118,7 +119,7 @@ def keras_elsewhere() -> Iterator[None]:
     if name in os.environ or os.path.exists(os.path.expanduser("~/.keras")):
         yield
         return
-    os.environ[name] = os.path.expanduser("~/.cache/ppcjax/keras")
+    os.environ[name] = str(caches.folder("keras"))
     try:
         yield
     finally:
@@ -186,6 +187,22 @@ def config_file(named: str) -> str:
         raise UserError(f"--config={named}: {what}; {_instead(name, variant)}")
     # What reads it takes the first colon for that of the variant.
     return (os.path.relpath(file) if ":" in str(file) else str(file)) + variant
+
+
+def on_frozen(file: str) -> str:
+    """The shipped config that does on a frozen network what another shipped one does.
+
+    Args:
+        file: FILE.py or FILE.py:VARIANT, as `config_file` gives it.
+
+    Returns:
+        NAME or NAME:VARIANT; "" where none is shipped.
+    """
+    path, suffix, variant = file.rpartition(".py")
+    name = f"{Path(path).name.removesuffix('_folder')}_dino_folder"
+    shipped_one = Path(path + suffix).resolve().parent == CONFIGS
+    found = shipped_one and path.endswith("_folder") and name in shipped()
+    return name + variant if found else ""
 
 
 def _instead(name: str, variant: str) -> str:

@@ -67,7 +67,7 @@ def lower(settings: Mapping[str, Any], *, classes: int, each: int, mesh: Mesh) -
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """What the compiler says of a step, per chip."""
     mesh = mesh_of(options.topology)
-    settings = configs.load(options.config)
+    settings = configs.of_step(options.config)
     start = time.perf_counter()
     lowered = lower(
         settings, classes=options.classes, each=options.batch_per_chip, mesh=mesh

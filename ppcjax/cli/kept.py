@@ -8,9 +8,8 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-from ppcjax.console import disk, screen, writing
+from ppcjax.console import caches, disk, screen, writing
 
-DEFAULT = "~/.cache/ppcjax"
 _LEAST = 0.5  # seconds of compiling from which on a program is kept
 _NEVER = 1e9
 # How JAX warns, of which program, and what it met.
@@ -27,8 +26,9 @@ def keep_compiled_programs() -> None:
     """
     import jax  # not needed to read the flags
 
-    named = os.environ.get("JAX_COMPILATION_CACHE_DIR", DEFAULT)
-    folder, least = os.path.expanduser(named), _LEAST
+    named = os.environ.get("JAX_COMPILATION_CACHE_DIR")
+    folder = str(caches.folder()) if named is None else os.path.expanduser(named)
+    least = _LEAST
     if folder and "://" not in folder:
         try:
             writing.check_writable(Path(folder) / "program")

@@ -37,11 +37,11 @@ class _Counter:
     def __init__(self):
         self.counted = Counted()
         self._is_found = False
-        self._traced: list[tuple[float, float]] = []  # begin and seconds
+        self._ended: list[tuple[float, float]] = []  # begin and seconds
 
     def add_seconds(self, event: str, seconds: float, **_: Any) -> None:
         now = self.counted
-        if event == TRACED:
+        if event in (TRACED, LOWERED, COMPILED):
             seconds = self._alone(seconds)
         if event in (TRACED, LOWERED):
             self.counted = now._replace(before=now.before + seconds)
@@ -52,11 +52,14 @@ class _Counter:
             self._is_found = False
 
     def _alone(self, seconds: float) -> float:
-        """What is new of a trace that ends now: those inside of it are counted."""
+        """What is new of a stretch that ends now: those inside of it are counted.
+
+        A trace has others inside, and now and then what is compiled to be run at once.
+        """
         begin, inner = time.monotonic() - seconds, 0.0
-        while self._traced and self._traced[-1][0] >= begin:
-            inner += self._traced.pop()[1]
-        self._traced.append((begin, seconds))
+        while self._ended and self._ended[-1][0] >= begin:
+            inner += self._ended.pop()[1]
+        self._ended.append((begin, seconds))
         return max(seconds - inner, 0.0)
 
     def add_event(self, event: str, **_: Any) -> None:

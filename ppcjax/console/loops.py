@@ -66,7 +66,9 @@ class Progress:
 
     def _pace(self) -> str:
         compiled = compiling.seconds() - self._compiled
-        seconds = max(time.monotonic() - self._begun - compiled, 1e-9)
+        seconds = time.monotonic() - self._begun - compiled
+        if seconds <= 0:  # threads that compile at the same time count twice
+            return ""
         rate = self.done / seconds
         known = self._total and 0 < self.done < self._total
         left = (self._total - self.done) / rate if known else None

@@ -144,9 +144,3 @@ def _of_bytes(content: bytes) -> np.ndarray:
     """What `_as_bytes` wrote."""
     sizes = np.frombuffer(content[:_SIZES], "<i4")
     return np.frombuffer(content[_SIZES:], "<f2").reshape(sizes)
-
-
-def usual_root() -> Path:
-    """ppcjax/features in the user's folder for what can be made again."""
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "ppcjax" / "features"

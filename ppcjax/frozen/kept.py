@@ -10,11 +10,15 @@ from ppcjax.console.writing import write_file
 from ppcjax.frozen.batches import attached
 from ppcjax.frozen.network import Frozen
 from ppcjax.frozen.settings import FrozenSettings
-from ppcjax.frozen.variables import as_bytes, layout, of_bytes
+from ppcjax.frozen.variables import as_bytes, layout, of_bytes, size_of
 from ppcjax.nn.frozen import NAME
 from ppcjax.types import Method, UserError
 
 FILE = "frozen.f32"  # in a run: variables of its frozen network, see `as_bytes`
+_OTHER = (
+    "damaged, or of another network than the run began with; put back the file of that "
+    "run, or train anew"
+)
 
 
 def settings_of(config: Mapping[str, Any]) -> FrozenSettings | None:
@@ -41,8 +45,10 @@ def settings_of(config: Mapping[str, Any]) -> FrozenSettings | None:
             f"config.frozen is given, and config.method.backbone={backbone!r}: set "
             '"frozen" there, or leave config.frozen out'
         )
+    # None and an empty one are the same, under one name in what is kept.
+    given = {**values, "backbone_settings": values.get("backbone_settings") or None}
     return fields.build(
-        FrozenSettings, dict(values), where="config.frozen", what="a frozen network"
+        FrozenSettings, given, where="config.frozen", what="a frozen network"
     )
 
 
@@ -75,22 +81,32 @@ def needed(folder: Path, settings: FrozenSettings) -> Frozen:
         UserError: it is missing, damaged, or another than the run began with.
     """
     file = folder / FILE
+    content = _content(file, size_of(settings))
+    if settings.digest not in ("", hashlib.sha256(content).hexdigest()):
+        raise UserError(f"{file} is {_OTHER}")
+    return Frozen(settings, of_bytes(content, settings))
+
+
+def _content(file: Path, size: int) -> bytes:
+    """A file of so many bytes; UserError where it is another, which is not read."""
     if not file.is_file():  # a pipe of that name would be waited for
         raise UserError(
             f"{file} is missing, without which the run cannot see; put it back"
         )
     try:
-        content = file.read_bytes()
+        there = file.stat().st_size
+        if there == size:
+            with file.open("rb") as stream:
+                content = stream.read(size)
+            there = len(content)
     except OSError as error:
         raise UserError(f"{file} cannot be read ({error.strerror})") from error
-    found = hashlib.sha256(content).hexdigest()
-    variables = of_bytes(content, settings)
-    if variables is None or settings.digest not in ("", found):
+    if there != size:
         raise UserError(
-            f"{file} is damaged, or of another network than the run began with; put "
-            "back the file of that run, or train anew"
+            f"{file} has {there:,} bytes, and the network in the run's config "
+            f"{size:,}: it is {_OTHER}"
         )
-    return Frozen(settings, variables)
+    return content
 
 
 def with_network(method: Method, config: Mapping[str, Any], folder: Path) -> Method:

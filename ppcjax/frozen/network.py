@@ -18,11 +18,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ppcjax.frozen.cache import Cache, digest, usual_root
+from ppcjax.console import caches
+from ppcjax.frozen.cache import Cache, digest
 from ppcjax.frozen.settings import FrozenSettings
 from ppcjax.frozen.variables import as_bytes, layout, module_of
 from ppcjax.nn.frozen import FrozenFeatures
-from ppcjax.nn.layers import clip_to, features_extent
+from ppcjax.nn.layers import clip_to, shrink
 from ppcjax.ops import colour
 
 _PROBE = 32  # cells of a side of the image without content
@@ -81,7 +82,8 @@ class Frozen:
         names = [self.settings.endpoint, *self._wanted.get("want", ())]
         if "attention" in self.settings.beside:
             names += ["queries", "keys"]
-        low = features_extent(self.module, extent)
+        # Of this output: inner ones may be finer than the last, whose stride is known.
+        low = shrink(extent, self.stride)
         return [clip_to(given[name].astype(jnp.float32), low) for name in names]
 
     @property
@@ -117,7 +119,7 @@ class Frozen:
         where = self.settings.cache
         if where == "off":
             return None
-        root = Path(where).expanduser() if where else usual_root()
+        root = Path(where).expanduser() if where else caches.folder("features")
         most = int(self.settings.cache_gib * 2**30)
         return Cache(root, self._key(), most)
 

@@ -1,5 +1,8 @@
 """The variables of a frozen network: their shapes, and as the bytes of a file."""
 
+import contextlib
+import math
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -15,15 +18,30 @@ from ppcjax.types import UserError
 _SIDE = 448  # pixels, a multiple of all strides
 
 
+def as_frozen(text: str) -> str:
+    """What is said of a backbone's settings, of those in config.frozen."""
+    return text.replace("config.method.", "config.frozen.")
+
+
+@contextlib.contextmanager
+def errors_of_frozen() -> Iterator[None]:
+    """Raises each UserError as one that is said of config.frozen."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(as_frozen(str(error))) from error
+
+
 def module_of(settings: FrozenSettings) -> tuple[Any, backbones.Backbone]:
     """The network's module and its entry; UserError for an output that it lacks."""
-    module, entry = backbones.make(
-        settings.backbone,
-        settings.backbone_settings,
-        pixel_mean=settings.pixel_mean,
-        pixel_std=settings.pixel_std,
-        dtype=jnp.dtype(settings.dtype),
-    )
+    with errors_of_frozen():
+        module, entry = backbones.make(
+            settings.backbone,
+            settings.backbone_settings,
+            pixel_mean=settings.pixel_mean,
+            pixel_std=settings.pixel_std,
+            dtype=jnp.dtype(settings.dtype),
+        )
     if settings.endpoint not in module.endpoints:
         raise UserError(
             f"config.frozen.endpoint={settings.endpoint!r}: {settings.backbone} has "
@@ -49,13 +67,20 @@ def layout(settings: FrozenSettings) -> dict[str, Any]:
         jax.random.key(0),
         jax.ShapeDtypeStruct((1, _SIDE, _SIDE, 3), jnp.float32),
     )
-    width = shapes[settings.endpoint].shape[-1]
+    _, rows, _, width = shapes[settings.endpoint].shape
+    stride = _SIDE // rows
+    if stride * rows != _SIDE:
+        raise UserError(
+            f"config.frozen.backbone_settings={dict(settings.backbone_settings or {})}:"
+            f" {rows} cells of {_SIDE} pixels have no stride, so that this network "
+            "cannot be frozen; leave ceil_pool out"
+        )
     if settings.debias >= width:
         raise UserError(
             f"config.frozen.debias={settings.debias} leaves nothing of {width} "
             "channels; 10 to 20 suit most"
         )
-    found = {"width": width, "stride": _SIDE // shapes[settings.endpoint].shape[1]}
+    found = {"width": width, "stride": stride}
     if "class_attention" in settings.beside:
         found["class_attention"] = True
     if "attention" in settings.beside:
@@ -83,12 +108,15 @@ def as_bytes(variables: Any) -> bytes:
     return b"".join(np.ascontiguousarray(x, "<f4").tobytes() for x in leaves)
 
 
-def of_bytes(content: bytes, settings: FrozenSettings) -> Any | None:
-    """What `as_bytes` wrote of a network; None where it is not as long as that."""
+def size_of(settings: FrozenSettings) -> int:
+    """Bytes that `as_bytes` makes of the variables of a network."""
+    return 4 * sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes(settings)))
+
+
+def of_bytes(content: bytes, settings: FrozenSettings) -> Any:
+    """What `as_bytes` wrote of a network, `size_of` bytes."""
     leaves, structure = jax.tree.flatten(shapes(settings))
-    ends = np.cumsum([0] + [int(np.prod(leaf.shape)) for leaf in leaves])
-    if len(content) != 4 * int(ends[-1]):
-        return None
+    ends = np.cumsum([0] + [math.prod(leaf.shape) for leaf in leaves])
     flat = np.frombuffer(content, "<f4")
     arrays = [
         flat[start:end].reshape(leaf.shape)

@@ -44,10 +44,25 @@ def main(argv: list[str]) -> None:
     if wants_help:
         print(help_text(values.config.to_dict()))
     else:
-        _train(values)
+        _train(values, hints(argv[0].partition("=")[2]))
 
 
-def _train(values: flags.FlagValues) -> None:
+def hints(file: str) -> list[str]:
+    """What to say to those who begin a run of a config: what else there is for it.
+
+    Args:
+        file: FILE.py or FILE.py:VARIANT.
+    """
+    other = checkout.on_frozen(file)
+    if not other:
+        return []
+    return [
+        f"--config {other} learns from the same photos on a frozen transformer, which "
+        "looks at each of them once: docs/frozen.md"
+    ]
+
+
+def _train(values: flags.FlagValues, said: list[str]) -> None:
     """Runs the training loop on all devices of all processes."""
     # Here, after the libraries were told to be quiet.
     from ppcjax.evaluate import training
@@ -62,7 +77,13 @@ def _train(values: flags.FlagValues) -> None:
     cli.keep_compiled_programs()
     step.inline_on_cpus()
     mesh.maybe_distributed()
-    loop.train(config, workdir, scorer=training.scorer, check=training.check)
+    loop.train(
+        config,
+        workdir,
+        scorer=training.scorer,
+        check=training.check,
+        hints=said,
+    )
 
 
 def help_text(config: dict | None = None) -> str:

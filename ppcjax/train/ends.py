@@ -26,10 +26,12 @@ class Account(NamedTuple):
 
     lines: for people.
     content: for RUN/data.json.
+    hints: lines for people who begin a run, which one that goes on does not repeat.
     """
 
     lines: Sequence[str]
     content: Mapping[str, Any]
+    hints: Sequence[str] = ()
 
 
 def last_line(done: int, steps: int, watcher: Watcher, stopper: Stopper) -> str:
@@ -142,7 +144,7 @@ def announce(
         logger.line(said)
     if account is None:
         return
-    for line in account.lines:
+    for line in (*account.lines, *(() if start else account.hints)):
         logger.line(line)
     if jax.process_index() == 0:
         write_json(workdir / "data.json", account.content)

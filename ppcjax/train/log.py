@@ -198,7 +198,8 @@ class Meter:
             for name, value in values.items():
                 self._sums[name] = self._sums.get(name, 0.0) + value
             self._count += 1
-            self._tick(step)
+            if lag:  # what nothing follows was done before, and tells no speed
+                self._tick(step)
             yield step, values
 
     def seconds_left(self, steps: int) -> float:

@@ -120,9 +120,11 @@ def _ahead(method: Method, batches: Batches, photos: int, steps: int) -> None:
         count = min(math.ceil(photos / each), steps)
         taken = itertools.chain([first], itertools.islice(batches, count - 1))
         looked = map(method.look, taken)
+        # The last batch begins the next pass, whose photos are those of the first.
+        total = min(photos, count * each)
         shown = loops.show_progress(
-            (None for _ in looked for _ in range(each)),
-            count * each,
+            itertools.islice((None for _ in looked for _ in range(each)), total),
+            total,
             "looking at photos",
             unit="photos",
             compiles="the frozen network",

@@ -8,7 +8,7 @@ import contextlib
 import functools
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +200,7 @@ def train(
     *,
     scorer: Callable[..., Any] | None = None,
     check: Callable[[Any], None] | None = None,
+    hints: Sequence[str] = (),
 ) -> int:
     """Builds data, method and optimizer from `config` (a ConfigDict) and fits them.
 
@@ -211,11 +212,12 @@ def train(
             `ppcjax.evaluate.training.scorer`.
         check: raises UserError for a wrong config.eval, before the data is opened; see
             `ppcjax.evaluate.training.check`.
+        hints: lines that are said where the run begins.
 
     Returns and raises as `fit`.
     """
     with peers.leaving():
-        return _train(config, Path(workdir).expanduser(), scorer, check)
+        return _train(config, Path(workdir).expanduser(), scorer, check, hints)
 
 
 def _train(
@@ -223,6 +225,7 @@ def _train(
     workdir: Path,
     scorer: Callable[..., Any] | None,
     check: Callable[[Any], None] | None,
+    hints: Sequence[str],
 ) -> int:
     with screen.Row("loading TensorFlow"):  # which the step does not need
         from ppcjax import data_pipelines
@@ -281,5 +284,5 @@ def _train(
             classes=source.classes,
             keep_checkpoints=config.keep_checkpoints,
             adapt=adapt,
-            account=ends.Account(read.lines(), read.as_json()),
+            account=ends.Account(read.lines(), read.as_json(), hints),
         )

@@ -50,6 +50,7 @@ class Note(NamedTuple):
     bytes: length of the program.
     sha256: checksum of the program.
     jax: version of JAX that wrote it.
+    aligned: whether corners of cells and photo meet, as `Method.aligned` says.
     """
 
     gives: str
@@ -60,6 +61,7 @@ class Note(NamedTuple):
     bytes: int
     sha256: str
     jax: str
+    aligned: bool
 
 
 def is_exported(path: str | Path) -> bool:
@@ -92,7 +94,9 @@ def open_exported(path: str | Path) -> Run:
         step=note.step,
         config=note.config,
         classes=note.classes,
-        method=Method(_untrainable, _untrainable, run, gives=note.gives),
+        method=Method(
+            _untrainable, _untrainable, run, gives=note.gives, aligned=note.aligned
+        ),
         params={},
         model_state={},
         named=True,
@@ -129,8 +133,9 @@ def read_note(folder: Path) -> Note:
 
 def _checked(found: Mapping[str, Any], file: str) -> Note:
     names = Annotated[tuple[str, ...], Length(2)]
+    known = {"aligned": True, **found}  # as all were before it was noted
     value = {
-        name: fields.check(hint, found.get(name), f"{file}: {name}")
+        name: fields.check(hint, known.get(name), f"{file}: {name}")
         for name, hint in {
             "gives": Literal["maps", "logits"],
             "classes": names,
@@ -139,6 +144,7 @@ def _checked(found: Mapping[str, Any], file: str) -> Note:
             "program_bytes": Annotated[int, Range(1)],
             "program_sha256": str,
             "program_jax": str,
+            "aligned": bool,
         }.items()
     }
     try:
@@ -156,6 +162,7 @@ def _checked(found: Mapping[str, Any], file: str) -> Note:
         value["threshold"],
         config,
         *program,
+        value["aligned"],
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from ppcjax.checkout import install
+from ppcjax.console import caches
 from ppcjax.types import UserError
 from ppcjax.weights import download, hub, known
 from ppcjax.weights.download import Say
@@ -37,8 +38,8 @@ class Found(NamedTuple):
 
 
 def cache_dir() -> Path:
-    """Where downloads go and are looked for: PPCJAX_WEIGHTS, else in ~/.cache."""
-    folder = os.environ.get("PPCJAX_WEIGHTS") or "~/.cache/ppcjax/weights"
+    """Where downloads go and are looked for: PPCJAX_WEIGHTS, else the user's cache."""
+    folder = os.environ.get("PPCJAX_WEIGHTS") or caches.folder("weights")
     return Path(folder).expanduser().absolute()
 
 

@@ -36,21 +36,22 @@ def fetch(settings: FrozenSettings, log: Callable[[str], None]) -> Frozen:
         for name in ("backbone", "backbone_settings", "pixel_mean", "pixel_std")
         if (value := getattr(settings, name)) is not None
     }
-    sources = find(settings.weights, method)
 
     def say(text: str) -> None:
-        log(text.replace("config.method.", "config.frozen."))
+        log(variables.as_frozen(text))
 
-    found = settings_of(sources, method, say)
-    settings = dataclasses.replace(settings, **found)
-    start = variables.random(settings, jax.random.key(0))
-    params, state = load_into(
-        {_PART: start["params"]},
-        {name: {_PART: value} for name, value in start.items() if name != "params"},
-        sources,
-        bgr=False,
-        log=log,
-    )
+    with variables.errors_of_frozen():
+        sources = find(settings.weights, method)
+        found = settings_of(sources, method, say)
+        settings = dataclasses.replace(settings, **found)
+        start = variables.random(settings, jax.random.key(0))
+        params, state = load_into(
+            {_PART: start["params"]},
+            {name: {_PART: value} for name, value in start.items() if name != "params"},
+            sources,
+            bgr=False,
+            log=say,
+        )
     rest = {name: value[_PART] for name, value in state.items()}
     frozen = Frozen(settings, {**rest, "params": params[_PART]})
     if settings.digest not in ("", frozen.digest):

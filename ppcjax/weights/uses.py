@@ -15,8 +15,10 @@ class Start(NamedTuple):
     """What a config says of its start.
 
     name: config and variant, "NAME:VARIANT".
-    init_from: value of `config.init_from`.
-    networks: names and settings of its backbone and, where it has one, its "vit".
+    init_from: value of `config.init_from`, or `config.frozen.weights` on a frozen
+        network.
+    networks: names and settings of its backbone, the frozen one where it has one, and
+        of its "vit".
     """
 
     name: str
@@ -46,7 +48,9 @@ def starts() -> tuple[Start, ...]:
 
 def _start(name: str, config: Any) -> Start:
     method = config.method.to_dict()
-    networks = [(method.get("backbone", ""), method.get("backbone_settings") or {})]
+    frozen = config.get("frozen", {})
+    holder = frozen or method
+    networks = [(holder.get("backbone", ""), holder.get("backbone_settings") or {})]
     if method.get("vit"):
         networks.append(("vit", method["vit"]))
     # Only what decides which file fits; strides and the like do not.
@@ -54,7 +58,7 @@ def _start(name: str, config: Any) -> Start:
         (network, {k: v for k, v in settings.items() if k in known.deciding()})
         for network, settings in networks
     ]
-    return Start(name, config.init_from, tuple(networks))
+    return Start(name, frozen.get("weights") or config.init_from, tuple(networks))
 
 
 def _variants(module: Any) -> list[str]:
@@ -69,7 +73,7 @@ def _variants(module: Any) -> list[str]:
 
 
 def named_by(start: Start) -> list[Row]:
-    """Rows that a config's `init_from` stands for."""
+    """Rows that a config's `init_from`, or what its frozen network has, stands for."""
     found = []
     for part in filter(None, (part.strip() for part in start.init_from.split(","))):
         repository = "/".join(part.removeprefix("hf://").split("/")[:2])

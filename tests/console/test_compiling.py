@@ -42,6 +42,26 @@ def test_a_program_of_an_earlier_run_is_no_alarm(monkeypatch, impatient, capsys)
     assert "compiled in" not in said
 
 
+def test_what_is_compiled_inside_of_a_trace_counts_once(monkeypatch):
+    """As where a constant of a program is computed while the program is traced."""
+    counter, now = compiling._Counter(), iter((3.0, 8.0, 10.0, 20.0))
+    monkeypatch.setattr(compiling.time, "monotonic", lambda: next(now))
+    counter.add_seconds(compiling.TRACED, 1.0)  # from 2 to 3
+    counter.add_seconds(compiling.COMPILED, 5.0)  # from 3 to 8
+    counter.add_seconds(compiling.TRACED, 9.0)  # from 1 to 10: of which 3 are its own
+    assert counter.counted == (5.0, 0.0, 4.0)
+    counter.add_seconds(compiling.COMPILED, 10.0)
+    assert counter.counted == (15.0, 0.0, 4.0)
+
+
+def test_no_rate_is_said_where_threads_compile_more_than_the_time_there_was(capsys):
+    with pytest.MonkeyPatch.context() as patch:
+        seconds = iter(range(0, 10**6, 1000))
+        patch.setattr(compiling, "seconds", lambda: next(seconds))
+        list(loops.show_progress(range(3), 3, "val"))
+    assert capsys.readouterr().err == "val: 3/3 images\n"
+
+
 def test_rates_leave_compiling_out(monkeypatch):
     now = iter(float(t) for t in range(0, 10_000, 10))
     monkeypatch.setattr(loops.time, "monotonic", lambda: next(now))

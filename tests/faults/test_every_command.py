@@ -34,7 +34,7 @@ def test_every_command_writes_only_where_it_says(tmp_path, record_property):
     data = snapshot(tmp_path / "data")
     places = {"HOME": "home", "TMPDIR": "temporary"}
     environment = {
-        **{k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"},
+        **{k: v for k, v in os.environ.items() if k not in _OF_CACHES},
         **{name: str(tmp_path / folder) for name, folder in places.items()},
         "PYTHONPATH": str(ROOT),
         "JAX_NUM_CPU_DEVICES": "1",
@@ -81,6 +81,9 @@ def test_what_becomes_of_a_folder_is_noticed(tmp_path):
         before = snapshot(tmp_path)
         change()
         assert snapshot(tmp_path) != before
+
+
+_OF_CACHES = ("JAX_COMPILATION_CACHE_DIR", "XDG_CACHE_HOME")
 
 
 def _files(root):

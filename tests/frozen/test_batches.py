@@ -120,9 +120,41 @@ def test_the_network_of_a_run_is_that_it_began_with(tmp_path):
     noted = dataclasses.replace(frozen.settings, digest=frozen.digest)
     with pytest.raises(UserError, match="damaged"):
         kept.needed(tmp_path, noted)
-    (tmp_path / kept.FILE).write_bytes(content[:-4])
-    with pytest.raises(UserError, match="damaged"):
-        kept.needed(tmp_path, frozen.settings)
+
+
+def _written(file, how, values):
+    """A network's file as others may leave it."""
+    if how == "longer":  # than any memory, and than what the disk holds of it
+        with file.open("r+b") as stream:
+            stream.truncate(2**43)
+    elif how == "npy":
+        with file.open("wb") as stream:
+            np.save(stream, values)
+    elif how == "float64":
+        values.astype("<f8").tofile(file)
+    elif how == "big-endian":
+        values.astype(">f4").tofile(file)
+    else:
+        size = {"empty": 0, "shorter": 4 * len(values) - 4, "byte": 4 * len(values) + 1}
+        file.write_bytes((values.tobytes() + bytes(1))[: size[how]])
+
+
+@pytest.mark.parametrize(
+    "how", ["empty", "shorter", "byte", "longer", "npy", "float64", "big-endian"]
+)
+def test_a_file_of_anything_else_is_one_line(tmp_path, how):
+    frozen = network()
+    kept.keep(tmp_path, frozen)
+    file = tmp_path / kept.FILE
+    _written(file, how, np.fromfile(file, "<f4"))
+    noted = dataclasses.replace(frozen.settings, digest=frozen.digest)
+    # A run that notes no digest knows others by their size alone.
+    for settings in (noted,) if how == "big-endian" else (noted, frozen.settings):
+        with pytest.raises(UserError, match="damaged") as caught:
+            kept.needed(tmp_path, settings)
+        said = str(caught.value)
+        assert said.startswith(f"{file} ") and "\n" not in said
+        assert how == "big-endian" or f"{file.stat().st_size:,} bytes" in said
 
 
 def test_a_pipe_in_the_place_of_a_network_is_not_waited_for(tmp_path):

@@ -50,6 +50,30 @@ def test_a_network_without_attention_has_nothing_beside():
         )
 
 
+INNER = {"backbone": "resnet18", "backbone_settings": {"stages": 3}}
+
+
+@pytest.mark.parametrize(("endpoint", "stride"), [("stage2", 8), ("embedding", 16)])
+def test_outputs_of_a_convolutional_network_have_their_own_grids(endpoint, stride):
+    frozen = network(**INNER, endpoint=endpoint)
+    assert frozen.stride == stride
+    found = frozen.of_photos(IMAGES, SIZES)
+    for row, image, (rows, columns) in zip(found, IMAGES, SIZES, strict=True):
+        alone = np.asarray(frozen.features(image[None, :rows, :columns]))[0]
+        cells = alone.shape[:2]
+        assert cells == (-(-rows // stride), -(-columns // stride)) and alone.any()
+        np.testing.assert_allclose(
+            row[: cells[0], : cells[1]], alone, atol=2e-3, rtol=2e-3
+        )
+        assert not row[cells[0] :].any() and not row[:, cells[1] :].any()
+
+
+def test_a_grid_without_a_stride_is_refused():
+    settings = {"stages": 3, "ceil_pool": True}
+    with pytest.raises(UserError, match="ceil_pool"):
+        network(backbone="resnet18", backbone_settings=settings)
+
+
 def test_what_is_kept_is_what_was_computed(tmp_path):
     fresh = network().of_photos(IMAGES, SIZES)
     keeping = network(cache=str(tmp_path))

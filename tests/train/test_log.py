@@ -5,6 +5,7 @@ import json
 import pytest
 
 from ppcjax.console import screen
+from ppcjax.train import log as logs
 from ppcjax.train.log import Log
 
 VALUES = {"loss/total": 1.23456, "loss/class": 0.5, "stat/update_norm": 2.0}
@@ -40,6 +41,22 @@ def test_a_log_hears_of_slow_steps_between_two_lines(log, monkeypatch, capfd):
     monkeypatch.setattr(screen, "PAUSE", 0.0)
     log.progress(2, 0.1, 900.0)
     assert capfd.readouterr().err == "step 2/1000  0.1 images/s  ETA 0:15:00\n"
+
+
+@pytest.mark.parametrize(("steps", "rate"), [(2, 0), (3, 0), (4, 0.4), (12, 0.4)])
+def test_few_steps_have_the_speed_of_many(monkeypatch, steps, rate):
+    """Each takes 10 s where it is pushed; what is fetched at the end takes nothing."""
+    now = [0.0]
+    monkeypatch.setattr(logs.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(logs.compiling, "seconds", lambda: 0.0)
+    meter, seen = logs.Meter(4), []
+    for step in range(1, steps + 1):
+        now[0] += 10
+        seen += meter.push(step, {"loss": 1.0})
+    now[0] += 1e-4
+    seen += meter.fetch()
+    assert [step for step, _ in seen] == list(range(1, steps + 1))
+    assert meter.rate == pytest.approx(rate)
 
 
 def test_a_step_has_one_line(log, monkeypatch, capfd):

@@ -9,6 +9,7 @@ import pytest
 
 from ppcjax.runs import checkpoint
 from ppcjax.train import loop
+from ppcjax.train.ends import Account
 from ppcjax.types import UserError
 from tests.train import toy
 
@@ -62,6 +63,15 @@ def test_interrupted_and_resumed_equals_unbroken(tmp_path, unbroken):
     assert toy.fit(tmp_path, steps=STEPS) == STEPS
     assert_same_parameters(tmp_path, unbroken)
     assert toy.recorded(tmp_path) == toy.recorded(unbroken)
+
+
+def test_hints_are_for_a_run_that_begins(tmp_path, capfd):
+    account = Account(["what was read"], {}, ["what else there is"])
+    for steps, times in ((2, 1), (4, 0)):
+        toy.fit(tmp_path, steps=steps, account=account)
+        said = capfd.readouterr().err
+        assert said.count("what was read") == 1
+        assert said.count("what else there is") == times
 
 
 def test_finished_run_says_so_and_reads_no_data(tmp_path, unbroken, capfd):

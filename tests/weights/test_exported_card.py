@@ -109,6 +109,9 @@ def test_no_folder_of_the_writer_is_told():
     ],
 )
 def test_the_weights_it_started_from_and_their_licence(start, what, licence):
-    found = start_weights(CONFIG | {"init_from": start})
-    assert what in found[0] and found[1].lower() == licence.lower()
-    assert "ann" not in found[0]
+    stands_on = {"method": {"backbone": "frozen"}, "frozen": {"weights": start}}
+    stands_on["frozen"]["backbone"] = CONFIG["method"]["backbone"]
+    for changes in ({"init_from": start}, stands_on):
+        found = start_weights(CONFIG | changes)
+        assert what in found[0] and found[1].lower() == licence.lower()
+        assert "ann" not in found[0]

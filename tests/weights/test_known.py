@@ -76,6 +76,14 @@ def test_every_start_has_a_row():
             assert uses.named_by(start)
 
 
+def test_configs_on_a_frozen_network_use_its_weights():
+    named = [s.name for s in uses.starts() if s.name.startswith("ppc_dino")]
+    assert named == ["ppc_dino", "ppc_dino_folder"]
+    used, fitting = uses.users(known.get("dinov2_vits14"))
+    assert {*named, "neighbours", "neighbours:frozen"} <= set(used) and not fitting
+    assert set(uses.users(known.get("dinov2_vits14_timm"))[1]) == set(used)
+
+
 @pytest.mark.parametrize("network", sorted({row.network for row in ROWS} - {"vit"}))
 def test_one_default_for_each_network(network):
     kinds = {str(row.settings) for row in ROWS if row.network == network}

@@ -156,8 +156,13 @@ def share(config: Any) -> Any:
 
 
 def start_weights(config: Mapping[str, Any]) -> tuple[str, str]:
-    """What a run started from, and its licence as far as known, in words."""
-    start, method = config.get("init_from") or "", config["method"]
+    """What a run started from, and its licence as far as known, in words.
+
+    Of a run on a frozen network that is the network's weights, which it holds.
+    """
+    frozen = config.get("frozen") or {}
+    start = frozen.get("weights") or config.get("init_from") or ""
+    method = frozen or config["method"]
     if not start:
         return "random weights", "none"
     row = known.get(start) or known.of_file(Path(start).name)

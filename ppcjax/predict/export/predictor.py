@@ -137,6 +137,7 @@ def _describe(run: Run) -> dict[str, Any]:
             "network": "what the network gives on its own grid, for ppcjax",
         },
         "gives": run.method.gives,
+        "aligned": run.method.aligned,
         "classes": run.classes,
         "threshold": photos.chosen_threshold(run),
         "method": run.config["method"]["name"],
