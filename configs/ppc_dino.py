@@ -24,7 +24,7 @@ FROZEN = dict(
     weights="dinov2_vits14",
     endpoint="embedding",
     dtype="float32",
-    beside=("class_attention",),
+    beside=(),
     debias=0,  # directions
     batch_size=4,
     cache="",
@@ -55,7 +55,7 @@ def get_config(variant=""):
     c.steps = 1000
     c.log_every = 50
     c.checkpoint_every = 200
-    c.frozen = dict(FROZEN)
+    c.frozen = dict(FROZEN, beside=("class_attention",))
     c.method = dict(
         name="ppc",
         backbone="frozen",
@@ -89,4 +89,6 @@ def get_config(variant=""):
     if variant == "self_attention":
         del c.method.affinity_power
         c.frozen.beside = ("class_attention", "attention")
+    elif not c.method.class_attention:
+        c.frozen.beside = ()  # any network has that
     return c

@@ -52,7 +52,7 @@ class Cache:
             key: JSON types that decide what the features are.
             most: bytes that are kept at most; what is beyond is not kept.
         """
-        said = json.dumps({"format": _FORMAT, **key}, sort_keys=True).encode()
+        said = _said(key)
         self.folder = root / digest(said).hex()
         self.most = most
         self.damaged = 0
@@ -61,6 +61,12 @@ class Cache:
             self._open(said)
         except (UserError, OSError) as error:
             self._stop(f"cannot be kept ({error})")
+
+    @classmethod
+    def existing(cls, root: Path, key: Mapping[str, Any], most: int) -> "Cache | None":
+        """The folder of a network where there is one; arguments as those above."""
+        there = (root / digest(_said(key)).hex()).is_dir()
+        return cls(root, key, most) if there else None
 
     def get(self, name: str) -> np.ndarray | None:
         """The features of that name; None where there are none, or damaged ones."""
@@ -132,6 +138,11 @@ class Cache:
         _LOG.warning(
             "features of photos %s; further photos pass the network each time", why
         )
+
+
+def _said(key: Mapping[str, Any]) -> bytes:
+    """What decides the features, as bytes."""
+    return json.dumps({"format": _FORMAT, **key}, sort_keys=True).encode()
 
 
 def _as_bytes(features: np.ndarray) -> bytes:

@@ -28,6 +28,7 @@ from ppcjax.ops import colour
 
 _PROBE = 32  # cells of a side of the image without content
 _TINY = 1e-12
+_BESIDE = ("class_attention", "attention")  # as they lie behind the features
 
 
 class Frozen:
@@ -116,20 +117,53 @@ class Frozen:
     @functools.cached_property
     def cache(self) -> Cache | None:
         """What is kept of it on disk; None where nothing is."""
+        root = self._root
+        return None if root is None else Cache(root, self._key(), self._most)
+
+    @functools.cached_property
+    def _wider(self) -> list[Cache]:
+        """What is kept of the same network with more beside the same features."""
+        ours = len(self._beside)
+        if self._root is None or self._beside != _BESIDE[:ours]:
+            return []
+        more = [_BESIDE[:count] for count in range(ours + 1, len(_BESIDE) + 1)]
+        keys = [self._key() | {"beside": names} for names in more]
+        opened = [Cache.existing(self._root, key, self._most) for key in keys]
+        return [cache for cache in opened if cache is not None]
+
+    @property
+    def _beside(self) -> tuple[str, ...]:
+        """What lies behind the features, in that order."""
+        return tuple(name for name in _BESIDE if name in self.settings.beside)
+
+    @property
+    def _root(self) -> Path | None:
         where = self.settings.cache
         if where == "off":
             return None
-        root = Path(where).expanduser() if where else caches.folder("features")
-        most = int(self.settings.cache_gib * 2**30)
-        return Cache(root, self._key(), most)
+        return Path(where).expanduser() if where else caches.folder("features")
+
+    @property
+    def _most(self) -> int:
+        return int(self.settings.cache_gib * 2**30)
+
+    def _kept(self, name: str) -> np.ndarray | None:
+        """The features of that name; None where none are kept."""
+        if self.cache is None:
+            return None
+        found = self.cache.get(name)
+        for cache in self._wider if found is None else ():
+            found = cache.get(name) if found is None else found
+        return None if found is None else found[..., : self.width]
 
     def _key(self) -> dict[str, Any]:
         """All that decides the features of given pixels, JSON types."""
         free = ("weights", "digest", "batch_size", "cache", "cache_gib")
         settings = dataclasses.asdict(self.settings)
         kept = {name: value for name, value in settings.items() if name not in free}
-        if not kept["beside"]:  # what was kept before there was such a setting
-            del kept["beside"]
+        del kept["beside"]  # nothing, as of what was kept before there was more
+        if self._beside:
+            kept["beside"] = self._beside
         colours = {"pixel_mean": self.entry.mean, "pixel_std": self.entry.std}
         return {**kept, **colours, "weights": self.digest}
 
@@ -144,9 +178,7 @@ class Frozen:
             [M, h, w, D] float16.
         """
         names = [_name(image, size) for image, size in zip(images, sizes, strict=True)]
-        known = dict.fromkeys(names)
-        if self.cache is not None:
-            known = {name: self.cache.get(name) for name in known}
+        known = {name: self._kept(name) for name in dict.fromkeys(names)}
         # A single pixel is no photo: it fills a batch.
         real = [i for i, size in enumerate(sizes) if size.max() > 1]
         new = [i for i in real if known[names[i]] is None]

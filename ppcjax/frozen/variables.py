@@ -50,7 +50,8 @@ def module_of(settings: FrozenSettings) -> tuple[Any, backbones.Backbone]:
     if settings.beside and not isinstance(module, VisionTransformer):
         raise UserError(
             f"config.frozen.beside={settings.beside}: {settings.backbone} is no vision "
-            "transformer and attends to nothing; leave it out"
+            "transformer and attends to nothing; set it to (), or choose the variant "
+            "affinity of ppc_dino"
         )
     return module, entry
 

@@ -106,7 +106,8 @@ def test_each_photo_is_looked_at_once(there, trained):
     assert len(list((there / "cache").rglob("*.features"))) == 12
     config = json.loads((folder / "config.json").read_text())
     assert config["frozen"]["digest"] == network().digest
-    assert config["method"]["backbone_settings"] == {"width": 12, "stride": 8}
+    layout = {"width": 12, "stride": 8, "class_attention": True}
+    assert config["method"]["backbone_settings"] == layout
 
 
 def test_evaluation_looks_up_what_training_saw(there, trained):

@@ -41,6 +41,31 @@ def test_what_lies_beside_features_is_found_again():
     assert np.all(shares.sum((1, 2)) < cells) and np.all(shares.sum((1, 2)) > 0)
 
 
+@pytest.mark.parametrize(
+    ("kept", "asked"),
+    [
+        (("class_attention",), ()),
+        (("attention", "class_attention"), ()),
+        (("attention", "class_attention"), ("class_attention",)),
+        (("class_attention", "attention"), ("attention", "class_attention")),
+    ],
+)
+def test_what_is_kept_with_more_beside_it_is_taken(tmp_path, kept, asked):
+    fresh = network(beside=asked).of_photos(IMAGES, SIZES)
+    network(beside=kept, cache=str(tmp_path)).of_photos(IMAGES, SIZES)
+    again = network(beside=asked, cache=str(tmp_path))
+    again._compute = None
+    np.testing.assert_allclose(again.of_photos(IMAGES, SIZES), fresh, atol=2e-3)
+
+
+@pytest.mark.parametrize("asked", [("attention",), ("attention", "class_attention")])
+def test_what_is_kept_with_less_or_other_beside_it_is_not_taken(tmp_path, asked):
+    network(beside=("class_attention",), cache=str(tmp_path)).of_photos(IMAGES, SIZES)
+    again = network(beside=asked, cache=str(tmp_path))
+    assert again.of_photos(IMAGES, SIZES).shape[-1] == again.width
+    assert len(list(tmp_path.rglob("*.features"))) == 6
+
+
 def test_a_network_without_attention_has_nothing_beside():
     with pytest.raises(UserError, match="small_resnet is no vision transformer"):
         network(

@@ -20,13 +20,14 @@ def _settings(name, *options):
 
 
 @pytest.mark.parametrize(
-    "name", ["ppc_dino_folder", "segment_dino", "panet_dino", "neighbours:frozen"]
+    "name",
+    ["ppc_dino_folder:affinity", "segment_dino", "panet_dino", "neighbours:frozen"],
 )
 def test_a_convolutional_network_is_chosen_on_the_command_line(name):
     found = _settings(
         name, "backbone=mobilenet_v2", 'backbone_settings={"output_stride": 16}'
     )
-    assert variables.stride_and_width(found) == (16, 1280)
+    assert variables.layout(found) == {"width": 1280, "stride": 16}
     assert _settings(name, "backbone=mobilenet_v2").backbone_settings is None
 
 
@@ -56,12 +57,12 @@ def test_an_empty_setting_is_none():
     ],
 )
 def test_what_a_network_lacks_is_said_of_its_own_settings(options, words):
-    found = _settings("ppc_dino_folder", *options)
+    found = _settings("ppc_dino_folder:affinity", *options)
     if not words:  # it has channels enough
-        assert variables.stride_and_width(found) == (8, 1280)
+        assert variables.layout(found) == {"width": 1280, "stride": 8}
         return
     with pytest.raises(UserError) as caught:
-        variables.stride_and_width(found)
+        variables.layout(found)
     assert words in str(caught.value) and "config.method" not in str(caught.value)
 
 
@@ -71,7 +72,7 @@ def test_weights_of_another_network_name_the_setting_to_change(tmp_path):
     of_part = {name: {"backbone": value} for name, value in held.items()}
     arrays, _ = backbone_arrays(of_part.pop("params"), of_part)
     np.savez(file, **arrays)
-    found = _settings("ppc_dino_folder", "backbone=resnet34", f"weights={file}")
+    found = _settings("segment_dino_folder", "backbone=resnet34", f"weights={file}")
     with pytest.raises(UserError, match="config.frozen.backbone=resnet18") as caught:
         frozen.fetch(found, print)
     assert "config.method" not in str(caught.value)
