@@ -1,12 +1,15 @@
-"""What a frozen transformer gives from tags, masks and examples, as a table of rows.
+"""What a frozen network gives from tags, masks and examples, as a table of rows.
 
     python -m benchmarks.frozen --root VOC --weights FILE --out RESULTS [--rows cam ...]
+    python -m benchmarks.frozen --root PHOTOS --folder --weights FILE --out RESULTS
+    python -m benchmarks.frozen ... --backbone mobilenet_v2 --rows affinity linear
 
 Each row is trained and evaluated by the commands that a user has, for three seeds, and
 kept as RESULTS/ROW-SEED.json; what is there is not made again. What learns from tags
-does so on `train` and a thousand photos of `train_aug`, and is scored on `train` with
-tags told; thresholds are chosen on a hundred photos beside them. What learns from masks
-does so on `train`, and is scored on that hundred.
+does so on `train` and all photos of `train_aug` but a hundred, and is scored on `train`
+with tags told; thresholds are chosen on that hundred. What learns from masks does so on
+`train`, and is scored on that hundred. In a folder of photos, with tags.csv and masks/,
+the split `val` stands for the hundred.
 """
 
 import argparse
@@ -23,7 +26,7 @@ from typing import Any, NamedTuple
 from benchmarks.facts import facts
 
 CLASSES = "background,cat,cow,dog,horse,person,sheep"
-MORE, HELD_OUT = 1000, 100  # photos beside `train` to learn from, and for thresholds
+HELD_OUT = slice(1000, 1100)  # of the photos beside `train`, shuffled
 _ROOT = Path(__file__).parents[1]
 
 
@@ -33,7 +36,8 @@ class Row(NamedTuple):
     config: a shipped config, its variant behind a colon.
     train: options of train.py; None where nothing is trained.
     evaluate: options of eval.py.
-    of: name of the row whose run is evaluated, where it is not its own.
+    of: name of the row whose run is evaluated, where it is not its own; with another
+        config, what that run learnt is.
     """
 
     config: str
@@ -45,16 +49,14 @@ class Row(NamedTuple):
 _FEW = ("--split=train", "--episodes=60", "--shots=1,5")
 ROWS = {
     "cam": Row("ppc_dino:cam"),
+    "plain": Row("ppc_dino:plain", None, (), "cam"),
+    "affinity": Row("ppc_dino:affinity", None, (), "cam"),
+    "self_attention": Row("ppc_dino:self_attention", None, (), "cam"),
     "cam_pixel_refine": Row("ppc_dino:cam", None, ("--pixel_refine=10",), "cam"),
-    "affinity": Row("ppc_dino:affinity"),
-    "affinity_pixel_refine": Row(
-        "ppc_dino:affinity", None, ("--pixel_refine=10",), "affinity"
-    ),
-    "affinity_crf": Row("ppc_dino:affinity", None, ("--crf=k1",), "affinity"),
+    "cam_crf": Row("ppc_dino:cam", None, ("--crf=k1",), "cam"),
     "seam": Row("ppc_dino:seam"),
     "ppc": Row("ppc_dino"),
-    "ppc_pixel_refine": Row("ppc_dino", None, ("--pixel_refine=10",), "ppc"),
-    "ppc_crf": Row("ppc_dino", None, ("--crf=k1",), "ppc"),
+    "conv": Row("ppc_dino:affinity"),
     "linear": Row("segment_dino:linear"),
     "decoder": Row("segment_dino"),
     "memory": Row("segment_dino:memory"),
@@ -66,7 +68,9 @@ ROWS = {
 def main() -> None:
     """Makes the rows that are missing, and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--root", required=True, help="folder in VOC's layout")
+    parser.add_argument("--root", required=True, help="folder of the photos")
+    parser.add_argument("--folder", action="store_true", help="not in VOC's layout")
+    parser.add_argument("--backbone", default="vit_s14", help="the frozen network")
     parser.add_argument("--weights", required=True, help="for config.frozen.weights")
     parser.add_argument("--cache", default="", help="for config.frozen.cache")
     parser.add_argument("--out", required=True, type=Path, help="folder of results")
@@ -75,7 +79,8 @@ def main() -> None:
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        root = _with_held_out(Path(given.root).expanduser().resolve(), Path(folder))
+        root = Path(given.root).expanduser().resolve()
+        root = root if given.folder else _with_held_out(root, Path(folder))
         for name in given.rows:
             for seed in given.seeds:
                 file = given.out / f"{name}-{seed}.json"
@@ -100,7 +105,9 @@ def _with_held_out(root: Path, folder: Path) -> Path:
     ours.mkdir(parents=True)
     for file in lists.glob("*.txt"):
         (ours / file.name).symlink_to(file)
-    made = {"tagged": learnt + others[:MORE], "held_out": others[MORE:][:HELD_OUT]}
+    held_out = others[HELD_OUT]
+    tagged = [i for i in learnt + others if i not in held_out]
+    made = {"tagged": tagged, "held_out": held_out}
     for name, ids in made.items():
         (ours / f"{name}.txt").write_text("\n".join(ids) + "\n")
     return folder
@@ -109,31 +116,30 @@ def _with_held_out(root: Path, folder: Path) -> Path:
 def _made(name: str, seed: int, root: Path, given: Any) -> dict[str, Any]:
     row = ROWS[name]
     run = given.out / "runs" / f"{row.of or name}-{seed}"
-    common = [
-        f"--config.data.root={root}",
-        f"--config.frozen.weights={given.weights}",
-        f"--config.frozen.cache={given.cache}",
-    ]
-    config = f"--config=configs/{row.config.replace(':', '.py:', 1)}"
-    config += "" if ":" in row.config else ".py"
+    out = given.out / "runs" / f"{name}-{seed}-eval"
     tagged = row.config.startswith("ppc")
+    config = _config(row, root, given)
+    held_out = "val" if given.folder else "held_out"
     begun = time.monotonic()
     if row.train is not None:
-        learnt = (
-            f"--config.seed={seed}",
-            f"--config.data.train_split={'tagged' if tagged else 'train'}",
-            "--config.data.val_split=held_out",
-        )
-        _run("train.py", config, *common, *learnt, *row.train, f"--workdir={run}")
+        learnt = [f"--config.seed={seed}", *row.train]
+        if not given.folder:
+            split = "tagged" if tagged else "train"
+            learnt += [f"--config.data.train_split={split}"]
+            learnt += [f"--config.data.val_split={held_out}"]
+        _run("train.py", *config, *learnt, f"--workdir={run}")
     trained = time.monotonic()
-    out = given.out / "runs" / f"{name}-{seed}-eval"
-    what = [f"--ckpt={run}"] if row.train is not None or row.of else [config, *common]
+    what = [f"--ckpt={run}"] if row.train is not None or row.of else config
+    if row.of and row.config != ROWS[row.of].config:
+        file = given.out / "runs" / f"{row.of}-{seed}.safetensors"
+        _run("eval.py", f"--ckpt={run}", f"--export_weights={file}")
+        what = [*config, f"--config.data.val_split={held_out}", f"--ckpt={file}"]
     if row.config.startswith("panet"):
-        what += [f"--seeds={seed}", *row.evaluate]
+        what += [f"--seeds={seed}"]
     else:
-        split = "train" if tagged else "held_out"
-        what += [f"--split={split}", f"--report_classes={CLASSES}", *row.evaluate]
-    _run("eval.py", *what, f"--root={root}", f"--export={out}")
+        what += [f"--split={'train' if tagged else held_out}"]
+        what += [] if given.folder else [f"--report_classes={CLASSES}"]
+    _run("eval.py", *what, *row.evaluate, f"--root={root}", f"--export={out}")
     metrics = json.loads((out / "metrics.json").read_text())
     return {
         "scores": scores(metrics),
@@ -141,8 +147,21 @@ def _made(name: str, seed: int, root: Path, given: Any) -> dict[str, Any]:
             "train": round(trained - begun, 1),
             "evaluate": round(time.monotonic() - trained, 1),
         },
-        **facts("benchmarks.frozen", [name]),
+        **facts("benchmarks.frozen", sys.argv[1:]),
     }
+
+
+def _config(row: Row, root: Path, given: Any) -> list[str]:
+    """Arguments that name a row's config, its photos and its network."""
+    name, _, variant = row.config.partition(":")
+    name += "_folder" if given.folder and name != "panet_dino" else ""
+    found = [f"--config=configs/{name}.py" + (f":{variant}" if variant else "")]
+    found += [f"--config.data.root={root}", f"--config.frozen.weights={given.weights}"]
+    found += [f"--config.frozen.cache={given.cache}"]
+    if given.backbone != "vit_s14":
+        found += [f"--config.frozen.backbone={given.backbone}"]
+        found += ['--config.frozen.backbone_settings={"output_stride": 16}']
+    return found
 
 
 def scores(metrics: dict[str, Any]) -> dict[str, float]:

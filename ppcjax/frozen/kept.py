@@ -52,12 +52,16 @@ def settings_of(config: Mapping[str, Any]) -> FrozenSettings | None:
     )
 
 
-def fitted(method: Mapping[str, Any], settings: FrozenSettings) -> dict[str, Any]:
-    """config.method with the layout of what it stands on.
+def fitted(
+    method: Mapping[str, Any], settings: FrozenSettings | None
+) -> dict[str, Any]:
+    """config.method with the layout of what it stands on, if that is frozen.
 
     Raises:
         UserError: the config gives others.
     """
+    if settings is None:
+        return dict(method)
     found = layout(settings)
     given = dict(method.get("backbone_settings") or {})
     for name, value in given.items():

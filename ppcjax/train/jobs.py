@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import optax
 
+from ppcjax.frozen import kept
 from ppcjax.runs import checkpoint
 from ppcjax.train import length
 from ppcjax.train.beginning import Adapt, begin
@@ -87,7 +88,9 @@ def make(
     counted = length.planned(run.passes, run.minutes, photos, each)
     steps = run.steps or before or counted.steps
     plain = length.at(config, steps)["method"]
-    if methods.make(plain, len(classes)).loss is None:  # refused before any download
+    # Refused before any download.
+    alone = kept.fitted(plain, kept.settings_of(config.to_dict()))
+    if methods.make(alone, len(classes)).loss is None:
         raise settings.nothing_to_train(plain["name"])
     frozen = Looking.of(config, workdir)
     method, adapt = begin(run.init_from, frozen.fitted(plain), workdir)

@@ -66,9 +66,8 @@ class Looking(NamedTuple):
 
     def fitted(self, method: Mapping[str, Any]) -> dict[str, Any]:
         """config.method with the size of what it stands on."""
-        if self.network is None:
-            return dict(method)
-        return kept.fitted(method, self.network.settings)
+        network = self.network
+        return kept.fitted(method, None if network is None else network.settings)
 
     def under(self, method: Method) -> Method:
         """A method that sees what the network gives."""
