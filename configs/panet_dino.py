@@ -1,7 +1,8 @@
-"""PANet's prototypes on a frozen DINOv2 ViT-S/14: classes from examples, no training.
+"""Classes from examples on a frozen DINOv2 ViT-S/14, without training.
 
-    (none)    nothing is trained: the features are compared as they are
+    (none)    PANet's prototypes: the features are compared as they are
     adapter   a 1x1 layer on the features learns on episodes of other classes
+    ridge     features are regressed on the masks, see method "ridge"
 
 Point data.root at the photos; name the held-out classes in data.novel.
 Run: python eval.py --config configs/panet_dino.py
@@ -12,12 +13,32 @@ from ppcjax.configs import base, panet_mobilenet, ppc_dino
 
 
 def get_config(variant=""):
-    adapter = base.choose(variant, ("", "adapter")) == "adapter"
+    base.choose(variant, ("", "adapter", "ridge"))
     c = panet_mobilenet.get_config()
     c.name = f"panet_dino_{variant}" if variant else "panet_dino"
     c.init_from = ""
     c.frozen = dict(ppc_dino.FROZEN, debias=15)
-    c.method = dict(
+    if variant == "ridge":
+        c.method = dict(
+            name="ridge",
+            backbone="frozen",
+            endpoint="embedding",
+            penalty=0.003,
+            own_ground=0.5,
+            align_corners=False,
+        )
+    else:
+        c.method = _panet(adapter=variant == "adapter")
+    c.data.crop = ppc_dino.SIDE
+    c.data.long_side = (ppc_dino.SIDE, ppc_dino.SIDE)
+    c.data.flip = False
+    c.optim = dict(name="adamw", lr=3e-4, power=0.9, weight_decay=1e-4)
+    c.eval.size = ppc_dino.SIDE
+    return c
+
+
+def _panet(*, adapter):
+    return dict(
         name="panet",
         backbone="frozen",
         endpoint="embedding",
@@ -28,9 +49,3 @@ def get_config(variant=""):
         alignment=1.0,
         alignment_masks="predicted",
     )
-    c.data.crop = ppc_dino.SIDE
-    c.data.long_side = (ppc_dino.SIDE, ppc_dino.SIDE)
-    c.data.flip = False
-    c.optim = dict(name="adamw", lr=3e-4, power=0.9, weight_decay=1e-4)
-    c.eval.size = ppc_dino.SIDE
-    return c

@@ -12,6 +12,7 @@ from ppcjax.methods import (
     panet,
     pixpro,
     ppc,
+    ridge,
     segment,
 )
 from ppcjax.types import Method, UserError
@@ -24,6 +25,7 @@ METHODS = {
     "panet": panet.panet,
     "pixpro": pixpro.pixpro,
     "ppc": ppc.ppc,
+    "ridge": ridge.ridge,
     "segment": segment.segment,
 }
 
