@@ -50,14 +50,14 @@ def ridge(
     num_classes: int,
     *,
     network: Network,
-    penalty: Annotated[float, Range(1e-4, 1e4)] = 0.003,
+    penalty: Annotated[float, Range(1e-4, 1e4)] = 0.03,
     own_ground: Share = 0.5,
     align_corners: bool = False,
 ) -> Method:
     """N classes from K masked photos each, as regressions of features on masks.
 
         v_c, b_c = argmin  E_c (<v, f> + b - 1)^2 + E_r (<v, f> + b + 1)^2
-                           + penalty |v|^2
+                           + (penalty / K_c) |v|^2
         s_c(q) = <v_c, f(q)> + b_c,    S_0 = 0,  S_c = 4 s_c
 
     f are features of unit length, E_c the mean over pixels of the class, E_r that over
@@ -71,15 +71,17 @@ def ridge(
     Args:
         num_classes: C of the data set; nothing depends on it.
         network: the network.
-        penalty: factor of |v|^2.
+        penalty: factor of |v|^2 where there is one example of the class; K_c of them
+            are trusted K_c times as much.
         own_ground: weight of the query's own background among the rest; 0: queries
             are looked at once.
         align_corners: convention of the resize between image and grid.
 
     Returns:
         A Method without a loss. `predict` gives {"logits": [B, Q, h, w, 1 + N]}; `fit`
-        gives {"moments": [B, 1 + N, D + 1, D + 1]}, sums of (f, 1) (f, 1)^T over the
-        background and over each class. A class without an example is found nowhere.
+        gives {"moments": [B, 1 + N, D + 1, D + 1], "examples": [B, N]}: sums of
+        (f, 1) (f, 1)^T over the background and over each class, and K_c. A class
+        without an example is found nowhere.
     """
     del num_classes
     module, entry = network.make_backbone()
@@ -105,11 +107,12 @@ def _encode(setup, params, model_state, photos):
 
 
 def _learn(setup, features, supports, extent):
-    """Moments [B, 1 + N, D + 1, D + 1] from the features of B N K supports."""
+    """What `fit` gives, from the features of B N K supports."""
     mask, shots = supports["support_mask"], supports["shot_valid"]
     rows, ways = shots.shape[:2]
     known = shots[..., None, None]
     parts = jnp.stack([(mask == 0) & known, (mask == 1) & known], axis=-1)
+    shown = jnp.any(parts[..., 1], axis=(-2, -1))  # [B, N, K]
     weights = resize_adjoint(
         flat(parts, 3),
         features.shape[1:3],
@@ -123,53 +126,51 @@ def _learn(setup, features, supports, extent):
     )
     sums = sums.reshape(rows, ways, *sums.shape[1:])
     ground = jnp.sum(sums[:, :, 0], axis=1, keepdims=True)
-    return jnp.concatenate([ground, sums[:, :, 1]], axis=1)
+    return {
+        "moments": jnp.concatenate([ground, sums[:, :, 1]], axis=1),
+        "examples": jnp.sum(shown, axis=-1, dtype=jnp.float32),
+    }
 
 
-def _decode(setup, features, moments):
+def _decode(setup, features, learnt):
     """Logits [B, Q, h, w, 1 + N] of the features of B Q queries."""
-    of_class = ops.mean(moments[:, 1:])  # [B, N, D + 1, D + 1]
-    # Without rounding of differences: all but one, summed.
+    moments = learnt["moments"]
+    # All but one are summed: a difference of sums would round.
     others = 1.0 - jnp.eye(moments.shape[1])[1:]
     of_rest = jnp.einsum("nm,bmde->bnde", others, moments, precision="highest")
-    of_rest = ops.mean(of_rest)
+    penalty = setup.penalty / jnp.maximum(learnt["examples"], 1.0)
     count = features.shape[0] // moments.shape[0]  # Q
-    of_class, of_rest = (jnp.repeat(x, count, axis=0) for x in (of_class, of_rest))
+    of_class, of_rest, penalty = (
+        jnp.repeat(x, count, axis=0)
+        for x in (ops.mean(moments[:, 1:]), ops.mean(of_rest), penalty)
+    )
     points = features.reshape(len(features), -1, features.shape[-1])
-    found = _scores(setup, points, of_class, of_rest)
+    found = ops.scores(points, ops.solve(of_class, of_rest, penalty))
     if setup.own_ground:
         # Beyond the photo features are 0, and weigh nothing.
         here = jnp.any(points != 0, axis=-1)
-        ground = jnp.all(found < -_SURE, axis=-1) & here
+        ground = here & jnp.all(found < -_SURE, axis=-1)
         own = ops.mean(ops.moments(points, ground[..., None]))
         of_rest = ops.joined(of_rest, own, setup.own_ground)
-        found = _scores(setup, points, of_class, of_rest)
+        found = ops.scores(points, ops.solve(of_class, of_rest, penalty))
     logits = _SHARPNESS * jnp.pad(found, ((0, 0), (0, 0), (1, 0)))
     return {"logits": logits.reshape(-1, count, *features.shape[1:3], logits.shape[-1])}
-
-
-def _scores(setup, points, of_class, of_rest):
-    """The scores s [B Q, P, N] of features of B Q queries."""
-    solution = ops.solve(of_class, of_rest, penalty=setup.penalty)
-    return ops.scores(points, solution)
 
 
 def _fit(setup, params, model_state, supports):
     photos = episodes.photos(supports, "support")
     features = _encode(setup, params, model_state, photos)
-    return {"moments": _learn(setup, features, supports, photos.extent)}
+    return _learn(setup, features, supports, photos.extent)
 
 
 def _segment(setup, params, model_state, learnt, queries):
     photos = episodes.photos(queries, "query")
     features = _encode(setup, params, model_state, photos)
-    return _decode(setup, features, learnt["moments"])
+    return _decode(setup, features, learnt)
 
 
 def _predict(setup, params, model_state, batch):
     features = _encode(setup, params, model_state, episodes.all_photos(batch))
     of_supports, of_queries = episodes.split(features, batch)
-    moments = _learn(
-        setup, of_supports, batch, episodes.photos(batch, "support").extent
-    )
-    return _decode(setup, of_queries, moments)
+    extent = episodes.photos(batch, "support").extent
+    return _decode(setup, of_queries, _learn(setup, of_supports, batch, extent))

@@ -61,21 +61,29 @@ def joined(first: chex.Array, second: chex.Array, share: float) -> jax.Array:
     return jnp.where(here, (1.0 - share) * first + share * second, first)
 
 
-def solve(of_class: chex.Array, of_rest: chex.Array, *, penalty: float) -> jax.Array:
+def solve(
+    of_class: chex.Array, of_rest: chex.Array, penalty: chex.Numeric
+) -> jax.Array:
     """The regression that tells a class from the rest.
 
     Args:
         of_class: [..., D + 1, D + 1] mean moments of the class.
         of_rest: [..., D + 1, D + 1] those of all else.
-        penalty: factor of |v|^2, > 0; vectors of unit length want 0.001 to 0.1.
+        penalty: factor of |v|^2, > 0, [...] or one number; vectors of unit length want
+            0.001 to 0.1.
 
     Returns:
         [..., D + 1] float32, v and b. Without a vector of the class v = 0 and b is
         -1, without one of the rest 1, without either 0.
     """
     size = of_class.shape[-1]
-    ridge = jnp.full(size, penalty, jnp.float32).at[-1].set(_TINY)
-    matrix = of_class + of_rest + jnp.diag(ridge)
+    penalty = jnp.broadcast_to(jnp.float32(penalty), of_class.shape[:-2])
+    ridge = jnp.repeat(penalty[..., None], size, axis=-1).at[..., -1].set(_TINY)
+    matrix = (
+        of_class
+        + of_rest
+        + jax.vmap(jnp.diag)(ridge.reshape(-1, size)).reshape(of_class.shape)
+    )
     target = of_class[..., -1] - of_rest[..., -1]
     factor = jax.scipy.linalg.cho_factor(matrix, lower=True)
     return jax.scipy.linalg.cho_solve(factor, target[..., None])[..., 0]
@@ -97,4 +105,4 @@ def scores(points: chex.Array, solution: chex.Array) -> jax.Array:
         solution[..., :-1],
         precision=_HIGHEST,
     )
-    return products + solution[..., None, :, -1]
+    return products + jnp.expand_dims(solution[..., -1], -2)
