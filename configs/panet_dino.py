@@ -23,7 +23,7 @@ def get_config(variant=""):
             name="ridge",
             backbone="frozen",
             endpoint="embedding",
-            penalty=0.03,
+            penalty=2.0,
             own_ground=0.5,
             align_corners=False,
         )

@@ -50,14 +50,14 @@ def ridge(
     num_classes: int,
     *,
     network: Network,
-    penalty: Annotated[float, Range(1e-4, 1e4)] = 0.03,
+    penalty: Annotated[float, Range(1e-4, 1e4)] = 2.0,
     own_ground: Share = 0.5,
     align_corners: bool = False,
 ) -> Method:
     """N classes from K masked photos each, as regressions of features on masks.
 
         v_c, b_c = argmin  E_c (<v, f> + b - 1)^2 + E_r (<v, f> + b + 1)^2
-                           + (penalty / K_c) |v|^2
+                           + (penalty / n_c) |v|^2
         s_c(q) = <v_c, f(q)> + b_c,    S_0 = 0,  S_c = 4 s_c
 
     f are features of unit length, E_c the mean over pixels of the class, E_r that over
@@ -71,16 +71,16 @@ def ridge(
     Args:
         num_classes: C of the data set; nothing depends on it.
         network: the network.
-        penalty: factor of |v|^2 where there is one example of the class; K_c of them
-            are trusted K_c times as much.
+        penalty: factor of |v|^2 where a single cell tells of the class; n_c of them are
+            trusted n_c times as much.
         own_ground: weight of the query's own background among the rest; 0: queries
             are looked at once.
         align_corners: convention of the resize between image and grid.
 
     Returns:
         A Method without a loss. `predict` gives {"logits": [B, Q, h, w, 1 + N]}; `fit`
-        gives {"moments": [B, 1 + N, D + 1, D + 1], "examples": [B, N]}: sums of
-        (f, 1) (f, 1)^T over the background and over each class, and K_c. A class
+        gives {"moments": [B, 1 + N, D + 1, D + 1], "cells": [B, N]}: sums of
+        (f, 1) (f, 1)^T over the background and over each class, and n_c. A class
         without an example is found nowhere.
     """
     del num_classes
@@ -112,7 +112,6 @@ def _learn(setup, features, supports, extent):
     rows, ways = shots.shape[:2]
     known = shots[..., None, None]
     parts = jnp.stack([(mask == 0) & known, (mask == 1) & known], axis=-1)
-    shown = jnp.any(parts[..., 1], axis=(-2, -1))  # [B, N, K]
     weights = resize_adjoint(
         flat(parts, 3),
         features.shape[1:3],
@@ -121,14 +120,13 @@ def _learn(setup, features, supports, extent):
         grid_extent=features_extent(setup.net.backbone, extent),
     )
     each = (rows * ways, -1)
-    sums = ops.moments(
-        features.reshape(*each, features.shape[-1]), weights.reshape(*each, 2)
-    )
+    weights = weights.reshape(*each, 2)
+    sums = ops.moments(features.reshape(*each, features.shape[-1]), weights)
     sums = sums.reshape(rows, ways, *sums.shape[1:])
     ground = jnp.sum(sums[:, :, 0], axis=1, keepdims=True)
     return {
         "moments": jnp.concatenate([ground, sums[:, :, 1]], axis=1),
-        "examples": jnp.sum(shown, axis=-1, dtype=jnp.float32),
+        "cells": ops.count(weights[..., 1]).reshape(rows, ways),
     }
 
 
@@ -138,7 +136,7 @@ def _decode(setup, features, learnt):
     # All but one are summed: a difference of sums would round.
     others = 1.0 - jnp.eye(moments.shape[1])[1:]
     of_rest = jnp.einsum("nm,bmde->bnde", others, moments, precision="highest")
-    penalty = setup.penalty / jnp.maximum(learnt["examples"], 1.0)
+    penalty = setup.penalty / jnp.maximum(learnt["cells"], 1.0)
     count = features.shape[0] // moments.shape[0]  # Q
     of_class, of_rest, penalty = (
         jnp.repeat(x, count, axis=0)

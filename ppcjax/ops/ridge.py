@@ -46,6 +46,20 @@ def mean(sums: chex.Array) -> jax.Array:
     return jnp.where(mass > _TINY, sums / jnp.where(mass > _TINY, mass, 1.0), 0.0)
 
 
+def count(weights: chex.Array) -> jax.Array:
+    """How many vectors a mean is of, (sum w)^2 / sum w^2.
+
+    Args:
+        weights: [..., P] >= 0.
+
+    Returns:
+        [...] float32, P where all weigh alike; 0 where none weighs.
+    """
+    weights = weights.astype(jnp.float32)
+    total, squares = jnp.sum(weights, axis=-1), jnp.sum(weights**2, axis=-1)
+    return total**2 / jnp.where(squares > 0, squares, 1.0)
+
+
 def joined(first: chex.Array, second: chex.Array, share: float) -> jax.Array:
     """Two means as one, (1 - share) first + share second.
 

@@ -12,7 +12,7 @@ GREY = {
     "name": "ridge",
     "backbone": "frozen",
     "backbone_settings": {"width": WIDTH, "stride": 4},
-    "penalty": 0.01,
+    "penalty": 1.0,
 }
 
 
@@ -68,7 +68,7 @@ def test_once_looked_at_is_a_plain_regression():
     mask = one["support_mask"][0, 0]
     a, b = (np.einsum("ih,kij,jw->khw", matrix, mask == v, matrix) for v in (1, 0))
     x, a, b = unit(one["support_image"]), a.ravel() / a.sum(), b.ravel() / b.sum()
-    ridge = 0.01 / SHOT * np.diag([1.0] * WIDTH + [1e-4])
+    ridge = np.diag([np.sum(a**2)] * WIDTH + [1e-6])
     solution = np.linalg.solve((x.T * (a + b)) @ x + ridge, x.T @ (a - b))
     golden = 4 * unit(one["query_image"]) @ solution
     np.testing.assert_allclose(found[..., 1].ravel(), golden, atol=2e-3)

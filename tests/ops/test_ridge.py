@@ -117,3 +117,11 @@ def test_many_like_tokens_of_unit_length():
     found, golden = _solve(points, weights, 1e-3), _by_rows(points, weights, 1e-3)
     both = (ridge.scores(points, s[None]) for s in (found, golden.astype(np.float32)))
     np.testing.assert_allclose(*both, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("weights", "golden"),
+    [([], 0), ([0, 0], 0), ([0.3], 1), ([2, 2, 0, 2], 3), ([3, 1], 1.6)],
+)
+def test_count(weights, golden):
+    np.testing.assert_allclose(ridge.count(np.float32(weights)), golden, rtol=1e-6)
