@@ -65,6 +65,7 @@ ROWS = {
     "few_ridge": Row("panet_dino:ridge", None, _FEW),
     "few_ridge_scribbles": Row("panet_dino:ridge", None, (*_FEW, "--marks=scribbles")),
     "few_ridge_boxes": Row("panet_dino:ridge", None, (*_FEW, "--marks=boxes")),
+    "few_superpixels": Row("panet_dino:superpixels", None, _FEW),
 }
 
 

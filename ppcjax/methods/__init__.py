@@ -14,6 +14,7 @@ from ppcjax.methods import (
     ppc,
     ridge,
     segment,
+    superpixels,
 )
 from ppcjax.types import Method, UserError
 
@@ -27,6 +28,7 @@ METHODS = {
     "ppc": ppc.ppc,
     "ridge": ridge.ridge,
     "segment": segment.segment,
+    "superpixels": superpixels.superpixels,
 }
 
 
