@@ -154,13 +154,18 @@ def test_padding_changes_nothing(made):
 
 
 def test_the_own_ground_of_a_photo_counts():
-    """Something new is nearest to the class, until the photo's background is seen."""
+    """New things in a photo are like no example; seen again, they fall behind."""
     batch = _tokens(_batch())
     found = []
     for share in (0.0, 0.9):
         method = methods.make(GREY | {"own_ground": share}, 4)
         found.append(method.predict(*method.init(KEY, None), batch)["logits"])
     assert not np.allclose(*found)
+    # What is background beyond doubt is no nearer to any class than before.
+    sure = np.all(found[0][..., 1:] < -4 * 0.3, axis=-1)
+    assert sure.any()
+    best = [x[..., 1:].max(-1)[sure].mean() for x in found]
+    assert best[1] <= best[0] + 1e-3
 
 
 def test_one_cell():
