@@ -62,6 +62,12 @@ ROWS = {
     "memory": Row("segment_dino:memory"),
     "neighbours": Row("neighbours:frozen", None, ("--memory_split=train",)),
     "few": Row("panet_dino", None, _FEW),
+    "few_scribbles": Row("panet_dino", None, (*_FEW, "--marks=scribbles")),
+    "few_boxes": Row("panet_dino", None, (*_FEW, "--marks=boxes")),
+    "few_ridge": Row("panet_dino:ridge", None, _FEW),
+    "few_ridge_scribbles": Row("panet_dino:ridge", None, (*_FEW, "--marks=scribbles")),
+    "few_ridge_boxes": Row("panet_dino:ridge", None, (*_FEW, "--marks=boxes")),
+    "few_superpixels": Row("panet_dino:superpixels", None, _FEW),
 }
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 
 from ppcjax import fields
+from ppcjax.data_pipelines.episodes import marks as drawn
 from ppcjax.data_pipelines.episodes.arrays import Evidence, Shot, assemble, cut, whole
 from ppcjax.data_pipelines.episodes.plans import Row, Shape
 from ppcjax.data_pipelines.sources.base import Source, read_checked
@@ -40,6 +41,7 @@ def make_eval(
     score: str,
     evidence: Evidence,
     canvas: Callable[[int], int],
+    marks: str = "masks",
 ) -> Iterator[EpisodeExample]:
     """The episodes of a plan, in its order.
 
@@ -54,6 +56,7 @@ def make_eval(
             or as they are ("original").
         evidence: how the masks of supports are read.
         canvas: side -> side of the canvas, for "keep".
+        marks: what supports are marked with, one of `marks.MARKS`.
 
     Raises:
         UserError: a photo or its mask is unusable (while iterating).
@@ -69,6 +72,9 @@ def make_eval(
             side = canvas(max(max(mask.shape) for _, mask in photos.values()))
         shots = {i: _fitted(*photo, fit, side) for i, photo in photos.items()}
         arrays = assemble(row, side, evidence, shots.__getitem__)
+        for place in zip(*np.nonzero(arrays["shot_valid"]), strict=True):
+            mask = arrays["support_mask"][place]
+            arrays["support_mask"][place] = drawn.draw(marks, mask)
         truths = []
         for q, i in enumerate(row.queries.tolist()):
             if score == "input":

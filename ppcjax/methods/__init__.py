@@ -12,7 +12,9 @@ from ppcjax.methods import (
     panet,
     pixpro,
     ppc,
+    ridge,
     segment,
+    superpixels,
 )
 from ppcjax.types import Method, UserError
 
@@ -24,7 +26,9 @@ METHODS = {
     "panet": panet.panet,
     "pixpro": pixpro.pixpro,
     "ppc": ppc.ppc,
+    "ridge": ridge.ridge,
     "segment": segment.segment,
+    "superpixels": superpixels.superpixels,
 }
 
 

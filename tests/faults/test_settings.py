@@ -70,8 +70,10 @@ def names():
                 module.get_config("no such variant")
             variants += str(caught.value).partition("; there are ")[2].split(", ")
         # A config of what has nothing to train is refused before its settings are read.
-        if settings.trains(module.get_config().method):
-            found += [":".join(filter(None, [path.stem, v])) for v in variants]
+        for variant in variants:
+            config = module.get_config(*filter(None, [variant]))
+            if settings.trains(config.method):
+                found.append(":".join(filter(None, [path.stem, variant])))
     return found
 
 

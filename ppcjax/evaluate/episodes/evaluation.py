@@ -122,6 +122,7 @@ class Episodes(NamedTuple):
                 score=self.protocol.score,
                 evidence=self.evidence,
                 canvas=canvas_size,
+                marks=self.settings.marks,
             )
             shot = one.shape.shot
             for found in predict_queries(run, examples, self.settings.prediction):
@@ -148,6 +149,7 @@ class Episodes(NamedTuple):
             "name": self.settings.protocol,
             "split": self.source.name,
             "way": self.settings.way,
+            "marks": self.settings.marks,
             "classes": [classes[c] for c in self.chosen],
         }
         return {

@@ -14,6 +14,7 @@ import dataclasses
 from typing import Annotated, Literal, NamedTuple
 
 from ppcjax.data_pipelines.episodes.examples import FITS, SCORES
+from ppcjax.data_pipelines.episodes.marks import MARKS
 from ppcjax.data_pipelines.episodes.plans import SAMPLINGS
 from ppcjax.fields import Length, OneOf, Range, kinds
 from ppcjax.predict.queries import QueryPrediction
@@ -75,6 +76,9 @@ class EpisodeSettings:
     way: classes of an episode.
     shots: numbers of supports that are evaluated, one after the other.
     query: queries of an episode.
+    marks: what the supports are marked with, "masks", or what stands in their place
+        and is made of them: "scribbles", a stroke through the class and one through
+        its background, or "boxes" around the connected pieces of the class.
     classes: those that episodes are of: held out ("novel"), held out for the choice of
         checkpoints ("validation"), or all others ("base").
     choice_episodes: episodes on which a checkpoint is chosen; 0: the newest counts.
@@ -95,6 +99,7 @@ class EpisodeSettings:
     way: _Count = 1
     shots: Annotated[tuple[_Count, ...], Length(1)] = (1, 5)
     query: _Count = 1
+    marks: Annotated[str, OneOf(MARKS)] = "masks"
     classes: Literal["novel", "validation", "base"] = "novel"
     choice_episodes: Annotated[int, Range(0, 10**6)] = 50
     plans: str = ""
