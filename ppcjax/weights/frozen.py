@@ -2,10 +2,11 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import jax
 
-from ppcjax.frozen import variables
+from ppcjax.frozen import kept, variables
 from ppcjax.frozen.network import Frozen
 from ppcjax.frozen.settings import FrozenSettings
 from ppcjax.types import UserError
@@ -61,3 +62,25 @@ def fetch(settings: FrozenSettings, log: Callable[[str], None]) -> Frozen:
         )
     log(f"frozen: {settings.backbone}, features of {frozen.width} channels")
     return frozen
+
+
+def of_config(
+    config: dict[str, Any], log: Callable[[str], None]
+) -> tuple[dict[str, Any], Frozen | None]:
+    """A config whose method fits its frozen network, and that network with its weights.
+
+    Args:
+        config: whole config, JSON types.
+        log: takes the lines that say what was loaded.
+
+    Returns:
+        The config as it is, and None, where it has no frozen network.
+
+    Raises:
+        UserError: a setting is wrong, or the weights cannot be had.
+    """
+    settings = kept.settings_of(config)
+    if settings is None:
+        return config, None
+    frozen = fetch(settings, log)
+    return {**config, "method": kept.fitted(config["method"], frozen.settings)}, frozen

@@ -9,10 +9,12 @@ import jax
 import numpy as np
 
 from ppcjax import methods
+from ppcjax.frozen.batches import attached
 from ppcjax.runs import Run, checked
 from ppcjax.types import Method, UserError
 from ppcjax.weights import known, readers
 from ppcjax.weights.arrays import maps_of_method, network_leaves, own_names
+from ppcjax.weights.frozen import of_config
 from ppcjax.weights.loading import put, report, take
 from ppcjax.weights.matching import best_match
 
@@ -53,6 +55,7 @@ def open_file(
     row = known.of_file(path.name)
     if row and row.channels == "bgr" and config["method"].get("channels") != "bgr":
         log(f"{path.name} was trained on BGR; give {row.options}")
+    config, frozen = of_config(config, log)
     method = methods.make(config["method"], len(classes))
     params, model_state = _filled(config["method"]["name"], method, arrays, path, log)
     return Run(
@@ -60,7 +63,7 @@ def open_file(
         step=int(note["step"]) if told else 0,
         config=config,
         classes=classes,
-        method=method,
+        method=method if frozen is None else attached(method, frozen),
         params=params,
         model_state=model_state,
         named=True,

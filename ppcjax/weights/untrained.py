@@ -8,12 +8,10 @@ from typing import Any, NoReturn
 import jax
 
 from ppcjax import methods
-from ppcjax.frozen import kept
 from ppcjax.frozen.batches import attached
-from ppcjax.frozen.network import Frozen
 from ppcjax.runs import Run, checked
 from ppcjax.types import Method, UserError
-from ppcjax.weights.frozen import fetch
+from ppcjax.weights.frozen import of_config
 from ppcjax.weights.loading import load_into
 from ppcjax.weights.released import SHAPES
 from ppcjax.weights.start import find, settings_of
@@ -45,10 +43,8 @@ def open_untrained(
     """
     config = json.loads(json.dumps(dict(config)))
     config = checked.config_of(config, "a network without training")
+    config, frozen = of_config(config, log)
     settings, init_from = config["method"], config.get("init_from")
-    frozen = _frozen(config, log)
-    if frozen is not None:
-        config["method"] = settings = kept.fitted(settings, frozen.settings)
     method = _method(settings, classes)
     if method.fit is None and method.loss is not None:
         _refuse(settings["name"], "it learns from a data set")
@@ -84,12 +80,6 @@ def open_untrained(
         named=True,
         untrained=True,
     )
-
-
-def _frozen(config: Mapping[str, Any], log: Callable[[str], None]) -> Frozen | None:
-    """The frozen network of a config, with its weights; None where it has none."""
-    settings = kept.settings_of(config)
-    return None if settings is None else fetch(settings, log)
 
 
 def _method(settings: Mapping[str, Any], classes: tuple[str, ...]) -> Method:

@@ -21,7 +21,7 @@ CONFIG = """
 from ppcjax.configs import {name}, voc
 
 def get_config(variant=""):
-    c = {name}.get_config()
+    c = {name}.get_config(variant)
     c.frozen.backbone_settings = {settings}
     if "folder" not in c.name:
         voc.to_folder(c)
@@ -80,12 +80,12 @@ def there(tmp_path_factory):
     return folder
 
 
-def _frozen(there, name="ppc_dino_folder"):
+def _frozen(there, name="ppc_dino_folder", variant=""):
     file = there / f"{name}.py"
     settings = SETTINGS["backbone_settings"]
     file.write_text(CONFIG.format(name=name, settings=settings))
     return [
-        f"--config={file}",
+        f"--config={file}:{variant}",
         f"--config.data.root={there / 'photos'}",
         f"--config.frozen.weights={there / 'vit.npz'}",
         f"--config.frozen.cache={there / 'cache'}",
@@ -126,6 +126,25 @@ def test_a_run_segments_photos_without_its_cache(there, trained, monkeypatch):
     fresh = ppcjax.load(folder).predict(photo)
     np.testing.assert_array_equal(kept.mask, fresh.mask)
     np.testing.assert_allclose(kept.scores, fresh.scores, atol=1e-5)
+
+
+def test_what_a_run_learnt_is_opened_by_itself(there, trained, tmp_path):
+    """Its file of weights, alone and under a config that makes other maps of it."""
+    folder, _ = trained
+    file = tmp_path / "learnt.safetensors"
+    _run("eval.py", f"--ckpt={folder}", f"--export_weights={file}")
+    shared = ("--split=all", f"--root={there / 'photos'}")
+    found = []
+    for name, words in (
+        ("run", (f"--ckpt={folder}",)),
+        ("file", (f"--ckpt={file}",)),
+        ("config", (*_frozen(there), *PPC, f"--ckpt={file}")),
+        ("plain", (*_frozen(there, variant="plain"), *PPC, f"--ckpt={file}")),
+    ):
+        _run("eval.py", *words, *shared, f"--export={tmp_path / name}")
+        metrics = json.loads((tmp_path / name / "metrics.json").read_text())
+        found.append(metrics["thresholds"]["fixed"]["mean_iou"])
+    assert found[0] == found[1] == found[2] != found[3]
 
 
 def test_a_run_goes_on_as_it_began(there, trained):
