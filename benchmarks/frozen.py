@@ -64,6 +64,7 @@ ROWS = {
     "few": Row("panet_dino", None, _FEW),
     "few_scribbles": Row("panet_dino", None, (*_FEW, "--marks=scribbles")),
     "few_boxes": Row("panet_dino", None, (*_FEW, "--marks=boxes")),
+    "few_stage4": Row("panet_dino", None, (*_FEW, "--config.frozen.endpoint=stage4")),
     "few_ridge": Row("panet_dino:ridge", None, _FEW),
     "few_ridge_scribbles": Row("panet_dino:ridge", None, (*_FEW, "--marks=scribbles")),
     "few_ridge_boxes": Row("panet_dino:ridge", None, (*_FEW, "--marks=boxes")),

@@ -33,6 +33,8 @@ def get_config(variant=""):
     c.name = f"panet_dino_{variant}" if variant else "panet_dino"
     c.init_from = ""
     c.frozen = dict(ppc_dino.FROZEN, debias=15)
+    if variant == "ridge":
+        c.frozen.endpoint = "stage4"  # better there than the last tokens
     c.method = METHODS.get(variant) or _panet(adapter=variant == "adapter")
     c.data.crop = ppc_dino.SIDE
     c.data.long_side = (ppc_dino.SIDE, ppc_dino.SIDE)
