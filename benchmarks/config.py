@@ -49,17 +49,18 @@ def of_step(text: str) -> dict[str, Any]:
     # Here, since reading a config needs neither JAX nor its networks.
     from ppcjax import methods
     from ppcjax.frozen import kept
+    from ppcjax.nn.frozen import FrozenFeatures
     from ppcjax.train.settings import nothing_to_train
 
     settings = dict(load(text))
-    frozen = kept.settings_of(settings)
-    if frozen is not None:
-        settings["method"] = kept.fitted(settings["method"], frozen)
+    settings["method"] = kept.method_of(settings)
     method = methods.make(settings["method"], 3)  # any number of classes
     if method.loss is None:
         raise nothing_to_train(settings["method"]["name"])
-    if frozen is not None:
+    if kept.settings_of(settings) is not None:
         grid = settings["method"]["backbone_settings"]
-        features = {**grid, "second": method.second_view}
+        width = FrozenFeatures(**grid).in_channels
+        features = {"stride": grid["stride"], "width": width}
+        features["second"] = method.second_view
         settings["data"] = {**settings["data"], "features": features}
     return settings

@@ -32,9 +32,8 @@ def get_config(variant=""):
     c = panet_mobilenet.get_config()
     c.name = f"panet_dino_{variant}" if variant else "panet_dino"
     c.init_from = ""
-    c.frozen = dict(ppc_dino.FROZEN, debias=15)
-    if variant == "ridge":
-        c.frozen.endpoint = "stage4"  # better there than the last tokens
+    # Tokens after ten of the twelve blocks tell things better than the last ones.
+    c.frozen = dict(ppc_dino.FROZEN, endpoint="stage4", debias=15)
     c.method = METHODS.get(variant) or _panet(adapter=variant == "adapter")
     c.data.crop = ppc_dino.SIDE
     c.data.long_side = (ppc_dino.SIDE, ppc_dino.SIDE)

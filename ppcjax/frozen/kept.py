@@ -73,6 +73,15 @@ def fitted(
     return {**method, "backbone_settings": found}
 
 
+def method_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """config.method of a whole config, fitted to its frozen network if it has one.
+
+    Raises:
+        UserError: a setting is wrong, or the two do not go together.
+    """
+    return fitted(config["method"], settings_of(config))
+
+
 def keep(folder: Path, frozen: Frozen) -> None:
     """Writes the variables of a network into the folder of a run."""
     write_file(folder / FILE, as_bytes(frozen.variables))

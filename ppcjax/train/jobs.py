@@ -87,10 +87,10 @@ def make(
     each = length.photos_per_step(config.data, reads)
     counted = length.planned(run.passes, run.minutes, photos, each)
     steps = run.steps or before or counted.steps
-    plain = length.at(config, steps)["method"]
+    begun = length.at(config, steps)
+    plain = begun["method"]
     # Refused before any download.
-    alone = kept.fitted(plain, kept.settings_of(config.to_dict()))
-    if methods.make(alone, len(classes)).loss is None:
+    if methods.make(kept.method_of(begun), len(classes)).loss is None:
         raise settings.nothing_to_train(plain["name"])
     frozen = Looking.of(config, workdir)
     method, adapt = begin(run.init_from, frozen.fitted(plain), workdir)

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from ppcjax import data_pipelines, methods
+from ppcjax.frozen import kept
 from ppcjax.nn.backbones import BACKBONES
 from ppcjax.runs import Run
 from ppcjax.train import settings
@@ -84,7 +85,7 @@ def as_run(config: Config, words: tuple[str, ...]) -> Run:
         reads = settings.reads_of(config.values["method"])
         classes = data_pipelines.class_names(data, reads=reads)
     folder = PurePosixPath("runs") / config.values["name"]
-    method = _method(repr(config.values["method"]), len(classes))
+    method = _method(repr(kept.method_of(config.values)), len(classes))
     return Run(folder, 1, config.values, classes, method, None, None)
 
 
