@@ -1,9 +1,10 @@
 """From tags with a frozen DINOv2 ViT-S/14, on VOC-style photos: CAM, SEAM and PPC.
 
 Each photo passes the transformer once; what is learnt on its features takes minutes.
-Maps are those of the classifier where the class token looks, carried along the affinity
-of tokens once. Besides the variants of ppc.py, of which cam learns by classification
-alone, there are maps of the same classifier made with less, or more:
+Maps are those of the classifier where the class token looks, carried once along the
+affinity of tokens, or of PPC's projections, which are all that its contrasts can train
+here. Besides the variants of ppc.py, of which cam learns by classification alone, there
+are maps of cam's classifier made with less, or more:
 
     plain            as they are
     affinity         only carried along the affinity
@@ -83,6 +84,9 @@ def get_config(variant=""):
     c.eval = dict(EVAL, threshold=0.45, report_classes=())
     c = ppc.vary(c, "cam" if variant in MAPS else variant)
     c.method.maps = "affinity"
+    if any(c.method[name] for name in ("cross_prototype", "cross_cam", "intra")):
+        # All that contrast can train: the network does not learn.
+        c.method.affinity_from = "projection"
     if variant in MAPS:
         c.name = f"ppc_dino_{variant}"
         c.method.update(MAPS[variant])

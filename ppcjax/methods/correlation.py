@@ -1,5 +1,6 @@
 """What the pixel correlation of activation maps compares, as settings."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -14,8 +15,9 @@ class Correlation:
     """How cells of a photo are compared, see `ppcjax.nn.cam_net.CamHeads`.
 
     affinity_from: what the pixel correlation compares: the learnt "mixture" of stages
-        and image, or the backbone's "embedding", for which nothing is learnt, or the
-        "attention" of a transformer's last block, for which nothing is either.
+        and image; the backbone's "embedding", or the "attention" of a transformer's
+        last block, for which nothing is learnt; or the "projection", which PPC's
+        contrasts alone train.
     affinity: channels of the reduced stage3, of the reduced stage4 and of their
         mixture in the pixel correlation.
     image_gain: weight of the image in the mixture.
@@ -28,7 +30,9 @@ class Correlation:
     correlation_block: columns of the pixel correlation formed at once.
     """
 
-    affinity_from: Literal["mixture", "embedding", "attention"] = "mixture"
+    affinity_from: Literal["mixture", "embedding", "attention", "projection"] = (
+        "mixture"
+    )
     affinity: tuple[Channels, Channels, Channels] = (64, 128, 192)
     image_gain: common.Weight = 1.0
     centred: bool | None = None
@@ -77,7 +81,7 @@ class Correlation:
             if maps == "affinity":
                 raise UserError(
                     "config.method.maps='affinity' are spread by what is not learnt: "
-                    "set affinity_from='embedding' or 'attention', too"
+                    "set affinity_from='embedding' or another, too"
                 )
             return
         for name in ("min_pooling", "cross_equivariance"):
@@ -86,6 +90,21 @@ class Correlation:
                     f"config.method.{name}={weight:g} trains refined maps, in which "
                     f"nothing is learnt for affinity_from={self.affinity_from!r}: "
                     "set it to 0"
+                )
+
+    def check_frozen(self, contrasts: Mapping[str, float]) -> None:
+        """Raises UserError for contrasts that train what no map is made of.
+
+        Args:
+            contrasts: weights of PPC's contrasts by name, on a frozen backbone.
+        """
+        for name, weight in contrasts.items():
+            if weight and self.affinity_from != "projection":
+                raise UserError(
+                    f"config.method.{name}={weight:g}: on a frozen network contrast "
+                    "trains the projection alone, of which no map is made for "
+                    f"affinity_from={self.affinity_from!r}: set 'projection' there, or "
+                    f"{name} to 0"
                 )
 
     def fields(self, backbone: Any) -> dict[str, Any]:

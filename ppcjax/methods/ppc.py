@@ -24,7 +24,7 @@ from ppcjax.methods.tag_logits import Pooling
 from ppcjax.nn import modules
 from ppcjax.nn.backbones import Backbone, need_endpoints
 from ppcjax.nn.cam_net import INIT_RULES, CamHeads, CamNet
-from ppcjax.nn.frozen import is_aligned
+from ppcjax.nn.frozen import is_aligned, is_frozen
 from ppcjax.nn.layers import clip_to, features_extent
 from ppcjax.nn.modules import Channels
 from ppcjax.ops.resize import resize
@@ -140,6 +140,8 @@ def ppc(
     background = network.background % num_classes
     correlation.check(seam_weights, maps)
     module, entry = network.make_backbone()
+    if is_frozen(module):
+        correlation.check_frozen(contrast.by_term())
     need_endpoints(module, correlation.endpoints, "backbone", one_grid=True)
     heads = CamHeads(
         num_classes,

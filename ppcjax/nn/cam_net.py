@@ -64,8 +64,8 @@ class CamHeads(nn.Module):
         high and refined maps flat; the release learns it away in 10,000 steps,
         short training does not.
     affinity_from: in what pixels are compared: "mixture" of stages and image, which
-        is learnt, or the backbone's "embedding" or "attention" as they are, which
-        have no parameters and pass no gradient.
+        is learnt; or what passes no gradient, the backbone's "embedding" or
+        "attention" as they are, or the "projection", which contrast alone trains.
     affinity_power: power of the similarity of pixels.
     attention_heads: heads of the attention, where pixels are compared in it.
     class_attention: power of the class token's attention, by which `spread` is
@@ -81,7 +81,9 @@ class CamHeads(nn.Module):
     correlation_block: int = 1024
     image_gain: float = 1.0
     centred: bool = False
-    affinity_from: Literal["mixture", "embedding", "attention"] = "mixture"
+    affinity_from: Literal["mixture", "embedding", "attention", "projection"] = (
+        "mixture"
+    )
     affinity_power: float = 1.0
     attention_heads: int = 1
     class_attention: float = 0.0
@@ -97,7 +99,12 @@ class CamHeads(nn.Module):
         projected = nn.relu(Conv(self.projection, 1, name="projector")(embedding))
         cam = Conv(self.num_classes, 1, name="classifier")(embedding)
 
-        correlated = self._correlation(endpoints, image, image_extent, extent)
+        known = {"embedding": endpoints["embedding"], "projection": projected}
+        compared = known.get(self.affinity_from)
+        if self.affinity_from == "mixture":
+            grid = cam.shape[1:3]
+            compared = self._mixture(endpoints, image, grid, image_extent, extent)
+        correlated = self._correlation(endpoints, compared, extent)
         cleaned = cam_ops.clean(
             cam, background=self.background, inside=inside(cam, extent)
         )
@@ -113,7 +120,7 @@ class CamHeads(nn.Module):
             spread = correlated(above)
         return CamOutput(cam, correlated(cleaned), projected, spread)
 
-    def _correlation(self, endpoints, image, image_extent, extent):
+    def _correlation(self, endpoints, compared, extent):
         """The function of maps [B, h, w, C] that carries them to similar pixels."""
         if self.affinity_from == "attention":
             within = inside(endpoints["keys"], extent)
@@ -124,11 +131,8 @@ class CamHeads(nn.Module):
                 there=None if within is None else within[..., 0],
                 heads=self.attention_heads,
             )
-        if self.affinity_from == "embedding":
-            compared = jax.lax.stop_gradient(endpoints["embedding"])
-        else:
-            grid = endpoints["embedding"].shape[1:3]
-            compared = self._mixture(endpoints, image, grid, image_extent, extent)
+        if self.affinity_from != "mixture":
+            compared = jax.lax.stop_gradient(compared)
         if self.centred:
             compared -= _mean_inside(compared, extent)
         return functools.partial(

@@ -83,6 +83,11 @@ def is_aligned(backbone: nn.Module) -> bool:
     return getattr(backbone, "aligned", True)
 
 
+def is_frozen(backbone: nn.Module) -> bool:
+    """Whether a backbone is given features, and has nothing to train."""
+    return isinstance(backbone, FrozenFeatures)
+
+
 def in_channels(net: nn.Module) -> int:
     """Channels of the input of a network on a backbone."""
     return getattr(getattr(net, "backbone", None), "in_channels", 3)

@@ -101,6 +101,30 @@ def test_maps_lie_where_the_class_token_looks(power):
     np.testing.assert_allclose(scores, above * shares**power, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", ["cross_prototype", "cross_cam", "intra"])
+def test_contrast_on_a_frozen_network_needs_maps_of_the_projection(name):
+    """Nothing else learns of it, so that it would do nothing, without a word."""
+    settings = SMALL | PLAIN | FROZEN | {name: 0.1}
+    with pytest.raises(UserError, match=f"{name}=0.1: on a frozen network"):
+        methods.make(settings, 3)
+    image = np.random.default_rng(1).standard_normal((2, 3, 5, 15)).astype(np.float32)
+    batch = _batch() | {"image": image, "second_image": image}
+    settings |= {"affinity_from": "projection", "jitter": (0.0, 0.0, 0.0, 0.0)}
+    method = methods.make(settings, 3)
+    params, state = method.init(KEY, batch)
+    kernel = jax.random.normal(KEY, (1, 1, 6, 3))
+    params["heads"]["classifier"]["conv"]["kernel"] = kernel
+
+    def spread(params):
+        return jax.numpy.sum(method.predict(params, state, batch)["scores"] ** 2)
+
+    loss = jax.jit(jax.grad(method.loss, has_aux=True))
+    trained, _ = loss(params, state, batch, KEY, 0)
+    other = jax.tree.map(lambda p, g: p + g, params, trained)
+    other["heads"]["classifier"] = params["heads"]["classifier"]
+    assert not np.allclose(spread(params), spread(other))
+
+
 def test_attention_that_knows_nothing_leaves_one_value_for_all():
     image = np.random.default_rng(1).standard_normal((2, 3, 5, 15)).astype(np.float32)
     image[..., 7:] = 0
@@ -118,7 +142,7 @@ def test_attention_that_knows_nothing_leaves_one_value_for_all():
         ({"affinity": (4, 4, 4)}, "affinity=.* is of the mixture"),
         (
             {"affinity_from": "mixture", "maps": "affinity"},
-            "set affinity_from='embedding' or 'attention', too",
+            "set affinity_from='embedding' or another, too",
         ),
         ({"affinity_power": 0.0}, "affinity_power=0.0"),
         (
