@@ -182,15 +182,31 @@ class Learner:
         """
         ids = np.array([0, *fit.classes], np.uint8)
         y, x = (
-            np.asarray(bilinear_matrix(out, cells, align_corners=self._align))
+            _taps(out, cells, self._align)
             for out, cells in zip(size, found.logits.shape[:2], strict=True)
         )
-        wide = np.tensordot(x, found.logits, axes=(1, 1))  # [W, h, 1 + N]
+        wide = _between(found.logits.swapaxes(0, 1), x, slice(None)).swapaxes(0, 1)
         mask = np.empty(size, np.uint8)
         for top in range(0, size[0], _ROWS):  # scores of all would fill the memory
-            part = np.tensordot(y[top : top + _ROWS], wide, axes=(1, 1))
-            mask[top : top + _ROWS] = ids[part.argmax(-1)]
+            rows = slice(top, top + _ROWS)
+            mask[rows] = ids[_between(wide, y, rows).argmax(-1)]
         return mask
+
+
+def _taps(size: int, cells: int, align: bool):
+    """Of each pixel of a side the cell before it, the next one, and its share."""
+    matrix = np.asarray(bilinear_matrix(size, cells, align_corners=align))
+    low = (matrix != 0).argmax(1)
+    high = np.minimum(low + 1, cells - 1)
+    share = np.where(high > low, matrix[np.arange(size), high], 0)
+    return low, high, share.astype(np.float32)[:, None, None]
+
+
+def _between(values: np.ndarray, taps, rows: slice) -> np.ndarray:
+    """Values [n, m, J] between their rows, at some pixels: [rows, m, J]."""
+    low, high, share = (part[rows] for part in taps)
+    first = values[low]
+    return first + share * (values[high] - first)
 
 
 def _uncertainty(logits: np.ndarray) -> float:
