@@ -1,0 +1,211 @@
+// Proposals, decisions, counts and progress.
+
+import { $, $$, app, complain, make, on, photo, set, speak } from "./app.js";
+import { draw } from "./canvas.js";
+import { DONE, step, WORDS } from "./list.js";
+import { load, picture } from "./picture.js";
+import { act, flush, poll, post } from "./server.js";
+
+const NAMES = { features: "Features", proposals: "Proposals" };
+const LATER = 350; // milliseconds after a mark until proposals are made anew
+const ASKED = "Proposing …";
+
+// ---- what is done ----
+
+export async function propose() {
+  $("#propose").disabled = true;
+  $("#said").textContent = ASKED;
+  try {
+    await flush();
+    await post("api/propose", { photo: app.photo });
+    complain("");
+    poll();
+  } catch (error) {
+    complain(error.status ? error.message : "The server does not answer; propose again.");
+  }
+  if ($("#said").textContent === ASKED) $("#said").textContent = "";
+  $("#propose").disabled = false;
+}
+
+let timer = 0;
+
+// A mark changes what is proposed for the rest, once anything has been.
+function anew({ actions, refused }) {
+  const kinds = ["stroke", "box", "fix", "undo", "redo"];
+  const proposed = app.state.progress.proposals?.[1] > 0;
+  const some = actions.some((a) => kinds.includes(a.kind) && !refused.has(a.id));
+  if (!some || !proposed || !$("#anew").checked) return;
+  clearTimeout(timer);
+  timer = setTimeout(propose, LATER);
+}
+
+function uncertain() {
+  const left = app.state.photos.filter((p) => p.status === "proposed" && p.id !== app.photo);
+  left.sort((a, b) => (b.uncertainty ?? 0) - (a.uncertainty ?? 0));
+  return left[0];
+}
+
+export function next() {
+  const found = uncertain();
+  if (found) set("photo", found.id);
+  else speak("No other photo has a proposal.");
+}
+
+// Accepts and the like; the status changes at once, and goes on to the next.
+export function decide(kind) {
+  const one = photo();
+  const button = $(`#${kind}`);
+  if (!one || button.disabled || button.hidden) return;
+  act(kind, { photo: one.id });
+  speak(`${one.name}: ${kind === "none" ? "none of these" : kind}`);
+  if (kind !== "reopen" && $("#go-on").checked && uncertain()) next();
+}
+
+export const undo = () => $("#undo").disabled || act("undo", { photo: app.photo });
+export const redo = () => $("#redo").disabled || act("redo", { photo: app.photo });
+
+// ---- what is shown ----
+
+function buttons() {
+  const one = photo();
+  const done = one && DONE.includes(one.status);
+  $("#accept").disabled = one?.status !== "proposed" && !(picture.mask && !done);
+  $("#reject").disabled = !one || ["new", "missing", "rejected"].includes(one.status) || done;
+  $("#none").disabled = !one || one.status === "missing" || done;
+  for (const name of ["accept", "reject", "none"]) $(`#${name}`).hidden = Boolean(done);
+  $("#reopen").hidden = !done;
+  $("#next").disabled = !uncertain();
+  $("#undo").disabled = !picture.undo;
+  $("#redo").disabled = !picture.redo;
+}
+
+function hint() {
+  const { tool } = app;
+  if (app.mode === "tags") return "Keys 1 to 9 say what is in the photo.";
+  if (tool === "fix") return "Paint what is wrong; class 0 takes away.";
+  if (tool === "eraser") return "Takes marks away.";
+  if (tool === "box") return "Draw a box around an object.";
+  return "";
+}
+
+function caption() {
+  const one = photo();
+  $("#name").textContent = one?.name ?? "";
+  const facts = one
+    ? [WORDS[one.status], `${one.width} × ${one.height}`, marks(one.marks)]
+    : [];
+  if (one?.status === "proposed" && one.uncertainty !== null) {
+    facts.push(`uncertainty ${one.uncertainty.toFixed(2)}`);
+  }
+  $("#about").textContent = facts.filter(Boolean).join(" · ");
+  $("#hint").textContent = hint();
+  const gone = one?.status === "missing";
+  const empty = !app.state.photos.length && app.state.version >= 0;
+  $("#empty").hidden = !gone && !empty;
+  $("#empty").textContent = gone ? "This photo is no longer there." : "There are no photos.";
+}
+
+const marks = (count) => (count ? `${count} ${count === 1 ? "mark" : "marks"}` : "");
+
+function bar(name, [done, total]) {
+  const label = make("label", {}, `${name} `, make("span", {}, `${done} of ${total}`));
+  label.append(make("progress", { max: total || 1, value: done }));
+  return label;
+}
+
+// What a training says of itself: how far it is, and in words.
+function training(run) {
+  const { step: done, steps, said, error } = run;
+  const found = steps ? [bar("Training", [done ?? 0, steps])] : [];
+  const words = error ?? said ?? (found.length ? "" : "Training has started.");
+  if (words) found.push(make("p", { className: "soft" }, words));
+  return found;
+}
+
+let bars = "";
+
+function progress() {
+  const { progress: of, counts, roads, photos } = app.state;
+  const now = JSON.stringify(of);
+  if (now !== bars) {
+    bars = now;
+    const rows = Object.entries(NAMES)
+      .filter(([name]) => of[name]?.[1])
+      .map(([name, label]) => bar(label, of[name]));
+    if (of.training) rows.push(...training(of.training));
+    $("#bars").replaceChildren(...rows);
+    $("#said").textContent = of.said?.at(-1) ?? "";
+  }
+  $("#road").textContent = roads.said ?? "";
+  const done = DONE.reduce((sum, status) => sum + (counts[status] ?? 0), 0);
+  const left = photos.length - done - (counts.missing ?? 0);
+  $("#counts").textContent = photos.length ? `${done} accepted · ${left} left` : "";
+}
+
+function pressed() {
+  for (const one of $$("[data-tool]")) {
+    one.setAttribute("aria-pressed", one.dataset.tool === app.tool);
+  }
+  for (const one of $$(".switch [data-mode]")) {
+    one.setAttribute("aria-pressed", one.dataset.mode === app.mode);
+  }
+  $("#eye").setAttribute("aria-pressed", app.visible);
+  document.body.dataset.mode = app.mode;
+  document.body.dataset.tool = app.tool;
+}
+
+function show() {
+  buttons();
+  caption();
+  progress();
+}
+
+function wire() {
+  for (const kind of ["accept", "reject", "none", "reopen"]) {
+    $(`#${kind}`).onclick = () => decide(kind);
+  }
+  $("#propose").onclick = propose;
+  $("#next").onclick = next;
+  $("#undo").onclick = undo;
+  $("#redo").onclick = redo;
+  $("#previous").onclick = () => step(-1);
+  $("#following").onclick = () => step(1);
+  $("#eye").onclick = () => set("visible", !app.visible);
+  $("#size").oninput = (event) => set("size", Number(event.target.value));
+  $("#opacity").oninput = (event) => set("opacity", event.target.value / 100);
+  $("#error button").onclick = () => complain("");
+  for (const one of $$("[data-tool]")) one.onclick = () => set("tool", one.dataset.tool);
+  for (const one of $$(".switch [data-mode]")) {
+    one.onclick = () => set("mode", one.dataset.mode);
+  }
+}
+
+export function start() {
+  wire();
+  for (const what of ["state", "picture"]) on(what, show);
+  for (const what of ["tool", "mode", "visible"]) {
+    on(what, () => {
+      pressed();
+      caption();
+    });
+  }
+  on("acknowledged", anew);
+  on("size", (value) => ($("#size").value = value));
+  on("pending", (count) => {
+    $("#unsaved").textContent = count > 1 ? `${count} actions are on their way.` : "";
+  });
+  let lost = false;
+  on("lost", (line) => {
+    lost = true;
+    complain(line);
+  });
+  on("reached", () => {
+    if (lost) complain("");
+    lost = false;
+  });
+  on("picture", () => {
+    const found = uncertain();
+    if (picture.image && found) load(found.id).catch(() => {});
+    draw();
+  });
+}
