@@ -73,8 +73,8 @@ export function keyOf(one) {
 }
 
 export const percent = (share) =>
-  share === undefined ? "" : share > 0 && share < 0.001 ? "<0.1 %"
-    : `${(100 * share).toFixed(1)} %`;
+  share === undefined ? ""
+    : share > 0 && share < 0.001 ? "<0.1%" : `${(100 * share).toFixed(1)}%`;
 
 // Says something to those who hear the page only.
 export function speak(text) {

@@ -42,7 +42,7 @@ export function within([x, y]) {
 }
 
 export function fit() {
-  if (!photo()) return;
+  if (!photo()?.width) return;
   const [w, h] = [canvas.clientWidth - 2 * MARGIN, canvas.clientHeight - 2 * MARGIN];
   const { width, height } = photo();
   view.whole = view.scale = Math.max(1e-3, Math.min(w / width, h / height));
@@ -123,28 +123,32 @@ function drawMarks(matrix, w, h) {
   to.clearRect(0, 0, w, h);
   to.setTransform(...matrix);
   const line = (devicePixelRatio || 1) / matrix[0]; // one CSS pixel
-  for (const item of marks()) one(to, item, line);
-  if (sketch.item) one(to, sketch.item, line);
+  const items = [...marks(), ...(sketch.item ? [sketch.item] : [])];
+  for (const item of items) if (item.kind !== "box") one(to, item, line);
+  // Boxes lie beneath, where the eraser does not reach them.
+  pen.setTransform(...matrix);
+  for (const item of items) if (item.kind === "box") box(pen, item, line);
   pen.setTransform(1, 0, 0, 1, 0, 0);
+  pen.globalAlpha = 0.85;
   pen.drawImage(layer, 0, 0);
+  pen.globalAlpha = 1;
   pen.setTransform(...matrix);
 }
 
 function one(to, item, line) {
-  const shade = colour(item.class);
-  if (item.kind === "box") return box(to, item, shade, line);
   const erases = item.class === ERASER && item.kind === "stroke";
   to.globalCompositeOperation = erases ? "destination-out" : "source-over";
   if (!erases) {
     to.strokeStyle = "#0009";
     trace(to, item.points, item.width + 2 * line);
   }
-  to.strokeStyle = shade;
+  to.strokeStyle = colour(item.class);
   trace(to, item.points, item.width);
   to.globalCompositeOperation = "source-over";
 }
 
-function box(to, { box: [x0, y0, x1, y1] }, shade, line) {
+function box(to, { box: [x0, y0, x1, y1], class: number }, line) {
+  const shade = colour(number);
   const place = [Math.min(x0, x1), Math.min(y0, y1), Math.abs(x1 - x0), Math.abs(y1 - y0)];
   to.lineJoin = "miter";
   to.fillStyle = `${shade}2e`;

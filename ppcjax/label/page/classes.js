@@ -42,16 +42,23 @@ function accepted() {
   return (number) => (all ? percent((sums[number] ?? 0) / all) : "");
 }
 
+// Whether black can be read on a colour better than white.
+function light(shade) {
+  const [r, g, b] = [1, 3, 5].map((at) => Number.parseInt(shade.slice(at, at + 2), 16));
+  return 0.299 * r + 0.587 * g + 0.114 * b > 140;
+}
+
 function row(one, total) {
   const tags = app.mode === "tags";
   const on = tags ? photo()?.tags.includes(one.class) : one.class === app.chosen;
-  const chip = make("i", { className: "chip" });
+  const chip = make("span", { className: "chip" }, keyOf(one));
   chip.style.background = one.colour;
+  chip.style.color = light(one.colour) ? "#000" : "#fff";
   const name = make("span", { className: "name" }, one.name);
   const button = make(
     "button",
     { type: "button", "aria-pressed": on ?? false, title: `${one.name} (${keyOf(one)})` },
-    ...[chip, name, make("kbd", {}, keyOf(one))],
+    ...[chip, name],
   );
   button.onclick = () => use(one.class);
   const change = make("button", { type: "button", className: "bare" }, icon("edit"));
@@ -107,19 +114,11 @@ function save() {
   edited = null;
 }
 
-// Far apart for most eyes; the report's pages colour classes alike.
-const COLOURS = [
-  ...["#ffe100", "#3c69ff", "#1eb487", "#69b4ff", "#e1f096", "#f06900", "#f0004b"],
-  ...["#d22da5", "#ffc34b", "#f0965a", "#f087c3", "#5ae1ff"],
-];
-
 function add(event) {
   event.preventDefault();
   const name = $("#new-class").value.trim();
   if (!name) return;
-  const used = classes().map((c) => c.colour.toLowerCase());
-  const free = COLOURS.find((c) => !used.includes(c));
-  act("class_add", { name, colour: free ?? COLOURS[used.length % COLOURS.length] });
+  act("class_add", { name });
   awaited = name;
   $("#new-class").value = "";
 }

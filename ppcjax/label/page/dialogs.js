@@ -24,7 +24,7 @@ export const KEYS = [
   ["A, X, N, O", "accept, reject, none of these, reopen"],
   ["U", "next uncertain photo"],
   ["Page up, down", "previous, next photo"],
-  ["T", "masks or tags"],
+  ["T", "masks or tags; with tags, arrows show the photos beside"],
   ["Arrows", "in the photo: move a cursor (Shift far, Alt one pixel); in the list: photos"],
   ["Space", "in the photo: pen down and up at the cursor; with a box its corners"],
   ["Escape", "leaves a line that is being drawn"],

@@ -25,16 +25,21 @@ const DOES = {
   ...{ PageUp: () => step(-1), PageDown: () => step(1) },
 };
 
+const SIDE = { ArrowLeft: -1, ArrowRight: 1 };
+const AGAIN = ["[", "]", "+", "=", "-", "PageUp", "PageDown", "z", "y"];
 const writes = (element) =>
   element.closest("input:not([type=range], [type=checkbox]), select, textarea");
 
 function press(event) {
   if (isOpen() || writes(event.target) || event.altKey) return;
+  if (event.repeat && !AGAIN.includes(event.key)) return; // one photo for one press
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   if (event.ctrlKey || event.metaKey) {
     if (key === "z") (event.shiftKey ? redo : undo)();
     else if (key === "y") redo();
     else return;
+  } else if (app.mode === "tags" && key in SIDE && !event.target.closest("#list, input")) {
+    step(SIDE[key]);
   } else if (/^\d$/.test(key)) useKey(key);
   else if (DOES[key]) DOES[key]();
   else return;

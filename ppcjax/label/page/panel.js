@@ -34,7 +34,8 @@ function anew({ actions, refused }) {
   const kinds = ["stroke", "box", "fix", "undo", "redo"];
   const proposed = app.state.progress.proposals?.[1] > 0;
   const some = actions.some((a) => kinds.includes(a.kind) && !refused.has(a.id));
-  if (!some || !proposed || !$("#anew").checked) return;
+  const can = proposed && app.state.roads.examples !== false;
+  if (!some || !can || !$("#anew").checked) return;
   clearTimeout(timer);
   timer = setTimeout(propose, LATER);
 }
@@ -56,7 +57,8 @@ export function decide(kind) {
   const one = photo();
   const button = $(`#${kind}`);
   if (!one || button.disabled || button.hidden) return;
-  act(kind, { photo: one.id });
+  const seen = kind === "accept" && picture.version !== null;
+  act(kind, { photo: one.id, ...(seen && { mask: picture.version }) });
   speak(`${one.name}: ${kind === "none" ? "none of these" : kind}`);
   if (kind !== "reopen" && $("#go-on").checked && uncertain()) next();
 }
@@ -84,8 +86,9 @@ function hint() {
   if (app.mode === "tags") return "Keys 1 to 9 say what is in the photo.";
   if (tool === "fix") return "Paint what is wrong; class 0 takes away.";
   if (tool === "eraser") return "Takes marks away.";
-  if (tool === "box") return "Draw a box around an object.";
-  return "";
+  if (tool === "box") return "A box around each object; outside all boxes is background.";
+  if (tool === "move") return "Drag the photo; the wheel and two fingers zoom.";
+  return "A line over a thing of the chosen class is enough; some over the background, too.";
 }
 
 function caption() {
@@ -99,10 +102,15 @@ function caption() {
   }
   $("#about").textContent = facts.filter(Boolean).join(" · ");
   $("#hint").textContent = hint();
-  const gone = one?.status === "missing";
-  const empty = !app.state.photos.length && app.state.version >= 0;
-  $("#empty").hidden = !gone && !empty;
-  $("#empty").textContent = gone ? "This photo is no longer there." : "There are no photos.";
+  const none = !app.state.photos.length && app.state.version >= 0;
+  const empty = none ? "There are no photos." : one ? absent(one) : "";
+  $("#empty").hidden = !empty;
+  $("#empty").textContent = empty;
+}
+
+function absent({ status, width }) {
+  if (status === "missing") return "This photo is no longer there.";
+  return width ? "" : "This photo cannot be read.";
 }
 
 const marks = (count) => (count ? `${count} ${count === 1 ? "mark" : "marks"}` : "");
@@ -142,6 +150,16 @@ function progress() {
   $("#counts").textContent = photos.length ? `${done} accepted · ${left} left` : "";
 }
 
+// Masks that are there already, which nobody has taken.
+const found = () => app.state.photos.filter((p) => p.found && ["new", "marked"].includes(p.status));
+
+function existing() {
+  const { length } = found();
+  $("#found").hidden = !length;
+  const what = length === 1 ? "One photo has a mask" : `${length} photos have masks`;
+  $("#found p").textContent = `${what} already. Take as:`;
+}
+
 function pressed() {
   for (const one of $$("[data-tool]")) {
     one.setAttribute("aria-pressed", one.dataset.tool === app.tool);
@@ -158,6 +176,7 @@ function show() {
   buttons();
   caption();
   progress();
+  existing();
 }
 
 function wire() {
@@ -170,6 +189,10 @@ function wire() {
   $("#redo").onclick = redo;
   $("#previous").onclick = () => step(-1);
   $("#following").onclick = () => step(1);
+  for (const one of $$("#found button")) {
+    const as = one.dataset.as;
+    one.onclick = () => found().forEach((p) => act("import", { photo: p.id, as }));
+  }
   $("#eye").onclick = () => set("visible", !app.visible);
   $("#size").oninput = (event) => set("size", Number(event.target.value));
   $("#opacity").oninput = (event) => set("opacity", event.target.value / 100);
@@ -190,6 +213,10 @@ export function start() {
     });
   }
   on("acknowledged", anew);
+  on("acknowledged", ({ actions, refused }) => {
+    const back = actions.find((a) => a.kind === "accept" && refused.has(a.id));
+    if (back) set("photo", back.photo); // to be looked at again
+  });
   on("size", (value) => ($("#size").value = value));
   on("pending", (count) => {
     $("#unsaved").textContent = count > 1 ? `${count} actions are on their way.` : "";

@@ -7,12 +7,12 @@ import { get, url } from "./server.js";
 const KEPT = 6; // photos that are kept for going back
 const UNKNOWN = 255; // in masks
 const DRAWN = ["stroke", "box", "fix"];
-const WITH_MASK = ["proposed", "accepted", "none"];
 
 export const picture = {
   id: null,
   image: null, // ImageBitmap, reduced
   mask: null, // {width, height, values}
+  version: null, // of the mask that is shown; null while there are own changes to it
   fill: null, // canvas of the mask's colours
   edges: null, // canvas of its outlines
   items: [], // marks, as the server knows them
@@ -40,7 +40,7 @@ export function load(id) {
 
 async function open(id) {
   Object.assign(picture, {
-    ...{ id, image: null, mask: null, fill: null, edges: null },
+    ...{ id, image: null, mask: null, version: null, fill: null, edges: null },
     ...{ items: [], recent: [], undo: false, redo: false, seen: "" },
   });
   tell("opened", id);
@@ -61,12 +61,9 @@ async function open(id) {
 let busy = false;
 let again = false;
 
-const marked = (one) => WITH_MASK.includes(one.status) || Object.keys(one.areas ?? {}).length;
-
-async function mask(id) {
-  const one = app.photos.get(id);
-  if (!one || !marked(one)) return null;
-  const reply = await fetch(url(`mask/${id}`, { v: app.state.version }));
+async function mask(id, version) {
+  if (version === null) return null;
+  const reply = await fetch(url(`mask/${id}`, { v: version }), { cache: "no-store" });
   if (reply.status === 404) return null;
   if (!reply.ok) throw new Error(`The server answers ${reply.status} for a mask.`);
   return numbers(await reply.arrayBuffer());
@@ -81,13 +78,15 @@ async function refresh() {
   const id = picture.id;
   if (id === null) return;
   busy = true;
+  const version = app.photos.get(id)?.mask ?? null;
   const known = picture.recent.filter((r) => r.known);
   try {
-    const [marks, found] = await Promise.all([get(`marks/${id}`), mask(id)]);
+    const [marks, found] = await Promise.all([get(`marks/${id}`), mask(id, version)]);
     if (picture.id === id) {
       picture.recent = picture.recent.filter((r) => !known.includes(r));
       picture.items = marks.items;
       Object.assign(picture, { undo: marks.undo, redo: marks.redo, mask: found });
+      picture.version = picture.recent.length ? null : version;
       for (const { action } of picture.recent) if (action.kind === "fix") paint(action);
       colourMask();
       tell("picture");
@@ -102,21 +101,25 @@ async function refresh() {
   }
 }
 
+let colours = "";
+
 on("photo", open);
-on("state", () => {
+on("state", (state) => {
   const seen = JSON.stringify(photo() ?? null);
   if (picture.id !== null && seen !== picture.seen) {
     picture.seen = seen;
     refresh();
   }
-  colourMask();
+  const now = JSON.stringify(state.classes);
+  if (now !== colours) colourMask();
+  colours = now;
   tell("picture");
 });
 
 on("acted", (action) => {
   if (action.photo !== picture.id || !DRAWN.includes(action.kind)) return;
   picture.recent.push({ action, known: false });
-  Object.assign(picture, { undo: true, redo: false });
+  Object.assign(picture, { undo: true, redo: false, version: null });
   if (action.kind === "fix") {
     paint(action);
     colourMask();

@@ -93,7 +93,7 @@ export function flush() {
 }
 
 const pause = (time) => new Promise((done) => setTimeout(done, time));
-const final = (status) => status >= 400 && status < 500 && ![401, 403, 429].includes(status);
+const TOO_LARGE = 413;
 
 async function send() {
   let most = AT_ONCE;
@@ -101,10 +101,10 @@ async function send() {
     const batch = pending.slice(0, most).map((p) => p.action);
     try {
       const { refused = [] } = await post("api/actions", { actions: batch });
-      if (refused.length) complain(refused.at(-1).error);
+      if (refused.length) complain(reason(refused.at(-1)));
       drop(batch, new Set(refused.map((r) => r.id)));
     } catch (error) {
-      if (!final(error.status)) {
+      if (error.status !== TOO_LARGE) {
         complain(refusal(error));
         await pause(EACH);
       } else if (batch.length > 1) {
@@ -115,6 +115,11 @@ async function send() {
       }
     }
   }
+}
+
+function reason({ id, error }) {
+  const name = pending.find((p) => p.action.id === id)?.name;
+  return name && !error.startsWith(name) ? `${name}: ${error}` : error;
 }
 
 function drop(batch, refused) {
