@@ -81,9 +81,11 @@ export function speak(text) {
   $("#spoken").textContent = text;
 }
 
-export function complain(text) {
+// One line: what failed, or what the server has said.
+export function complain(text, { mild = false } = {}) {
   $("#error span").textContent = text;
   $("#error").hidden = !text;
+  $("#error").classList.toggle("mild", mild);
 }
 
 export function set(name, value) {

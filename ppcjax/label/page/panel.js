@@ -122,11 +122,11 @@ function bar(name, [done, total]) {
 }
 
 // What a training says of itself: how far it is, and in words.
-function training(run) {
-  const { step: done, steps, said, error } = run;
-  const found = steps ? [bar("Training", [done ?? 0, steps])] : [];
-  const words = error ?? said ?? (found.length ? "" : "Training has started.");
-  if (words) found.push(make("p", { className: "soft" }, words));
+function training({ state, step, steps, said }) {
+  const found = steps ? [bar("Training", [step ?? 0, steps])] : [];
+  const words = { done: "Training is done.", failed: `Training failed: ${said}` }[state];
+  const started = found.length ? "" : `Training has started. ${said ?? ""}`;
+  if (words ?? started) found.push(make("p", { className: "soft" }, words ?? started));
   return found;
 }
 
@@ -142,12 +142,23 @@ function progress() {
       .map(([name, label]) => bar(label, of[name]));
     if (of.training) rows.push(...training(of.training));
     $("#bars").replaceChildren(...rows);
-    $("#said").textContent = of.said?.at(-1) ?? "";
+    remark(of.said?.at(-1) ?? "");
   }
   $("#road").textContent = roads.said ?? "";
   const done = DONE.reduce((sum, status) => sum + (counts[status] ?? 0), 0);
   const left = photos.length - done - (counts.missing ?? 0);
-  $("#counts").textContent = photos.length ? `${done} accepted · ${left} left` : "";
+  const [made, all] = of.proposals ?? [0, 0];
+  const going = made < all ? ` · proposing ${made} of ${all}` : "";
+  $("#counts").textContent = photos.length ? `${done} accepted · ${left} left${going}` : "";
+}
+
+let said = null;
+
+// What is new of what the server says is shown above, too.
+function remark(line) {
+  $("#said").textContent = line;
+  if (line && said !== null && line !== said) complain(line, { mild: true });
+  said = line;
 }
 
 // Masks that are there already, which nobody has taken.
