@@ -3,7 +3,6 @@
 What passes here fits the state that it is asked of: `state.apply` cannot fail on it.
 """
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -152,7 +151,7 @@ def _colour(state, kind, value):
 
 def _number(value: Any, what: str) -> float:
     fits = isinstance(value, int | float) and not isinstance(value, bool)
-    if not fits or not math.isfinite(value) or abs(value) > _FARTHEST:
+    if not fits or not -_FARTHEST <= value <= _FARTHEST:  # NaN is neither
         raise UserError(f"{what} {_shown(value)}: give pixels")
     return round(float(value), 2)
 

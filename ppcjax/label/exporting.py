@@ -30,11 +30,8 @@ def export(session: Session, formats: Any, which: Any) -> dict[str, Any]:
     Raises:
         UserError: there is nothing to write, or a name that a format cannot hold.
     """
-    if (
-        not isinstance(formats, list)
-        or not formats
-        or set(map(str, formats)) - {*WRITERS}
-    ):
+    fits = isinstance(formats, list) and formats
+    if not fits or not all(isinstance(x, str) and x in WRITERS for x in formats):
         raise UserError(f"formats: give some of {', '.join(WRITERS)}")
     if which not in WHICH:
         raise UserError(f"which: give one of {', '.join(WHICH)}")

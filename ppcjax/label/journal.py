@@ -15,6 +15,8 @@ from ppcjax.runs import checked
 from ppcjax.types import UserError
 
 _DIGEST = 8  # bytes
+_FORMAT = 1
+_FIRST = {"n": 0, "kind": "begin", "format": _FORMAT}
 
 
 class Journal:
@@ -31,13 +33,13 @@ class Journal:
             path: the file.
 
         Raises:
-            UserError: it cannot be read, or not be written to.
+            UserError: it cannot be read or be written to, or is another file.
         """
-        self._path = path
         new = not path.exists()
         content = b"" if new else _content(path)
         whole, torn = _without_torn(content)
         self.entries, self.said = _read(whole, path)
+        _check_ours(self.entries, whole, path)
         if torn:
             writing.cut(path, len(whole))
             self.said.append(
@@ -45,6 +47,8 @@ class Journal:
                 f"its {len(torn)} bytes are dropped"
             )
         self._file = writing.Appending(path, folder=True)
+        if not self.entries:
+            self.append([_FIRST])
         if new:
             writing.force(path.parent)
 
@@ -78,6 +82,14 @@ def _seal(body: bytes) -> bytes:
 
 
 _SEAL = len(_seal(b""))
+
+
+def _check_ours(entries: list[dict[str, Any]], content: bytes, path: Path) -> None:
+    """Raises UserError where a journal is none of this program, or of a later one."""
+    if content and not entries:
+        raise UserError(f"{path} is no journal of labels; choose another folder")
+    if entries and entries[0].get("format", _FORMAT) != _FORMAT:
+        raise UserError(f"{path} was written by a later version; install that one")
 
 
 def _content(path: Path) -> bytes:

@@ -16,10 +16,11 @@ from ppcjax.label import composing
 from ppcjax.label.album import open_album
 from ppcjax.label.app import App
 from ppcjax.label.found import Found
-from ppcjax.label.session import Session
+from ppcjax.label.session import JOURNAL, Session
 from ppcjax.label.training import Training
 from ppcjax.label.worker import Worker
 from ppcjax.runs import Run, lock
+from ppcjax.runs.there import check_folder, names_in, not_ours
 from ppcjax.types import UserError
 
 FIRST_PORT = 8765
@@ -51,6 +52,7 @@ def serve(
         UserError: the folder holds no photo, is labelled by another process, or the
             port is taken.
     """
+    _check_ours(folder)
     found = Found(photos)
     writing.make_folder(folder)
     with lock.held(folder, what="it is labelled"), _listening(host, port) as listening:
@@ -75,6 +77,14 @@ def serve(
                 trainings.stop()
                 worker.join(_PATIENCE)
                 composing.write_all(session)
+
+
+def _check_ours(folder: Path) -> None:
+    """Raises UserError where something else lies in a folder."""
+    check_folder(folder, "folder of labels")
+    names = names_in(folder)
+    if JOURNAL not in names and names not in ([], [lock.NAME]):
+        raise not_ours(folder, names[0])
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from ppcjax.label.state import OF_MASKS, apply, replayed
 from ppcjax.label.store import Proposal, Store
 from ppcjax.types import UserError
 
+JOURNAL = "journal.jsonl"
 _SAID = 50  # lines that the page is told of
 _LOOK = 3.0  # seconds between two looks at which photos are there
 
@@ -59,7 +60,7 @@ class Session:
         self.version = int(time.time() * 1000)
         self._existing = existing
         self._said: deque[str] = deque(maxlen=_SAID)
-        self._journal = Journal(folder / "journal.jsonl")
+        self._journal = Journal(folder / JOURNAL)
         self.state = replayed(self._journal.entries)
         for line in (*album.said, *self._journal.said):
             self.say(line)
@@ -152,7 +153,7 @@ class Session:
             self._journal.append(entries)
         except UserError:
             self._journal.close()
-            self._journal = Journal(self.folder / "journal.jsonl")
+            self._journal = Journal(self.folder / JOURNAL)
             self.state = replayed(self._journal.entries)
             self._journal.entries = []
             raise

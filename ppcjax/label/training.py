@@ -64,8 +64,7 @@ class Training:
             photos = exporting.chosen(self._session, "accepted")
             if len(photos) < _LEAST:
                 raise UserError(
-                    f"{len(photos)} masks are accepted, and {_LEAST} are needed: accept "
-                    "more"
+                    f"{len(photos)} masks are accepted: accept {_LEAST} or more"
                 )
             folder = exporting.new_folder(self._session, _FOLDER)
             ids = exporting.contiguous(self._session)

@@ -194,7 +194,7 @@ class Worker(threading.Thread):
             self._queue, self._total = deque(chosen), len(chosen)
 
     def _open_photos(self, first: int) -> list[int]:
-        """Photos that get a proposal, the one in view first, then the uncertain ones."""
+        """Photos that get a proposal: the one in view, then the uncertain ones."""
         session, missing = self._session, self._session.missing()
         keys = session.album.keys
         chosen = [
