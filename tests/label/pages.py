@@ -43,6 +43,10 @@ class Page:
     def keys(self, *keys):
         ActionChains(self.browser, duration=0).send_keys(*keys).perform()
 
+    def chord(self, held, key):
+        chain = ActionChains(self.browser, duration=0)
+        chain.key_down(held).send_keys(key).key_up(held).perform()
+
     def ask(self, path):
         """The JSON that the server gives the page."""
         script = """
@@ -76,9 +80,8 @@ class Page:
     def settle(self):
         """Waits until the photo in view is drawn: its middle has a colour."""
         self.until(
-            "(() => { const c = document.querySelector('#canvas'); return c.width > 1 &&"
-            " c.getContext('2d').getImageData(c.width / 2, c.height / 2, 1, 1).data[3]"
-            "})() > 0"
+            "((c) => c.width > 1 && c.getContext('2d').getImageData(c.width / 2,"
+            " c.height / 2, 1, 1).data[3])(document.querySelector('#canvas')) > 0"
         )
 
     def on_screen(self, points):
@@ -91,7 +94,9 @@ class Page:
         w, h = (int(n) for n in about.split(" · ")[1].split(" × "))
         scale = min((width - 16) / w, (height - 16) / h)
         x0, y0 = left + (width - w * scale) / 2, top + (height - h * scale) / 2
-        return [(round(x0 + x * w * scale), round(y0 + y * h * scale)) for x, y in points]
+        return [
+            (round(x0 + x * w * scale), round(y0 + y * h * scale)) for x, y in points
+        ]
 
     def drag(self, *fingers, kind=interaction.POINTER_MOUSE):
         """Draws lines through points of the photo at once, one a finger."""
@@ -100,11 +105,11 @@ class Page:
         builder.devices += pointers[1:]
         for pointer, points in zip(pointers, fingers, strict=True):
             first, *rest = self.on_screen(points)
-            pointer.create_pointer_move(20, *first, origin="viewport")
-            pointer.create_pointer_down(0)
+            pointer.create_pointer_move(20, first[0], first[1], origin="viewport")
+            pointer.create_pointer_down(button=0)
             for place in rest:
-                pointer.create_pointer_move(20, *place, origin="viewport")
-            pointer.create_pointer_up(0)
+                pointer.create_pointer_move(20, place[0], place[1], origin="viewport")
+            pointer.create_pointer_up(button=0)
         builder.perform()
 
     def marked(self, count):

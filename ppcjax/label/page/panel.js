@@ -4,7 +4,7 @@ import { $, $$, app, complain, make, on, photo, set, speak } from "./app.js";
 import { draw } from "./canvas.js";
 import { DONE, step, WORDS } from "./list.js";
 import { load, picture } from "./picture.js";
-import { act, flush, poll, post } from "./server.js";
+import { act, expect, flush, post } from "./server.js";
 
 const NAMES = { features: "Features", proposals: "Proposals" };
 const LATER = 350; // milliseconds after a mark until proposals are made anew
@@ -19,7 +19,7 @@ export async function propose() {
     await flush();
     await post("api/propose", { photo: app.photo });
     complain("");
-    poll();
+    expect();
   } catch (error) {
     complain(error.status ? error.message : "The server does not answer; propose again.");
   }
@@ -36,8 +36,15 @@ function anew({ actions, refused }) {
   const some = actions.some((a) => kinds.includes(a.kind) && !refused.has(a.id));
   const can = proposed && app.state.roads.examples !== false;
   if (!some || !can || !$("#anew").checked) return;
+  later();
+}
+
+function later() {
   clearTimeout(timer);
-  timer = setTimeout(propose, LATER);
+  timer = setTimeout(() => {
+    timer = 0;
+    propose();
+  }, LATER);
 }
 
 function uncertain() {
@@ -57,8 +64,11 @@ export function decide(kind) {
   const one = photo();
   const button = $(`#${kind}`);
   if (!one || button.disabled || button.hidden) return;
+  const waits = timer !== 0; // first what was seen is accepted, then comes what is new
+  clearTimeout(timer);
   const seen = kind === "accept" && picture.version !== null;
   act(kind, { photo: one.id, ...(seen && { mask: picture.version }) });
+  if (waits) later();
   speak(`${one.name}: ${kind === "none" ? "none of these" : kind}`);
   if (kind !== "reopen" && $("#go-on").checked && uncertain()) next();
 }

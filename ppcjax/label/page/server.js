@@ -4,6 +4,7 @@ import { app, complain, tell } from "./app.js";
 
 const token = new URLSearchParams(location.search).get("token") ?? "";
 const EACH = 1000; // milliseconds from one question for the state to the next
+const SOON = 250; // the same, while proposals come
 const HIDDEN = 5000; // the same, of a page that nobody sees
 const AT_ONCE = 100; // actions in one message
 const AWAY = "The server does not answer; trying again.";
@@ -140,6 +141,13 @@ function refusal(error) {
 let asking = false;
 let again = false;
 let timer = 0;
+let eager = 0; // until when something is about to come
+
+// Asks more often for a while, as something is about to come.
+export function expect() {
+  eager = performance.now() + 3000;
+  poll();
+}
 
 function take(state) {
   const first = app.state.version < 0;
@@ -166,7 +174,9 @@ export async function poll() {
   }
   asking = false;
   clearTimeout(timer);
-  timer = setTimeout(poll, again ? 0 : document.hidden ? HIDDEN : EACH);
+  const [made, all] = app.state.progress.proposals ?? [0, 0];
+  const soon = made < all || performance.now() < eager;
+  timer = setTimeout(poll, again ? 0 : document.hidden ? HIDDEN : soon ? SOON : EACH);
   again = false;
 }
 
