@@ -6,7 +6,9 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.actions import interaction
+from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
 from selenium.webdriver.common.keys import Keys
 
 from ppcjax.data_pipelines import make_eval, make_source
@@ -245,6 +247,25 @@ def test_fingers_draw_and_zoom(browser, page):
     assert np.ptp([p[0] for p in page.marks(5)[2]["points"]]) == pytest.approx(
         before, 1
     )
+
+
+def test_wheel_and_space_move_the_photo(browser, page):
+    page.show("08.png")
+    page.drag(ACROSS)
+    page.marked(1)
+    canvas = page.one("#canvas")
+    origin = ScrollOrigin.from_element(canvas)
+    ActionChains(browser).scroll_from_origin(origin, 0, -400).perform()
+    page.drag(ACROSS)
+    page.marked(2)
+    chain = ActionChains(browser, duration=20)
+    chain.key_down(" ").click_and_hold(canvas).move_by_offset(80, 0).release()
+    chain.key_up(" ").perform()
+    page.drag(ACROSS)
+    page.marked(3)
+    first, second, third = (m["points"][0] for m in page.marks(8))
+    assert second[0] > first[0] + 3  # nearer to the middle
+    assert third[0] < second[0] - 3 and third[1] == pytest.approx(second[1], abs=0.3)
 
 
 def test_tags_by_keys(page):

@@ -81,7 +81,7 @@ export const redo = () => $("#redo").disabled || act("redo", { photo: app.photo 
 function buttons() {
   const one = photo();
   const done = one && DONE.includes(one.status);
-  $("#accept").disabled = one?.status !== "proposed" && !(picture.mask && !done);
+  $("#accept").disabled = !one || done || !(picture.mask || one.mask || one.marks);
   $("#reject").disabled = !one || ["new", "missing", "rejected"].includes(one.status) || done;
   $("#none").disabled = !one || one.status === "missing" || done;
   for (const name of ["accept", "reject", "none"]) $(`#${name}`).hidden = Boolean(done);

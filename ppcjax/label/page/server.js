@@ -180,4 +180,7 @@ export async function poll() {
   again = false;
 }
 
+addEventListener("beforeunload", (event) => {
+  if (pending.length) event.preventDefault(); // a closed tab forgets them
+});
 document.addEventListener("visibilitychange", () => document.hidden || poll());
