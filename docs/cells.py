@@ -30,11 +30,11 @@ def photo(index: int) -> tuple[np.ndarray, list[tuple[int, tuple]]]:
     width, height = SIZE
     image = Image.new("RGB", SIZE, (238, 226, 231))
     pen = ImageDraw.Draw(image)
-    for _ in range(90):  # a ground that is not even
+    for _ in range(40):  # a ground that is not even
         x, y, r = rng.uniform(0, width), rng.uniform(0, height), rng.uniform(8, 60)
         shade = tuple(int(v + rng.uniform(-10, 8)) for v in (236, 222, 230))
         pen.ellipse((x - r, y - r, x + r, y + r), fill=shade)
-    image = image.filter(ImageFilter.GaussianBlur(9))
+    image = image.filter(ImageFilter.GaussianBlur(14))
     objects: list[tuple[int, tuple]] = []
     for _ in range(200):
         r = rng.uniform(26, 48)
@@ -47,7 +47,7 @@ def photo(index: int) -> tuple[np.ndarray, list[tuple[int, tuple]]]:
     for kind, place in objects:
         _draw(image, kind, place, rng)
     pixels = np.asarray(image.filter(ImageFilter.GaussianBlur(0.8)), np.float32)
-    pixels += rng.normal(0, 5, (height, width, 1)) + rng.normal(0, 2, pixels.shape)
+    pixels += rng.normal(0, 1, (height, width, 1))
     return np.clip(pixels, 0, 255).astype(np.uint8), objects
 
 

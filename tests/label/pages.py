@@ -9,6 +9,10 @@ from selenium.webdriver.common.actions.pointer_input import PointerInput
 
 from tests.report.browser import DESK, wait_until
 
+ACROSS = [(0.3, 0.5), (0.45, 0.5), (0.6, 0.55)]  # lines on a photo, from 0 to 1
+ABOVE = [(0.1, 0.1), (0.5, 0.08), (0.9, 0.1)]
+BELOW = [(0.2, 0.9), (0.8, 0.9)]
+
 
 class Page:
     """The page in a browser."""

@@ -103,3 +103,11 @@ def test_formats_are_those_that_can_be_written():
     text = Path(PAGE / "dialogs.js").read_text()
     table = re.search(r"const FORMATS = \{(.*?)\};", text, re.DOTALL)
     assert set(re.findall(r"^  (\w+):", table[1], re.MULTILINE)) == set(WRITERS)
+
+
+def test_the_docs_tell_the_same_keys():
+    table = re.search(r"KEYS = \[(.*?)\n\];", (PAGE / "dialogs.js").read_text(), re.S)
+    keys = re.findall(r'^  \["(.*)", "(.*)"\],$', table[1], re.MULTILINE)
+    docs = (ROOT / "docs/label.md").read_text()
+    assert len(keys) > 10
+    assert [f"| {key} | {what} |" in docs for key, what in keys] == [True] * len(keys)
