@@ -72,6 +72,24 @@ def cut(path: Path, size: int) -> None:
         raise cannot_write(path, error) from error
 
 
+def link_file(path: Path, target: Path) -> None:
+    """Makes a file that is another one: a link, or a copy where there are no links.
+
+    Args:
+        path: the file, which is not there; missing folders are made.
+        target: file that it stands for.
+
+    Raises:
+        CannotWrite: the folder cannot be written to.
+        OSError: the other one cannot be read.
+    """
+    make_folder(path.parent)
+    try:
+        os.symlink(target.absolute(), path)
+    except (OSError, NotImplementedError):
+        write_file(path, target.read_bytes())
+
+
 def make_folder(path: Path) -> None:
     """Makes a folder where there is none. Raises: CannotWrite."""
     try:

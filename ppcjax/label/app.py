@@ -131,7 +131,8 @@ class App:
 
     def _propose(self, given: dict[str, Any]) -> dict[str, Any]:
         photo = given.get("photo")
-        self._worker.propose(-1 if photo is None else self._session.place(photo))
+        place = -1 if photo is None else self._session.place(photo)
+        self._worker.propose(place, str(given.get("by", "")))
         return {"started": True}
 
     def _export(self, given: dict[str, Any]) -> dict[str, Any]:

@@ -65,6 +65,7 @@ def serve(
             number = listening.getsockname()[1]
             token = secrets.token_hex(16)
             app = App(session, worker, trainings).made(token, names_of(host, number))
+            trainings.resume()
             worker.start()
             shown = f"[{host}]" if ":" in host else host
             try:

@@ -1,6 +1,8 @@
 """A segmenter on the accepted masks: a run as any other, in a process of its own."""
 
 import contextlib
+import functools
+import json
 import subprocess
 import sys
 import threading
@@ -15,7 +17,7 @@ from ppcjax.label import composing, exporting
 from ppcjax.label.session import Session
 from ppcjax.label.store import as_png
 from ppcjax.label.worker import Worker
-from ppcjax.predict.photos import load
+from ppcjax.predict.photos import Predictor, load
 from ppcjax.predict.prediction import uncertainty
 from ppcjax.runs import checked
 from ppcjax.types import IGNORE, UserError
@@ -23,7 +25,8 @@ from ppcjax.types import IGNORE, UserError
 CONFIG = "segment_dino_folder"
 _LEAST = 4  # accepted masks
 _FOLDER = "trainings"
-_LOG, _CLASSES = "log.txt", "classes.txt"
+_LOG, _IDS = "log.txt", "ids.json"
+_FINISHED = "finished"  # how what a run says in the end begins
 _LAST = 2000  # bytes of what a run said that are looked at
 
 
@@ -69,6 +72,7 @@ class Training:
             folder = exporting.new_folder(self._session, _FOLDER)
             ids = exporting.contiguous(self._session)
             self._write(folder, photos, ids)
+            writing.write_file(folder / _IDS, json.dumps(ids).encode())
             with contextlib.closing(writing.Appending(folder / _LOG)) as log:
                 self._process = self._start(
                     self._command(folder),
@@ -101,28 +105,28 @@ class Training:
                 self._process.terminate()
 
     def _write(self, folder: Path, photos: list[int], ids: dict[int, int]) -> None:
-        """The masks that are learnt from, ids 0..C-1, and the names of the classes."""
+        """A folder as `source="folder"` reads it, of what is learnt from alone."""
         table = np.zeros(256, np.uint8)
         table[IGNORE] = IGNORE
         for key, value in ids.items():
             table[key] = value
+        album = self._session.album
         for i in photos:
             mask = composing.mask(self._session, i)
             if mask is not None:
-                file = folder / "masks" / f"{self._session.album.ids[i]}.png"
+                photo = folder / "images" / f"{album.ids[i]}{album.file(i).suffix}"
+                writing.link_file(photo, album.file(i))
+                file = folder / "masks" / f"{album.ids[i]}.png"
                 writing.write_file(file, as_png(table[mask]))
         classes = self._session.state.classes
         names = ["background", *(classes[key].name for key in ids)]
         content = "".join(f"{name}\n" for name in names).encode()
-        writing.write_file(folder / _CLASSES, content)
+        writing.write_file(folder / "classes.txt", content)
 
     def _command(self, folder: Path) -> list[str]:
-        names = folder / _CLASSES
         return [
             *(sys.executable, "-m", "ppcjax", "train", f"--config={CONFIG}"),
-            f"--config.data.root={self._session.album.root}",
-            f"--config.data.masks={folder / 'masks'}",
-            f"--config.data.classes={names}",
+            f"--config.data.root={folder}",
             f"--workdir={folder / 'run'}",
             *self._options,
         ]
@@ -135,35 +139,48 @@ class Training:
             said = _progress(self._folder)["said"]
             self._session.say(f"the training in {self._folder} ended: {said}")
             return
-        try:
-            self._worker.use(Trained(self._session, self._folder / "run", ids))
-        except UserError as error:
-            self._session.say(str(error))
-            return
+        self._worker.use(Trained(self._session, self._folder / "run", ids))
         self._session.say("trained: Propose uses the segmenter from now on")
+
+    def resume(self) -> None:
+        """Proposes by the last training that was finished, if there was one."""
+        folders = sorted((self._session.folder / _FOLDER).glob("[0-9]*"), reverse=True)
+        for folder in folders:
+            said = _progress(folder)
+            try:
+                noted = checked.read_json(folder / _IDS)
+                ids = {int(key): int(value) for key, value in noted.items()}
+            except (ValueError, TypeError, UserError):
+                continue
+            if ids and said["said"].startswith(_FINISHED):
+                self._folder = folder
+                self._state = {"run": str(folder / "run"), "state": "done"}
+                self._worker.use(Trained(self._session, folder / "run", ids))
+                return
 
 
 class Trained:
     """Proposals of a trained segmenter."""
 
     def __init__(self, session: Session, run: Path, ids: dict[int, int]):
-        """Opens a run.
+        """Of a run, which is opened when it is first asked.
 
         Args:
             session: whose photos are proposed for.
             run: folder of the run.
             ids: id of each class in the session -> id in the run.
-
-        Raises:
-            UserError: it cannot be opened.
         """
-        self._session, self._predictor = session, load(run)
+        self._session, self._run = session, run
         self._ids = np.zeros(256, np.uint8)
         for key, value in ids.items():
             self._ids[value] = key
 
+    @functools.cached_property
+    def _predictor(self) -> Predictor:
+        return load(self._run)
+
     def __call__(self, i: int) -> tuple[np.ndarray, float]:
-        """Mask [H, W] uint8 and uncertainty of a photo."""
+        """Mask [H, W] uint8 and uncertainty of a photo. Raises: UserError."""
         found = self._predictor.predict(self._session.album.file(i))
         unsure = uncertainty(found.scores, self._predictor.threshold)
         return self._ids[found.mask], unsure

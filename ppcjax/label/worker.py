@@ -22,9 +22,11 @@ from ppcjax.label.session import Session
 from ppcjax.runs import Run
 from ppcjax.types import UserError
 
+BY = ("examples", "trained")  # what proposes
+
 
 class Proposer(Protocol):
-    """What proposes masks; `Fewer` and `training.Trained` are such."""
+    """What proposes masks; `training.Trained` is such."""
 
     def __call__(self, i: int) -> tuple[np.ndarray, float]:
         """Mask [H, W] uint8 and uncertainty of a photo."""
@@ -50,6 +52,7 @@ class Worker(threading.Thread):
         self._looks: Looks | None = None
         self._learner: Learner | None = None
         self._asked: int | None = None  # photo in view of a request; -1 for none
+        self._by = ""
         self._proposer: Proposer | None = None
         self._trained: Proposer | None = None
         self._queue: deque[int] = deque()
@@ -81,15 +84,20 @@ class Worker(threading.Thread):
                 self._viewed.append(i)
                 self._wake.notify_all()
 
-    def propose(self, i: int) -> None:
+    def propose(self, i: int, by: str = "") -> None:
         """Asks for proposals from all that is marked now.
 
         Args:
             i: photo in view, which comes first; -1 for none.
+            by: what proposes, one of BY; "": what was trained, if anything was.
 
         Raises:
             UserError: there is no network, or too little is marked.
         """
+        if by not in ("", *BY):
+            raise UserError(f"by: give one of {', '.join(BY)}")
+        if by == "trained" and self._trained is None:
+            raise UserError("no segmenter is trained yet")
         if self.broken:
             raise UserError(self.broken)
         with self._session.lock:
@@ -99,7 +107,7 @@ class Worker(threading.Thread):
                     "nothing is marked yet: draw a stroke or a box on a photo"
                 )
         with self._wake:
-            self._asked = i
+            self._asked, self._by = i, by
             self._wake.notify_all()
 
     def use(self, proposer: Proposer | None) -> None:
@@ -184,12 +192,13 @@ class Worker(threading.Thread):
     def _fit(self) -> None:
         with self._wake:
             first, self._asked = self._asked, None
+            trained = None if self._by == "examples" else self._trained
             self._queue.clear()
             self._total = 0
         with self._session.lock:
             self._after = self._session.state.n
             chosen = self._open_photos(first)
-        self._proposer = self._trained or self._of_examples()
+        self._proposer = trained or self._of_examples()
         with self._wake:
             self._queue, self._total = deque(chosen), len(chosen)
 

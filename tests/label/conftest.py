@@ -1,23 +1,35 @@
-"""Servers for tests of the page, and the page of one in a browser."""
+"""What tests of the server and of its page share."""
 
 import pytest
+
+from tests.label import clients, worlds
+from tests.label.pages import Page
+from tests.label.processes import Server, write_config, write_photos
+
+
+@pytest.fixture
+def session(tmp_path):
+    """A session of four photos."""
+    opened = worlds.session(worlds.write_photos(tmp_path / "photos"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def client(session):
+    """A client of that session."""
+    return clients.client_of(session)
 
 
 @pytest.fixture(scope="session")
 def config(tmp_path_factory):
-    """A config of a tiny network; skips where the libraries of the server lack."""
-    pytest.importorskip("starlette", reason="starlette is not installed")
-    pytest.importorskip("uvicorn", reason="uvicorn is not installed")
-    from tests.label.server import write_config
-
+    """A config of a tiny network."""
     return write_config(tmp_path_factory.mktemp("config"))
 
 
 @pytest.fixture
 def start(config):
     """Starts servers, and kills them at the end."""
-    from tests.label.server import Server
-
     started = []
 
     def run(photos, *more):
@@ -33,8 +45,6 @@ def start(config):
 @pytest.fixture(scope="module")
 def shared(config, tmp_path_factory):
     """One server for what needs no server of its own; each test has its photo."""
-    from tests.label.server import Server, write_photos
-
     photos = write_photos(tmp_path_factory.mktemp("shared") / "photos")
     server = Server(photos, config)
     yield server
@@ -44,8 +54,6 @@ def shared(config, tmp_path_factory):
 @pytest.fixture
 def page(browser, shared):
     """The page with a class."""
-    from tests.label.pages import Page
-
     found = Page(browser, shared.url)
     if not found.ask("api/state")["classes"]:
         found.add_class("thing")

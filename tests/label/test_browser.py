@@ -10,7 +10,7 @@ from selenium.webdriver.common.keys import Keys
 
 from ppcjax.data_pipelines import make_eval, make_source
 from tests.label.pages import ABOVE, ACROSS, BELOW, Page
-from tests.label.server import write_photos
+from tests.label.processes import write_photos
 from tests.report.browser import PHONE, faults, too_wide
 
 pytestmark = pytest.mark.slow
