@@ -25,7 +25,6 @@ from ppcjax.types import IGNORE, UserError
 
 _INDEX = "index.html"
 _KINDS = {
-    ".html": "text/html",
     ".css": "text/css",
     ".js": "text/javascript",
     ".svg": "image/svg+xml",
@@ -67,8 +66,11 @@ class App:
         return Guard(inner, token=token, hosts=hosts)
 
     async def _page(self, request: Request) -> Response:
-        name = request.path_params.get("name", _INDEX)
         folder = importlib.resources.files("ppcjax.label") / "page"
+        if "name" not in request.path_params:
+            content = (folder / _INDEX).read_bytes()
+            return kept_for(Response(content, media_type="text/html"), 0)
+        name = request.path_params["name"]
         for file in folder.iterdir():  # names that are there, none that is made up
             kind = _KINDS.get(PurePosixPath(file.name).suffix)
             if file.name == name and kind:
