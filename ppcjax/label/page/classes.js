@@ -48,7 +48,8 @@ function light(shade) {
   return 0.299 * r + 0.587 * g + 0.114 * b > 140;
 }
 
-function row(one, total) {
+// A button that chooses a class, or tags the photo with it.
+function chooser(one) {
   const tags = app.mode === "tags";
   const on = tags ? photo()?.tags.includes(one.class) : one.class === app.chosen;
   const chip = make("span", { className: "chip" }, keyOf(one));
@@ -61,6 +62,10 @@ function row(one, total) {
     ...[chip, name],
   );
   button.onclick = () => use(one.class);
+  return button;
+}
+
+function row(one, total) {
   const change = make("button", { type: "button", className: "bare" }, icon("edit"));
   change.setAttribute("aria-label", `Change the class ${one.name}`);
   change.onclick = () => edit(one);
@@ -68,7 +73,7 @@ function row(one, total) {
   const made = make(
     "tr",
     {},
-    make("th", { scope: "row" }, button),
+    make("th", { scope: "row" }, chooser(one)),
     make("td", {}, here),
     make("td", {}, total(one.class)),
     make("td", {}, ...(one.class === BACKGROUND ? [] : [change])),
@@ -90,6 +95,11 @@ function show() {
   const column = document.activeElement?.className;
   const all = mode === "tags" ? real() : classes();
   $("#classes tbody").replaceChildren(...all.map((one) => row(one, total)));
+  const chips = $("#chips");
+  const [at, { scrollLeft }] = [[...chips.children].indexOf(document.activeElement), chips];
+  chips.replaceChildren(...all.map(chooser));
+  chips.scrollLeft = scrollLeft;
+  chips.children[at]?.focus();
   if (held) {
     const again = $(`#classes tr[data-class="${held.dataset.class}"]`);
     again?.querySelector(column ? `.${column}` : "button")?.focus();

@@ -144,7 +144,7 @@ export function start() {
   list.addEventListener("keydown", keys);
   list.addEventListener("focus", () => tiles.get(app.photo)?.focus());
   for (const name of ["#show", "#order"]) $(name).onchange = select;
-  new ResizeObserver(place).observe(list);
+  new ResizeObserver(reveal).observe(list);
   on("photo", reveal);
   on("state", ({ photos }) => {
     if (!app.photos.has(app.photo) && photos.length) set("photo", photos[0].id);

@@ -96,9 +96,9 @@ function hint() {
   if (app.mode === "tags") return "Keys 1 to 9 say what is in the photo.";
   if (tool === "fix") return "Paint what is wrong; class 0 takes away.";
   if (tool === "eraser") return "Takes marks away.";
-  if (tool === "box") return "A box around each object; outside all boxes is background.";
+  if (tool === "box") return "A box around each object; outside is background.";
   if (tool === "move") return "Drag the photo; the wheel and two fingers zoom.";
-  return "A line over a thing of the chosen class is enough; some over the background, too.";
+  return "A line is enough; mark some background, too.";
 }
 
 function caption() {
