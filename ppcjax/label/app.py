@@ -4,6 +4,7 @@ import importlib.resources
 import traceback
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
+from pathlib import PurePosixPath
 from typing import Any
 
 from starlette.applications import Starlette
@@ -15,17 +16,18 @@ from starlette.routing import Route
 
 from ppcjax.console import screen
 from ppcjax.label import album, composing, exporting, store, view
-from ppcjax.label.guard import Guard, Refused, body_of, error, kept_for
+from ppcjax.label.guard import PAGE, Guard, Refused, body_of, error, kept_for
 from ppcjax.label.session import Session
 from ppcjax.label.training import Training
 from ppcjax.label.worker import Worker
 from ppcjax.runs import checked
 from ppcjax.types import IGNORE, UserError
 
-_PAGE = {
-    "/": ("index.html", "text/html"),
-    "/label.css": ("label.css", "text/css"),
-    "/label.js": ("label.js", "text/javascript"),
+_INDEX = "index.html"
+_KINDS = {
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
 }
 _MOST_ACTIONS = 1000  # of a request
 _SMALLEST = 64  # pixels
@@ -41,7 +43,9 @@ class App:
 
     def made(self, token: str, hosts: Iterable[str]) -> Guard:
         """The application with its guard; see `Guard` for the arguments."""
-        routes = [Route(path, self._page, methods=["GET"]) for path in _PAGE]
+        routes = [
+            Route(path, self._page, methods=["GET"]) for path in ("/", PAGE + "{name}")
+        ]
         for path, answer in (
             ("/api/state", self._state),
             ("/thumbnail/{id}", self._thumbnail),
@@ -62,13 +66,16 @@ class App:
         return Guard(inner, token=token, hosts=hosts)
 
     async def _page(self, request: Request) -> Response:
-        name, kind = _PAGE[request.url.path]
-        file = importlib.resources.files("ppcjax.label") / "page" / name
-        try:
-            content = file.read_bytes()
-        except FileNotFoundError:
-            return error(HTTPStatus.NOT_FOUND, f"{name} is not in this package")
-        return kept_for(Response(content, media_type=kind), 0)
+        folder = importlib.resources.files("ppcjax.label") / "page"
+        if "name" not in request.path_params:
+            content = (folder / _INDEX).read_bytes()
+            return kept_for(Response(content, media_type="text/html"), 0)
+        name = request.path_params["name"]
+        for file in folder.iterdir():  # names that are there, none that is made up
+            kind = _KINDS.get(PurePosixPath(file.name).suffix)
+            if file.name == name and kind:
+                return kept_for(Response(file.read_bytes(), media_type=kind), 0)
+        return error(HTTPStatus.NOT_FOUND, "the page has no such file")
 
     # ---- what is read
     def _state(self, request: Request) -> Response:
