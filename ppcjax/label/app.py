@@ -143,7 +143,7 @@ class App:
         )
 
     def _train(self, given: dict[str, Any]) -> dict[str, Any]:
-        return {"run": self._training.start()}
+        return {"run": self._training.start(str(given.get("by", "masks")))}
 
 
 def _side(request: Request) -> int:

@@ -2,10 +2,12 @@
 
 import functools
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ppcjax.checkout import program
 from ppcjax.console import writing
 from ppcjax.data_pipelines.formats import WRITERS, Exported, check_names
 from ppcjax.label import composing, view
@@ -21,7 +23,7 @@ def export(session: Session, formats: Any, which: Any) -> dict[str, Any]:
 
     Args:
         session: the session.
-        formats: keys of WRITERS.
+        formats: keys of WRITERS; none where tags are all that is wanted.
         which: "accepted" for what a person has settled, "all" for proposals as well.
 
     Returns:
@@ -30,14 +32,18 @@ def export(session: Session, formats: Any, which: Any) -> dict[str, Any]:
     Raises:
         UserError: there is nothing to write, or a name that a format cannot hold.
     """
-    fits = isinstance(formats, list) and formats
+    known = f"formats: give some of {', '.join(WRITERS)}"
+    fits = isinstance(formats, list)
     if not fits or not all(isinstance(x, str) and x in WRITERS for x in formats):
-        raise UserError(f"formats: give some of {', '.join(WRITERS)}")
+        raise UserError(known)
     if which not in WHICH:
         raise UserError(f"which: give one of {', '.join(WHICH)}")
-    photos = chosen(session, which)
-    if not photos:
+    photos = chosen(session, which) if formats else []
+    if formats and not photos:
         raise UserError("no mask is accepted yet: accept one, or export all")
+    tagged = tagged_photos(session)
+    if not formats and not tagged:
+        raise UserError(f"there are no tags; {known}")
     ids = contiguous(session)
     names = {value: session.state.classes[key].name for key, value in ids.items()}
     for name in formats:
@@ -52,10 +58,15 @@ def export(session: Session, formats: Any, which: Any) -> dict[str, Any]:
     for name in dict.fromkeys(formats):
         for path, content in WRITERS[name](entries, names):
             writing.write_file(folder / name / path, content)
-    said = [f"{len(photos)} masks, {len(names)} classes: {', '.join(formats)}"]
-    if any(photo.tags for photo in session.state.photos.values()):
-        writing.write_file(folder / "tags.csv", _tags(session))
-        said.append("tags of photos: tags.csv")
+    said = []
+    if formats:
+        said.append(f"{len(photos)} masks, {len(names)} classes: {', '.join(formats)}")
+    if tagged:
+        write_tagged(session, folder / "tags", tagged)
+        said.append(
+            f"{len(tagged)} photos with tags: tags/, from which `{program('train')} "
+            f"--config ppc_dino_folder --config.data.root={folder / 'tags'}` learns"
+        )
     return {"folder": str(folder), "said": said}
 
 
@@ -77,7 +88,7 @@ def contiguous(session: Session) -> dict[int, int]:
         return {key: i for i, key in enumerate(sorted(session.state.classes), 1)}
 
 
-def new_folder(session: Session, kind: str = _FOLDER) -> Any:
+def new_folder(session: Session, kind: str = _FOLDER) -> Path:
     """A folder that nothing was ever written to; it is not made yet."""
     number = 1
     while (session.folder / kind / f"{number:04d}").exists():
@@ -98,15 +109,52 @@ def _mask(session: Session, i: int, table: np.ndarray) -> np.ndarray:
     return table[found]
 
 
-def _tags(session: Session) -> bytes:
-    """A table image,tags as the data side reads it."""
+def tagged_photos(session: Session) -> list[int]:
+    """Numbers of the photos that are there and have tags."""
+    missing = session.missing()
+    with session.lock:
+        return [
+            i
+            for i, key in enumerate(session.album.keys)
+            if i not in missing and session.state.photo(key).tags
+        ]
+
+
+def write_tagged(session: Session, folder: Path, photos: list[int]) -> None:
+    """A folder of photos and their tags, as `source="folder"` reads it.
+
+    Args:
+        session: the session.
+        folder: it is made.
+        photos: numbers of those that have tags.
+    """
+    link_photos(session, folder, photos)
     with session.lock:
         rows = ["image,tags"]
-        for key, photo in sorted(session.state.photos.items()):
-            names = [session.state.classes[tag].name for tag in sorted(photo.tags)]
-            if names:
-                rows.append(f"{_cell(key)},{_cell(';'.join(names))}")
-    return "".join(f"{row}\n" for row in rows).encode()
+        for i in photos:
+            tags = sorted(session.state.photo(session.album.keys[i]).tags)
+            names = ";".join(session.state.classes[tag].name for tag in tags)
+            name = f"{session.album.ids[i]}{session.album.file(i).suffix}"
+            rows.append(f"{_cell(name)},{_cell(names)}")
+    content = "".join(f"{row}\n" for row in rows).encode()
+    writing.write_file(folder / "tags.csv", content)
+    write_names(session, folder)
+
+
+def link_photos(session: Session, folder: Path, photos: list[int]) -> None:
+    """Has some photos lie in images/ of a folder, too."""
+    album = session.album
+    for i in photos:
+        name = f"{album.ids[i]}{album.file(i).suffix}"
+        writing.link_file(folder / "images" / name, album.file(i))
+
+
+def write_names(session: Session, folder: Path) -> None:
+    """Writes classes.txt of a folder, in the order of `contiguous`."""
+    classes = session.state.classes
+    names = ["background", *(classes[key].name for key in contiguous(session))]
+    content = "".join(f"{name}\n" for name in names).encode()
+    writing.write_file(folder / "classes.txt", content)
 
 
 def _cell(text: str) -> str:

@@ -198,11 +198,13 @@ class Session:
         photo = self.state.photo(self.album.keys[i])
         if photo.settled:
             return {"base": photo.base, "shown": list(photo.shown)}
-        if self.valid_proposal(i) is None:
+        found = self.valid_proposal(i)
+        if found is None:
             if not photo.items:
                 raise UserError("there is no proposal to accept, and nothing is marked")
             return {"base": "", "shown": []}
-        return self._base(self.store.proposed(self.album.ids[i]))
+        shown = [key for key in found.areas if key]
+        return {"base": self.store.accept_proposal(self.album.ids[i]), "shown": shown}
 
     def _imported(self, i: int, kind: str) -> dict[str, Any]:
         mask = self._existing.mask(i)

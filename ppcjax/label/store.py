@@ -60,6 +60,23 @@ class Store:
             writing.write_file(file, as_png(mask), forced=True)
         return digest
 
+    def accept_proposal(self, key: str) -> str:
+        """The same of the proposal of a photo, which is not decoded for it.
+
+        Raises:
+            UserError: it is gone or damaged.
+        """
+        file = self._proposal(key)
+        try:
+            content = file.read_bytes()
+            with picture(content, ("PNG",)) as image:
+                image.verify()  # its checksums
+        except DAMAGE as error:
+            raise UserError(f"{file}: is gone or damaged; propose anew") from error
+        digest = hashlib.blake2b(content, digest_size=16).hexdigest()
+        writing.write_file(self._base(digest), content, forced=True)
+        return digest
+
     def accepted(self, digest: str) -> np.ndarray:
         """What `accept` kept. Raises: UserError, it is gone or damaged."""
         return read(self._base(digest))

@@ -1,4 +1,4 @@
-"""A segmenter on the accepted masks: a run as any other, in a process of its own."""
+"""A segmenter on accepted masks, or on tags: a run as any other, in a process."""
 
 import contextlib
 import functools
@@ -22,8 +22,9 @@ from ppcjax.predict.prediction import uncertainty
 from ppcjax.runs import checked
 from ppcjax.types import IGNORE, UserError
 
-CONFIG = "segment_dino_folder"
-_LEAST = 4  # accepted masks
+# What is learnt from -> the config that does.
+CONFIGS = {"masks": "segment_dino_folder", "tags": "ppc_dino_folder"}
+_LEAST = 4  # photos
 _FOLDER = "trainings"
 _LOG, _IDS = "log.txt", "ids.json"
 _FINISHED = "finished"  # how what a run says in the end begins
@@ -54,33 +55,39 @@ class Training:
         self._folder = Path()
         self._state: dict[str, Any] | None = None
         self._lock = threading.Lock()
+        self._starting = threading.Lock()
 
-    def start(self) -> str:
-        """Starts a training on what is accepted; returns the folder of the run.
+    def start(self, by: str = "masks") -> str:
+        """Starts a training; returns the folder of the run.
+
+        Args:
+            by: what is learnt from, a key of CONFIGS.
 
         Raises:
-            UserError: one is running, or too little is accepted.
+            UserError: one is running, or there is too little to learn from.
         """
-        with self._lock:
+        if by not in CONFIGS:
+            raise UserError(f"by: give one of {', '.join(CONFIGS)}")
+        if not self._starting.acquire(blocking=False):
+            raise UserError("a training is about to start")
+        try:
             if self._process is not None and self._process.poll() is None:
                 raise UserError(f"a training is running already, in {self._folder}")
-            photos = exporting.chosen(self._session, "accepted")
-            if len(photos) < _LEAST:
-                raise UserError(
-                    f"{len(photos)} masks are accepted: accept {_LEAST} or more"
-                )
             folder = exporting.new_folder(self._session, _FOLDER)
             ids = exporting.contiguous(self._session)
-            self._write(folder, photos, ids)
+            self._write(folder, by, ids)
             writing.write_file(folder / _IDS, json.dumps(ids).encode())
             with contextlib.closing(writing.Appending(folder / _LOG)) as log:
-                self._process = self._start(
-                    self._command(folder),
+                process = self._start(
+                    self._command(folder, by),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
                 )
-            self._folder = folder
+        finally:
+            self._starting.release()
+        with self._lock:
+            self._process, self._folder = process, folder
             self._state = {"run": str(folder / "run"), "state": "running"}
         watch = threading.Thread(target=self._watch, args=(ids,), daemon=True)
         watch.start()
@@ -104,28 +111,35 @@ class Training:
             if self._process is not None and self._process.poll() is None:
                 self._process.terminate()
 
-    def _write(self, folder: Path, photos: list[int], ids: dict[int, int]) -> None:
-        """A folder as `source="folder"` reads it, of what is learnt from alone."""
+    def _write(self, folder: Path, by: str, ids: dict[int, int]) -> None:
+        """A folder as `source="folder"` reads it, of what is learnt from alone.
+
+        Raises:
+            UserError: that is too little.
+        """
+        session = self._session
+        if by == "tags":
+            photos = exporting.tagged_photos(session)
+            _need(len(photos), "photos have tags: tag")
+            exporting.write_tagged(session, folder, photos)
+            return
+        photos = exporting.chosen(session, "accepted")
+        _need(len(photos), "masks are accepted: accept")
         table = np.zeros(256, np.uint8)
         table[IGNORE] = IGNORE
         for key, value in ids.items():
             table[key] = value
-        album = self._session.album
+        exporting.link_photos(session, folder, photos)
         for i in photos:
-            mask = composing.mask(self._session, i)
+            mask = composing.mask(session, i)
             if mask is not None:
-                photo = folder / "images" / f"{album.ids[i]}{album.file(i).suffix}"
-                writing.link_file(photo, album.file(i))
-                file = folder / "masks" / f"{album.ids[i]}.png"
+                file = folder / "masks" / f"{session.album.ids[i]}.png"
                 writing.write_file(file, as_png(table[mask]))
-        classes = self._session.state.classes
-        names = ["background", *(classes[key].name for key in ids)]
-        content = "".join(f"{name}\n" for name in names).encode()
-        writing.write_file(folder / "classes.txt", content)
+        exporting.write_names(session, folder)
 
-    def _command(self, folder: Path) -> list[str]:
+    def _command(self, folder: Path, by: str) -> list[str]:
         return [
-            *(sys.executable, "-m", "ppcjax", "train", f"--config={CONFIG}"),
+            *(sys.executable, "-m", "ppcjax", "train", f"--config={CONFIGS[by]}"),
             f"--config.data.root={folder}",
             f"--workdir={folder / 'run'}",
             *self._options,
@@ -184,6 +198,11 @@ class Trained:
         found = self._predictor.predict(self._session.album.file(i))
         unsure = uncertainty(found.scores, self._predictor.threshold)
         return self._ids[found.mask], unsure
+
+
+def _need(count: int, text: str) -> None:
+    if count < _LEAST:
+        raise UserError(f"{count} {text} {_LEAST} or more")
 
 
 def _progress(folder: Path) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def test_what_the_page_reads(client, session):
     assert image.getpalette()[6:9] == [0x3C, 0xB4, 0x4B]
 
 
-def test_actions_and_export(client, session, tmp_path):
+def test_actions_and_export(client, session):
     from ppcjax.data_pipelines import SOURCES
 
     worlds.marked(session)
@@ -56,16 +56,15 @@ def test_actions_and_export(client, session, tmp_path):
     assert found["folder"] == str(folder)
     mask = np.asarray(Image.open(folder / "png_grey/masks/p0.png"))
     assert mask[25, 25] == 1 and mask[3, 30] == 0 and mask[45, 45] == 255
-    for i in range(4):
-        (tmp_path / "read").mkdir(exist_ok=True)
-        (tmp_path / f"read/p{i}.png").write_bytes(session.album.file(i).read_bytes())
-    (tmp_path / "read/tags.csv").write_bytes((folder / "tags.csv").read_bytes())
-    source = SOURCES["folder"]("all", root=str(tmp_path / "read"))
+    source = SOURCES["folder"]("all", root=str(folder / "tags"))
+    assert source.ids == ("p2",) and source.classes == ("background", "red", "green")
     tags = source.record(source.ids.index("p2")).tags()
     names = {source.classes[i] for i in np.flatnonzero(tags)} - {"background"}
     assert names == {"red", "green"}
     _post(client, "/api/export", {"formats": ["yolo"], "which": "all"})
     assert (session.folder / "exports/0002/yolo/data.yaml").is_file()
+    only = _post(client, "/api/export", {"formats": []}).json()
+    assert "ppc_dino_folder" in only["said"][0] and len(only["said"]) == 1
 
 
 def test_training_needs_masks(client, session):

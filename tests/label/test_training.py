@@ -85,6 +85,25 @@ def test_a_training_learns_from_what_is_accepted(accepted):
     assert later.progress()["state"] == "done"
 
 
+def test_a_training_learns_from_tags(session):
+    worlds.marked(session)
+    start = Processes("ok")
+    training = Training(session, Worker(session, worlds.network), (), start)
+    with pytest.raises(UserError, match="0 photos have tags"):
+        training.start("tags")
+    with pytest.raises(UserError, match="masks, tags"):
+        training.start("stars")
+    tags = [
+        {"kind": "tag", "photo": i, "class": 1 + i % 2, "on": True} for i in range(4)
+    ]
+    session.do(tags)
+    training.start("tags")
+    assert "--config=ppc_dino_folder" in start.commands[0]
+    source = SOURCES["folder"]("all", root=str(session.folder / "trainings/0001"))
+    assert [source.record(i).tags().tolist() for i in (0, 1)] == [[1, 1, 0], [1, 0, 1]]
+    _until(lambda: training.progress()["state"] == "done")
+
+
 def test_a_training_that_fails_says_why(accepted):
     worker = Worker(accepted, worlds.network)
     training = Training(accepted, worker, (), Processes())
