@@ -69,6 +69,7 @@ class Session:
         self._missing: set[int] = set()
         self._looked = 0.0
         self.proposals: dict[int, Proposal] = {}
+        self._made = 0  # number of the last proposal
         self.areas: dict[int, dict[int, float]] = {}
         self.dirty: set[int] = set()
         self._find_masks()
@@ -87,11 +88,7 @@ class Session:
             found = self.store.proposal(name)
             if found:
                 self.proposals[i] = found
-
-    @property
-    def made(self) -> int:
-        """A number larger than that of each proposal there is."""
-        return 1 + max((p.made for p in self.proposals.values()), default=0)
+                self._made = max(self._made, found.made)
 
     def on_change(self, wake: Callable[[], None]) -> None:
         """Has a function called whenever there may be something to do."""
@@ -235,7 +232,8 @@ class Session:
         with self.lock:
             if after < self.state.photo(self.album.keys[i]).thrown:
                 return  # rejected meanwhile
-            said = Proposal(self.made, after, round(uncertainty, 4), areas)
+            self._made += 1
+            said = Proposal(self._made, after, round(uncertainty, 4), areas)
             self.store.propose(self.album.ids[i], mask, said)
             self.proposals[i] = said
             self.version += 1

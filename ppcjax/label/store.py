@@ -7,6 +7,7 @@ masks/ID.png          accepted masks with all marks, made anew from the others
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import io
 import json
@@ -155,14 +156,19 @@ def as_png(mask: np.ndarray, note: str = "", colours: Any = None) -> bytes:
         colours: 256 colours (r, g, b); None: those of PASCAL VOC.
     """
     image = Image.fromarray(np.ascontiguousarray(mask))
-    chosen = voc_colours() if colours is None else colours
-    image.putpalette(np.array(chosen, np.uint8).tobytes())
+    image.putpalette(_palette(tuple(colours or ())))
     told = PngInfo()
     if note:
         told.add_text(_NOTE, note)
     content = io.BytesIO()
     image.save(content, "PNG", pnginfo=told, compress_level=3)
     return content.getvalue()
+
+
+@functools.lru_cache(maxsize=4)
+def _palette(colours: tuple) -> bytes:
+    """Colours as bytes; those of PASCAL VOC take longer to make than a small mask."""
+    return np.array(colours or voc_colours(), np.uint8).tobytes()
 
 
 def read(file: Path) -> np.ndarray:
