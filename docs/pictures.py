@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from docs import cells
 from ppcjax.data_pipelines import shapes
 from ppcjax.report.overlay import draw_mask
 
@@ -92,11 +93,11 @@ def grid(rows: list[list[np.ndarray]]) -> Image.Image:
     return picture
 
 
-def screenshot(page: Path, name: str, size: tuple[int, int]) -> None:
+def screenshot(page: Path | str, name: str, size: tuple[int, int]) -> None:
     """A page as a desk shows it, from its top.
 
     Args:
-        page: a .html file.
+        page: a .html file, or the address of a server.
         name: of the picture.
         size: width and height of the window, CSS pixels.
     """
@@ -107,9 +108,8 @@ def screenshot(page: Path, name: str, size: tuple[int, int]) -> None:
     flags = "--headless --no-sandbox --disable-gpu --hide-scrollbars --no-first-run"
     command = [browser, *flags.split(), f"--window-size={size[0]},{size[1]}"]
     command += ["--virtual-time-budget=5000", f"--screenshot={shot}"]
-    subprocess.run(
-        [*command, page.resolve().as_uri()], check=True, stderr=subprocess.DEVNULL
-    )
+    address = page if isinstance(page, str) else page.resolve().as_uri()
+    subprocess.run([*command, address], check=True, stderr=subprocess.DEVNULL)
     save(Image.open(shot), name, width=size[0])
 
 
@@ -188,9 +188,22 @@ def few_shot() -> None:
     save(grid(rows), "few_shot.png")
 
 
+def label() -> None:
+    """The page of `ppcjax label` on drawn photos, three of them marked."""
+    for name in ("cells", "cells-labels"):
+        shutil.rmtree(WORK / name, ignore_errors=True)
+    server, address = cells.served(WORK / "cells")
+    try:
+        screenshot(address, "label.png", (1280, 800))
+    finally:
+        server.terminate()
+        server.wait()
+
+
 PICTURES: dict[str, Callable[[], None]] = {
     "inspect": inspected,
     "few_shot": few_shot,
+    "label": label,
     "masks": masks,
     "photos_only": photos_only,
     "report": report,

@@ -19,7 +19,15 @@ FROM_OUTSIDE = {
 # The pages in order; those that are not named here come last.
 ORDER = {
     "Start": ("index", "install", "running", "platforms", "compare"),
-    "What you have": ("tags", "few_shot", "masks", "photos_only", "data", "formats"),
+    "What you have": (
+        "tags",
+        "few_shot",
+        "label",
+        "masks",
+        "photos_only",
+        "data",
+        "formats",
+    ),
     "Use": ("predict", "python", "export", "weights", "frozen"),
     "Papers and numbers": ("papers", "chain", "methods", "deviations", "results")
     + ("neighbours", "performance"),

@@ -38,6 +38,8 @@ EXTRAS = {
     "jax2onnx": "onnx",
     "onnxruntime": "onnx",
     "wandb": "wandb",
+    "starlette": "label",
+    "uvicorn": "label",
 }
 # In a checkout two of the commands are files.
 _FILES = ("train", "eval")
@@ -148,7 +150,7 @@ def program(word: str) -> str:
 
 def as_typed(text: str) -> str:
     """A text in which every "ppcjax eval" reads as it is typed here."""
-    words = r"\bppcjax (train|eval|predict|score|inspect|weights)\b"
+    words = r"\bppcjax (train|eval|predict|label|score|inspect|weights)\b"
     return re.sub(words, lambda found: program(found[1]), text)
 
 

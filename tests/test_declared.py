@@ -21,6 +21,7 @@ PROGRAM = ("ppcjax", "configs", "data_pipelines")
 OWN = {*PROGRAM, "tests", "benchmarks", "docs"}
 # Programs that are nothing without a library import it first, after saying so.
 WHOLLY = {"data_pipelines/voc_builder.py", "data_pipelines/imagenet_builder.py"}
+WHOLLY |= {f"ppcjax/label/{name}.py" for name in ("app", "guard", "serving")}
 # Declared and imported by no line of the program -> why.
 UNSEEN = {
     "flatbuffers": "jax.export imports it and does not declare it",

@@ -25,12 +25,13 @@ FLOORS = (
     ("train",),
     ("cli",),
     ("evaluate",),
+    ("label",),
     ("program", "__main__"),
 )
 LEVELS = {name: level for level, floor in enumerate(FLOORS) for name in floor}
 # Beside the floors: folders that ppcjax finds next to itself.
 DATA, CONFIGS = "data_pipelines", "configs"
-READS_DATA = ("predict", "train", "evaluate")
+READS_DATA = ("predict", "train", "evaluate", "label")
 FOLDERS = ("ppcjax", DATA, CONFIGS, "benchmarks", "tests")
 SOURCES = sorted(
     path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")

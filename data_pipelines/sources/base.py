@@ -87,6 +87,7 @@ class Source:
         "mask", whose classes they are, or a "file" as large as an image.
     surveyed: largest number of images that an account of the source opens.
     files: file of each image, by id; empty where images are no files.
+    masked: ids of the images that have a mask, where files or annotations tell.
     """
 
     name: str
@@ -99,6 +100,7 @@ class Source:
     tags_by: Literal["table", "mask", "file"] = "table"
     surveyed: int = 2000
     files: Mapping[str, Path] = dataclasses.field(default_factory=dict)
+    masked: frozenset[str] = frozenset()
 
     def __post_init__(self):
         """Raises UserError where a class has a name that no list can hold."""

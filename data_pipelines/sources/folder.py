@@ -117,6 +117,7 @@ def folder(
         reading=opened.reading(path, chosen, notes),
         tags_by="mask" if names.tags is None else "table",
         files=there.photos,
+        masked=frozenset(key for key in there.photos if key in masks),
     )
 
 

@@ -71,7 +71,8 @@ def photos(split: str, *, root: Folder, val_share: Share = 0.0) -> Source:
         passed=there.passed + Counter({"mask": len(there.masks)}),
         warnings=(*chosen.warnings, *notes),
     )
-    return Source(f"{root} (split {split})", CLASSES, ids, record, reading=reading)
+    name = f"{root} (split {split})"
+    return Source(name, CLASSES, ids, record, reading=reading, files=found)
 
 
 def imagenet(split: str, *, root: Folder = "", tfds_dir: Folder = "") -> Source:

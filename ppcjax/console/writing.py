@@ -18,12 +18,14 @@ from ppcjax.console.disk import CannotWrite, Place, cannot_write
 from ppcjax.errors import UserError
 
 
-def write_file(path: Path, content: bytes) -> None:
+def write_file(path: Path, content: bytes, *, forced: bool = False) -> None:
     """Writes a file so that it is there whole or not at all.
 
     Args:
         path: the file; missing folders are made.
         content: its bytes.
+        forced: whether the disk itself has them on return, so that they outlive a
+            loss of power.
 
     Raises:
         CannotWrite: the folder cannot be written to.
@@ -33,11 +35,59 @@ def write_file(path: Path, content: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(content)
+        if forced:
+            force(temporary)
         os.replace(temporary, path)
+        if forced:
+            force(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise cannot_write(path, error) from error
+
+
+def force(path: Path) -> None:
+    """Has the disk keep what a file holds, or which names are in a folder.
+
+    Raises:
+        OSError: it cannot, other than that a system does not open folders.
+    """
+    try:
+        number = os.open(path, os.O_RDONLY)
+    except PermissionError:
+        if path.is_dir():  # Windows, whose names are kept anyway
+            return
+        raise
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def cut(path: Path, size: int) -> None:
+    """Takes away what a file holds behind so many bytes. Raises: CannotWrite."""
+    try:
+        os.truncate(path, size)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def link_file(path: Path, target: Path) -> None:
+    """Makes a file that is another one: a link, or a copy where there are no links.
+
+    Args:
+        path: the file, which is not there; missing folders are made.
+        target: file that it stands for.
+
+    Raises:
+        CannotWrite: the folder cannot be written to.
+        OSError: the other one cannot be read.
+    """
+    make_folder(path.parent)
+    try:
+        os.symlink(target.absolute(), path)
+    except (OSError, NotImplementedError):
+        write_file(path, target.read_bytes())
 
 
 def make_folder(path: Path) -> None:
@@ -134,6 +184,22 @@ class Appending:
                 raise
         except OSError as error:
             raise cannot_write(self._path, error) from error
+
+    def write_forced(self, content: bytes) -> None:
+        """The same, and the disk itself has them on return.
+
+        Raises:
+            UserError: the disk refuses; the file is as it was, or ends in these bytes.
+        """
+        self.write(content)
+        try:
+            os.fsync(self._file)
+        except OSError as error:
+            raise cannot_write(self._path, error) from error
+
+    def fileno(self) -> int:
+        """Number of the open file, for a process that shall add to it."""
+        return self._file
 
     def close(self) -> None:
         """Closes the file; a second call does nothing."""

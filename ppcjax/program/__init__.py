@@ -18,12 +18,13 @@ COMMANDS = {
     "train": "trains what a config describes",
     "eval": "evaluates a run: scores, masks and a report",
     "predict": "segments photos of your own: masks, overlays and a table",
+    "label": "marks on a few photos become masks of all, on a page",
     "score": "compares two folders of masks",
     "inspect": "shows what is read of a folder, without training",
     "weights": "lists and fetches published weights",
 }
 # Those that compute, and gain from the memory of `ppcjax.console.allocator`.
-_COMPUTE = ("train", "eval", "predict")
+_COMPUTE = ("train", "eval", "predict", "label")
 
 
 def main(*argv: str) -> None:

@@ -34,7 +34,12 @@ _LONGEST = 4096  # bytes that are read of the file
 
 
 @contextlib.contextmanager
-def held(folder: Path, *, log: Callable[[str], None] = screen.line) -> Iterator[None]:
+def held(
+    folder: Path,
+    *,
+    what: str = "it is trained",
+    log: Callable[[str], None] = screen.line,
+) -> Iterator[None]:
     """Holds a folder for this process.
 
     Where the folder is read-only there is nothing to hold, and who wants to write into
@@ -42,6 +47,7 @@ def held(folder: Path, *, log: Callable[[str], None] = screen.line) -> Iterator[
 
     Args:
         folder: folder of a run, which exists.
+        what: what is done there, for whoever is refused.
         log: takes one line.
 
     Raises:
@@ -57,11 +63,11 @@ def held(folder: Path, *, log: Callable[[str], None] = screen.line) -> Iterator[
         return
     with contextlib.ExitStack() as stack:
         stack.callback(os.close, file)
-        is_locked = _take(file, folder)
+        is_locked = _take(file, folder, what=what)
         before = _read(path)
         known = before is not None and lives(before, is_locked)
         if known:
-            raise _refused(folder, "it is trained", before)
+            raise _refused(folder, what, before)
         if known is None:
             _wait_for_a_sign(path, before, folder, log)
         _write(file, me())

@@ -68,6 +68,7 @@ def commands(data: Path) -> dict[str, list[list[str]]]:
         ],
         "predict": [["runs/mine", images, "--format=coco", "--scores"]],
         "score": [["predicted", str(data), "--out=scores", "--json=scores.json"]],
+        "label": [["--help"]],  # else it serves until it is stopped
         "weights": [["list"]],
     }
 

@@ -14,6 +14,7 @@ from ppcjax.evaluate import EVALUATIONS
 from ppcjax.evaluate.exporting import EXPORTS
 from ppcjax.evaluate.predicting import Options as PredictOptions
 from ppcjax.evaluate.protocol import Request
+from ppcjax.program.label import Options as LabelOptions
 from ppcjax.program.score import Options as ScoreOptions
 from tests.faults import every_command
 from tests.faults.held import Fault, all_held
@@ -91,7 +92,8 @@ def _files(root):
 
 
 # Options that name a place and write nothing there which they did not find missing.
-_HARMLESS = {"eval plans"}
+# tests/label/test_serving.py tries the other.
+_HARMLESS = {"eval plans", "label labels"}
 
 
 def test_every_option_that_writes_is_tried():
@@ -99,6 +101,7 @@ def test_every_option_that_writes_is_tried():
     declared = {
         "predict": [fields.fields_of(PredictOptions)],
         "score": [fields.fields_of(ScoreOptions)],
+        "label": [fields.fields_of(LabelOptions)],
         "eval": [
             fields.fields_of(Request),
             *(fields.fields_of(entry.settings) for entry in EVALUATIONS.values()),
@@ -135,6 +138,7 @@ _WRITE = {
     "evaluate/episodes/plans.py": "plans that are missing",
     "evaluate/scoring/scoring.py": "a temporary folder",
     "predict/masks.py": "a temporary folder",
+    "label": "the folder of labels, which `serving` has looked at",
 }
 _WRITES = re.compile(
     r"\bwrite_(file|json|text|bytes)\(|\.(mkdir|makedirs|unlink|rmdir|rename|touch)\("

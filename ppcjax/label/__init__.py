@@ -1,0 +1,20 @@
+"""`ppcjax label`: marks on a few photos, masks of all the rest, on a page.
+
+journal    what was done, kept before it is acknowledged
+actions    what may be asked for, checked
+state      what the actions make: a fold, without files
+marks      strokes and boxes as pixels
+album      the photos: sizes, thumbnails, reduced ones
+store      masks: accepted, proposed and composed
+looks      features of photos, in the background
+learning   a fit on all that is marked, scores of a photo
+worker     the thread that proposes
+session    all of it together
+found      masks and tags that the user has already
+exporting  masks for other tools
+training   a segmenter on the accepted masks
+view       what the page is told
+guard      who may ask
+app        the addresses
+serving    the server
+"""

@@ -1,0 +1,259 @@
+// Proposals, decisions, counts and progress.
+
+import { $, $$, app, complain, make, on, photo, set, speak } from "./app.js";
+import { draw } from "./canvas.js";
+import { DONE, step, WORDS } from "./list.js";
+import { load, picture } from "./picture.js";
+import { act, expect, flush, post } from "./server.js";
+
+const NAMES = { features: "Features", proposals: "Proposals" };
+const LATER = 350; // milliseconds after a mark until proposals are made anew
+const ASKED = "Proposing …";
+
+// ---- what is done ----
+
+export async function propose() {
+  $("#propose").disabled = true;
+  $("#said").textContent = ASKED;
+  try {
+    await flush();
+    await post("api/propose", { photo: app.photo });
+    complain("");
+    expect();
+  } catch (error) {
+    complain(error.status ? error.message : "The server does not answer; propose again.");
+  }
+  if ($("#said").textContent === ASKED) $("#said").textContent = "";
+  $("#propose").disabled = false;
+}
+
+let timer = 0;
+
+// A mark changes what is proposed for the rest, once anything has been.
+function anew({ actions, refused }) {
+  const kinds = ["stroke", "box", "fix", "undo", "redo"];
+  const proposed = app.state.progress.proposals?.[1] > 0;
+  const some = actions.some((a) => kinds.includes(a.kind) && !refused.has(a.id));
+  const can = proposed && app.state.roads.examples !== false;
+  if (!some || !can || !$("#anew").checked) return;
+  later();
+}
+
+function later() {
+  clearTimeout(timer);
+  timer = setTimeout(() => {
+    timer = 0;
+    propose();
+  }, LATER);
+}
+
+function uncertain() {
+  const left = app.state.photos.filter((p) => p.status === "proposed" && p.id !== app.photo);
+  left.sort((a, b) => (b.uncertainty ?? 0) - (a.uncertainty ?? 0));
+  return left[0];
+}
+
+export function next() {
+  const found = uncertain();
+  if (found) set("photo", found.id);
+  else speak("No other photo has a proposal.");
+}
+
+// Accepts and the like; the status changes at once, and goes on to the next.
+export function decide(kind) {
+  const one = photo();
+  const button = $(`#${kind}`);
+  if (!one || button.disabled || button.hidden) return;
+  const waits = timer !== 0; // first what was seen is accepted, then comes what is new
+  clearTimeout(timer);
+  const seen = kind === "accept" && picture.version !== null;
+  act(kind, { photo: one.id, ...(seen && { mask: picture.version }) });
+  if (waits) later();
+  speak(`${one.name}: ${kind === "none" ? "none of these" : kind}`);
+  if (kind !== "reopen" && $("#go-on").checked && uncertain()) next();
+}
+
+export const undo = () => $("#undo").disabled || act("undo", { photo: app.photo });
+export const redo = () => $("#redo").disabled || act("redo", { photo: app.photo });
+
+// ---- what is shown ----
+
+function buttons() {
+  const one = photo();
+  const done = one && DONE.includes(one.status);
+  $("#accept").disabled = !one || done || !(picture.mask || one.mask || one.marks);
+  $("#reject").disabled = !one || ["new", "missing", "rejected"].includes(one.status) || done;
+  $("#none").disabled = !one || one.status === "missing" || done;
+  for (const name of ["accept", "reject", "none"]) $(`#${name}`).hidden = Boolean(done);
+  $("#reopen").hidden = !done;
+  $("#next").disabled = !uncertain();
+  $("#undo").disabled = !picture.undo;
+  $("#redo").disabled = !picture.redo;
+}
+
+function hint() {
+  const { tool } = app;
+  if (app.mode === "tags") return "Keys 1 to 9 say what is in the photo.";
+  if (tool === "fix") return "Paint what is wrong; class 0 takes away.";
+  if (tool === "eraser") return "Takes marks away.";
+  if (tool === "box") return "A box around each object; outside is background.";
+  if (tool === "move") return "Drag the photo; the wheel and two fingers zoom.";
+  return "A line is enough; mark some background, too.";
+}
+
+function caption() {
+  const one = photo();
+  $("#name").textContent = one?.name ?? "";
+  const facts = one
+    ? [WORDS[one.status], `${one.width} × ${one.height}`, marks(one.marks)]
+    : [];
+  if (one?.status === "proposed" && one.uncertainty !== null) {
+    facts.push(`uncertainty ${one.uncertainty.toFixed(2)}`);
+  }
+  $("#about").textContent = facts.filter(Boolean).join(" · ");
+  $("#hint").textContent = hint();
+  const none = !app.state.photos.length && app.state.version >= 0;
+  const empty = none ? "There are no photos." : one ? absent(one) : "";
+  $("#empty").hidden = !empty;
+  $("#empty").textContent = empty;
+}
+
+function absent({ status, width }) {
+  if (status === "missing") return "This photo is no longer there.";
+  return width ? "" : "This photo cannot be read.";
+}
+
+const marks = (count) => (count ? `${count} ${count === 1 ? "mark" : "marks"}` : "");
+
+function bar(name, [done, total]) {
+  const label = make("label", {}, `${name} `, make("span", {}, `${done} of ${total}`));
+  label.append(make("progress", { max: total || 1, value: done }));
+  return label;
+}
+
+// What a training says of itself: how far it is, and in words.
+function training({ state, step, steps, said }) {
+  const found = steps ? [bar("Training", [step ?? 0, steps])] : [];
+  const words = { done: "Training is done.", failed: `Training failed: ${said}` }[state];
+  const started = found.length ? "" : `Training has started. ${said ?? ""}`;
+  if (words ?? started) found.push(make("p", { className: "soft" }, words ?? started));
+  return found;
+}
+
+let bars = "";
+
+function progress() {
+  const { progress: of, counts, roads, photos } = app.state;
+  const now = JSON.stringify(of);
+  if (now !== bars) {
+    bars = now;
+    const rows = Object.entries(NAMES)
+      .filter(([name]) => of[name]?.[1])
+      .map(([name, label]) => bar(label, of[name]));
+    if (of.training) rows.push(...training(of.training));
+    $("#bars").replaceChildren(...rows);
+    remark(of.said?.at(-1) ?? "");
+  }
+  $("#road").textContent = roads.said ?? "";
+  const done = DONE.reduce((sum, status) => sum + (counts[status] ?? 0), 0);
+  const left = photos.length - done - (counts.missing ?? 0);
+  const [made, all] = of.proposals ?? [0, 0];
+  const going = made < all ? ` · proposing ${made} of ${all}` : "";
+  $("#counts").textContent = photos.length ? `${done} accepted · ${left} left${going}` : "";
+}
+
+let said = null;
+
+// What is new of what the server says is shown above, too.
+function remark(line) {
+  $("#said").textContent = line;
+  if (line && said !== null && line !== said) complain(line, { mild: true });
+  said = line;
+}
+
+// Masks that are there already, which nobody has taken.
+const found = () => app.state.photos.filter((p) => p.found && ["new", "marked"].includes(p.status));
+
+function existing() {
+  const { length } = found();
+  $("#found").hidden = !length;
+  const what = length === 1 ? "One photo has a mask" : `${length} photos have masks`;
+  $("#found p").textContent = `${what} already. Take as:`;
+}
+
+function pressed() {
+  for (const one of $$("[data-tool]")) {
+    one.setAttribute("aria-pressed", one.dataset.tool === app.tool);
+  }
+  for (const one of $$(".switch [data-mode]")) {
+    one.setAttribute("aria-pressed", one.dataset.mode === app.mode);
+  }
+  $("#eye").setAttribute("aria-pressed", app.visible);
+  document.body.dataset.mode = app.mode;
+  document.body.dataset.tool = app.tool;
+}
+
+function show() {
+  buttons();
+  caption();
+  progress();
+  existing();
+}
+
+function wire() {
+  for (const kind of ["accept", "reject", "none", "reopen"]) {
+    $(`#${kind}`).onclick = () => decide(kind);
+  }
+  $("#propose").onclick = propose;
+  $("#next").onclick = next;
+  $("#undo").onclick = undo;
+  $("#redo").onclick = redo;
+  $("#previous").onclick = () => step(-1);
+  $("#following").onclick = () => step(1);
+  for (const one of $$("#found button")) {
+    const as = one.dataset.as;
+    one.onclick = () => found().forEach((p) => act("import", { photo: p.id, as }));
+  }
+  $("#eye").onclick = () => set("visible", !app.visible);
+  $("#size").oninput = (event) => set("size", Number(event.target.value));
+  $("#opacity").oninput = (event) => set("opacity", event.target.value / 100);
+  $("#error button").onclick = () => complain("");
+  for (const one of $$("[data-tool]")) one.onclick = () => set("tool", one.dataset.tool);
+  for (const one of $$(".switch [data-mode]")) {
+    one.onclick = () => set("mode", one.dataset.mode);
+  }
+}
+
+export function start() {
+  wire();
+  for (const what of ["state", "picture"]) on(what, show);
+  for (const what of ["tool", "mode", "visible"]) {
+    on(what, () => {
+      pressed();
+      caption();
+    });
+  }
+  on("acknowledged", anew);
+  on("acknowledged", ({ actions, refused }) => {
+    const back = actions.find((a) => a.kind === "accept" && refused.has(a.id));
+    if (back) set("photo", back.photo); // to be looked at again
+  });
+  on("size", (value) => ($("#size").value = value));
+  on("pending", (count) => {
+    $("#unsaved").textContent = count > 1 ? `${count} actions are on their way.` : "";
+  });
+  let lost = false;
+  on("lost", (line) => {
+    lost = true;
+    complain(line);
+  });
+  on("reached", () => {
+    if (lost) complain("");
+    lost = false;
+  });
+  on("picture", () => {
+    const found = uncertain();
+    if (picture.image && found) load(found.id).catch(() => {});
+    draw();
+  });
+}

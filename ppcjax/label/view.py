@@ -1,0 +1,126 @@
+"""What the page is told: the whole state as JSON types."""
+
+from collections import Counter
+from typing import Any
+
+from ppcjax.label.session import Session
+from ppcjax.types import UserError
+
+STATUSES = ("new", "marked", "proposed", "accepted", "none", "rejected", "missing")
+_ENOUGH_TAGS = 20  # tagged photos from which on PPC has something to learn
+
+
+def of(session: Session, progress: dict[str, Any]) -> dict[str, Any]:
+    """The state of a session.
+
+    Args:
+        session: the session.
+        progress: what `progress` of the page holds, but for "said".
+
+    Returns:
+        JSON types, as docs/label.md lists them.
+    """
+    missing = session.missing()
+    with session.lock:
+        photos = [_photo(session, i, missing) for i in range(len(session.album))]
+        counts = Counter(photo["status"] for photo in photos)
+        return {
+            "version": session.version,
+            "photos": photos,
+            "classes": [
+                {
+                    "class": key,
+                    "name": one.name,
+                    "colour": one.colour,
+                    "key": place if place <= 9 else None,
+                }
+                for place, (key, one) in enumerate(session.state.classes.items(), 1)
+            ],
+            "counts": {name: counts[name] for name in STATUSES},
+            "progress": {**progress, "said": session.said()},
+            "roads": _roads(photos),
+        }
+
+
+def status(session: Session, i: int, missing: set[int]) -> str:
+    """What has become of a photo, one of STATUSES."""
+    photo = session.state.photo(session.album.keys[i])
+    if i in missing:
+        return "missing"
+    if photo.settled:
+        return photo.settled
+    if session.valid_proposal(i):
+        return "proposed"
+    if photo.rejected:
+        return "rejected"
+    return "marked" if photo.items else "new"
+
+
+def _photo(session: Session, i: int, missing: set[int]) -> dict[str, Any]:
+    key = session.album.keys[i]
+    photo = session.state.photo(key)
+    proposal = session.valid_proposal(i)
+    height, width = _size(session, i)
+    open_one = proposal is not None and not photo.settled
+    areas = session.areas.get(i, {}) if photo.settled else {}
+    return {
+        "id": i,
+        "name": key,
+        "width": width,
+        "height": height,
+        "status": status(session, i, missing),
+        "uncertainty": proposal.uncertainty if open_one else None,
+        "tags": sorted(photo.tags),
+        "areas": proposal.areas if open_one else areas,
+        "marks": len(photo.items),
+        "mask": session.mask_version(i),
+        "found": session.has_mask(i),
+    }
+
+
+def _size(session: Session, i: int) -> tuple[int, int]:
+    """(0, 0) where nobody knows."""
+    try:
+        return session.album.size(i)
+    except UserError:
+        return 0, 0
+
+
+def _roads(photos: list[dict[str, Any]]) -> dict[str, Any]:
+    """Which ways to masks fit what is there."""
+    tagged = sum(bool(photo["tags"]) for photo in photos)
+    marked = sum(
+        bool(photo["marks"]) or photo["status"] in ("accepted", "none")
+        for photo in photos
+    )
+    by_tags = tagged >= _ENOUGH_TAGS
+    if by_tags and not marked:
+        said = (
+            f"{tagged} photos have tags: export them, and `ppcjax train --config "
+            "ppc_dino_folder` learns masks from tags alone; or mark a few photos"
+        )
+    elif marked:
+        said = f"examples: {marked} photos are marked, all others can be proposed"
+        said += f"; {tagged} have tags, from which PPC learns, too" * by_tags
+    else:
+        said = (
+            "examples: mark one to five photos and press Propose; tags, keys 1 to 9, "
+            f"suit {_ENOUGH_TAGS} photos and more of things that strokes miss"
+        )
+    return {"examples": bool(marked), "tags": by_tags, "said": said}
+
+
+def marks_of(session: Session, i: int) -> dict[str, Any]:
+    """The marks of a photo that count, and whether some can be taken or brought back.
+
+    Args:
+        session: the session.
+        i: number of the photo.
+    """
+    with session.lock:
+        photo = session.state.photo(session.album.keys[i])
+        return {
+            "items": list(photo.items),
+            "undo": bool(photo.items),
+            "redo": bool(photo.undone),
+        }
