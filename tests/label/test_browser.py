@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 
 import numpy as np
 import pytest
@@ -38,6 +39,15 @@ def accept(page):
         if not page.one("#accept").is_displayed():
             break
     page.status("accepted")
+
+
+def at_rest(page):
+    """The state once no more proposals come."""
+    found, after = None, page.ask("api/state")
+    while found is None or found["version"] != after["version"]:
+        time.sleep(1.5)
+        found, after = after, page.ask("api/state")
+    return after
 
 
 def test_from_two_scribbles_to_masks_that_survive_a_kill(browser, start, tmp_path):
@@ -78,7 +88,7 @@ def test_from_two_scribbles_to_masks_that_survive_a_kill(browser, start, tmp_pat
     page.keys(Keys.ESCAPE)
     assert faults(browser) == []
 
-    before = page.ask("api/state")
+    before = at_rest(page)
     marks = page.marks(0)
     server.kill()  # 9
     page.until("!document.querySelector('#error').hidden")
