@@ -91,6 +91,8 @@ def folder_of(photos: Path, labels: str) -> Path:
         UserError: they would go among the photos.
     """
     folder = Path(labels).expanduser().resolve() if labels else None
+    if photos == photos.parent:
+        raise UserError(f"{photos} is a whole disk; give a folder of photos on it")
     folder = folder or photos.with_name(f"{photos.name}-labels")
     if folder.is_relative_to(photos):
         raise UserError(

@@ -190,6 +190,8 @@ def test_folders_of_others_are_left_alone(tmp_path):
     assert [file.name for file in theirs.iterdir()] == ["diary.txt"]
     with pytest.raises(UserError, match="among the photos"):
         label.folder_of(photos, str(photos / "labels"))
+    with pytest.raises(UserError, match="a whole disk"):
+        label.folder_of(Path("/"), "")
     assert label.folder_of(photos, "") == theirs
 
 
