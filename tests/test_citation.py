@@ -40,6 +40,7 @@ def test_the_paper_of_each_system_is_cited_whole(words):
 def test_every_method_has_a_paper():
     from ppcjax.methods import METHODS
 
-    # AffinityNet and DeepLab are cited beside them; features are of any backbone.
-    others = {"affinity", "segment", "features"}
+    # AffinityNet and DeepLab are cited beside them, superpixels are ASGNet's; features
+    # are of any backbone, and ridge regression is nobody's.
+    others = {"affinity", "segment", "features", "superpixels", "ridge"}
     assert set(METHODS) - others == set(PAPERS)
