@@ -126,6 +126,7 @@ def measured(
         way: id of the class.
         kind: one of `marks.MARKS`.
         pool: photos of which some are marked; those of less are among those of more.
+            One without any background, such as one that is all in a box, is none.
         held: photos for which masks are proposed.
         seeds: numbers that decide which are marked.
         counts: how many are marked.
@@ -137,8 +138,8 @@ def measured(
     truths = {i: world.mask(i, way) for i in held}
     rows = []
     for seed in seeds:
-        drawn = random.Random(seed).sample(list(pool), max(counts))
-        shown = {i: world.marked(i, way, kind) for i in drawn}
+        shown = _marked(world, way, kind, pool, seed, max(counts))
+        drawn = list(shown)
         for i in (*drawn, *held):
             world.looks(i)
         for count in counts:
@@ -148,6 +149,21 @@ def measured(
                 row["fewshot"] = _by_fewshot(world, examples, truths)
             rows.append(row)
     return rows
+
+
+def _marked(world, way, kind, pool, seed, count) -> dict[int, np.ndarray]:
+    """What is drawn on so many photos, in the order in which they are marked."""
+    found: dict[int, np.ndarray] = {}
+    for i in random.Random(seed).sample(list(pool), len(pool)):
+        drawn = world.marked(i, way, kind)
+        if (drawn == 0).any() and (drawn == 1).any():
+            found[i] = drawn
+        if len(found) == count:
+            return found
+    raise UserError(
+        f"{world.source.classes[way]}: {len(found)} photos have a background under "
+        f"{kind}, and {count} are marked; leave it out of --classes"
+    )
 
 
 def _proposed(world, examples, truths) -> dict[str, float]:
