@@ -18,12 +18,15 @@ RED, GREEN = 1, 2
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    """46 photos, of which every second shows a red square, the others a green one."""
+    """46 photos, of which every second shows a red square, the others a green one.
+
+    The first one is said to be red all over.
+    """
     root = tmp_path_factory.mktemp("squares")
     worlds.write_photos(root / "images", 46)
     for i in range(46):
         mask = np.zeros((48, 60), np.uint8)
-        mask[worlds.SQUARE] = 1 + i % 2
+        mask[worlds.SQUARE if i else ...] = 1 + i % 2
         mask[0] = IGNORE
         fake_data.write_mask(root / "masks" / f"p{i}.png", mask)
     (root / "classes.txt").write_text("background\nred\ngreen\n")
@@ -47,7 +50,11 @@ def test_photos_that_are_scored_are_never_marked():
 @pytest.mark.parametrize("kind", ["scribbles", "boxes", "masks"])
 def test_what_is_proposed_is_what_examples_give(world, kind):
     shown = [i for i, name in enumerate(world.source.ids) if int(name[1:]) % 2 == 0]
+    full = world.source.ids.index("p0")
     pool, held = shown[:8], shown[8:12]
+    assert full in pool
+    with pytest.raises(UserError, match="red: 0 photos have a background"):
+        labelling.measured(world, RED, kind, [full], held, [0], counts=(1,))
     rows = labelling.measured(world, RED, kind, pool, held, [0, 1], counts=(1, 5))
     assert [(row["seed"], row["marked"]) for row in rows] == [
         *[(0, 1), (0, 5)],
