@@ -2,7 +2,7 @@
 
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,24 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
         keys = ("backbone", "photos", "class", "marks", "held_out")
         head = " | ".join(str(found[key]) for key in keys)
         lines.append(f"| {head} | {cells(found)} |")
+    for kinds in dict.fromkeys(map(_kinds, rows)):
+        group = [found for found in rows if _kinds(found) == kinds]
+        network, photos, marks = kinds
+        values = [statistics.mean(map(_at(n), group)) for n in COUNTS]
+        others = statistics.mean(map(_at(COMPARED, "fewshot"), group))
+        said = " | ".join(f"{value:.1f}" for value in (*values, others))
+        name = f"mean of {len(group)}"
+        lines.append(f"| {network} | {photos} | {name} | {marks} | | {said} | | | |")
     return "\n".join(lines)
+
+
+def _kinds(found: dict[str, Any]) -> tuple[str, str, str]:
+    return found["backbone"], found["photos"], found["marks"]
+
+
+def _at(count: int, what: str = "iou") -> Callable[[dict[str, Any]], float]:
+    """The mean over seeds at a number of photos, of what is found of a class."""
+    return lambda found: statistics.mean(means(found, what)[count])
 
 
 def plot(rows: Sequence[dict[str, Any]], file: Path) -> None:

@@ -80,7 +80,8 @@ def test_files_of_results_are_kept_and_shown(world, tmp_path):
     rows = tables.read(tmp_path)
     assert [row["class"] for row in rows] == ["green", "red"]
     lines = tables.table(rows).splitlines()
-    assert len(lines) == 4 and len({line.count("|") for line in lines}) == 1
+    assert len(lines) == 5 and lines[-1].startswith("| tiny | squares | mean of 2 |")
+    assert len({line.count("|") for line in lines}) == 1
     tables.plot(rows, tmp_path / "plot.png")
     with Image.open(tmp_path / "plot.png") as image:
         pixels = np.asarray(image.convert("RGB"))
