@@ -11,7 +11,7 @@ from docs import pictures
 ROOT = Path(__file__).parents[1]
 PICTURES = sorted(path.name for path in (ROOT / "docs").glob("*.png"))
 PAGES = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
-BY_HAND = {"shapes.png"}  # of two whole runs; its caption says which
+BY_HAND = {"labelling.png", "shapes.png"}  # of whole runs; their captions say which
 
 
 @pytest.mark.parametrize("name", PICTURES)

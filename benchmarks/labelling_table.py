@@ -1,0 +1,83 @@
+"""The table and the plot of `benchmarks.labelling`, of what it wrote to a folder."""
+
+import json
+import statistics
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import curves
+
+COUNTS = (1, 3, 5, 10)  # photos that are marked
+COMPARED = 5  # of these, where `ppcjax.fewshot` gets the same
+
+
+def read(out: Path) -> list[dict[str, Any]]:
+    """All that was written to a folder."""
+    return [json.loads(file.read_text()) for file in sorted(out.glob("*.json"))]
+
+
+def means(found: dict[str, Any], what: str = "iou") -> dict[int, list[float]]:
+    """Values of all seeds by the number of marked photos; shares in percent."""
+    values: dict[int, list[float]] = {}
+    for row in found["rows"]:
+        if what in row:
+            values.setdefault(row["marked"], []).append(100 * row[what])
+    return values
+
+
+def cells(found: dict[str, Any]) -> str:
+    """The cells of a row behind those that say what it is of."""
+    iou, other = means(found), means(found, "fewshot")
+    said = [f"{statistics.mean(v):.1f} +- {_spread(v):.1f}" for v in iou.values()]
+    ahead = [a - b for a, b in zip(iou[COMPARED], other[COMPARED], strict=True)]
+    said += [f"{statistics.mean(other[COMPARED]):.1f}", f"{min(ahead):+.2f}"]
+    fit = statistics.median(r["fit"] for r in found["rows"] if r["marked"] == COMPARED)
+    photo = statistics.median(row["photo"] for row in found["rows"])
+    return " | ".join([*said, f"{fit:.2f}", f"{photo:.3f}"])
+
+
+def _spread(values: Sequence[float]) -> float:
+    return statistics.stdev(values) if len(values) > 1 else 0.0
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """Means and deviations over seeds, as Markdown."""
+    numbers = " | ".join(map(str, COUNTS))
+    lines = [
+        "| network | photos | class | marks | held out "
+        f"| {numbers} | few-shot, {COMPARED} | label less it | fit, s | photo, s |",
+        "| --- " * (9 + len(COUNTS)) + "|",
+    ]
+    for found in rows:
+        keys = ("backbone", "photos", "class", "marks", "held_out")
+        head = " | ".join(str(found[key]) for key in keys)
+        lines.append(f"| {head} | {cells(found)} |")
+    for kinds in dict.fromkeys(map(_kinds, rows)):
+        group = [found for found in rows if _kinds(found) == kinds]
+        network, photos, marks = kinds
+        values = [statistics.mean(map(_at(n), group)) for n in COUNTS]
+        others = statistics.mean(map(_at(COMPARED, "fewshot"), group))
+        said = " | ".join(f"{value:.1f}" for value in (*values, others))
+        name = f"mean of {len(group)}"
+        lines.append(f"| {network} | {photos} | {name} | {marks} | | {said} | | | |")
+    return "\n".join(lines)
+
+
+def _kinds(found: dict[str, Any]) -> tuple[str, str, str]:
+    return found["backbone"], found["photos"], found["marks"]
+
+
+def _at(count: int, what: str = "iou") -> Callable[[dict[str, Any]], float]:
+    """The mean over seeds at a number of photos, of what is found of a class."""
+    return lambda found: statistics.mean(means(found, what)[count])
+
+
+def plot(rows: Sequence[dict[str, Any]], file: Path) -> None:
+    """Draws IoU against the number of marked photos, a panel for each kind of both."""
+    panels: dict[str, dict[str, list[tuple[int, float]]]] = {}
+    for found in rows:
+        title = " ".join(found[key] for key in ("photos", "marks", "backbone"))
+        line = [(n, statistics.mean(v)) for n, v in means(found).items()]
+        panels.setdefault(title, {})[found["class"]] = line
+    curves.draw(panels, file, across="photos that were marked", up="IoU, %")
