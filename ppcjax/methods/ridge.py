@@ -1,46 +1,25 @@
 """Ridge regression of features on the masks of a few examples; nothing is trained."""
 
 import functools
-from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
 import jax.numpy as jnp
 
 from ppcjax.fields import Range
-from ppcjax.methods import common, episodes
+from ppcjax.methods.comparing import Network, comparing
 from ppcjax.methods.episodes import flat
-from ppcjax.nn.backbones import Backbone, need_endpoints
-from ppcjax.nn.encoder import Encoder
-from ppcjax.nn.layers import features_extent
 from ppcjax.nn.modules import Share
 from ppcjax.ops import ridge as ops
 from ppcjax.ops.masked_pooling import resize_adjoint
-from ppcjax.ops.masks import l2_normalize
 from ppcjax.types import Method
 
 _SURE = 0.3  # distance from the border; that of the mean of a class is about 1
 _SHARPNESS = 4.0  # of the logits: 1 away from the rest is a probability of 0.98
 
 
-@dataclass(frozen=True, kw_only=True)
-class Network(common.Network):
-    """A backbone of which one output is compared.
-
-    backbone: name of the backbone.
-    backbone_settings: fields of its module.
-    dtype: type of the convolutions; the regression is float32 always.
-    endpoint: output of the backbone that is compared.
-    """
-
-    backbone: common.BackboneName = "vit_s14"
-    endpoint: str = "embedding"
-
-
 class _Setup(NamedTuple):
     """What the functions of the method know."""
 
-    net: Encoder
-    entry: Backbone
     penalty: float
     own_ground: float
     align_corners: bool
@@ -84,29 +63,13 @@ def ridge(
         without an example is found nowhere.
     """
     del num_classes
-    module, entry = network.make_backbone()
-    need_endpoints(module, (network.endpoint,), "endpoint")
-    net = Encoder(module, network.endpoint)
-    setup = _Setup(net, entry, penalty, own_ground, align_corners)
-    return Method(
-        common.initializer(net),
-        None,
-        functools.partial(_predict, setup),
-        reads="episodes",
-        gives="episodes",
-        fit=functools.partial(_fit, setup),
-        segment=functools.partial(_segment, setup),
+    setup = _Setup(penalty, own_ground, align_corners)
+    return comparing(
+        network, functools.partial(_learn, setup), functools.partial(_decode, setup)
     )
 
 
-def _encode(setup, params, model_state, photos):
-    """Features [M, h, w, D] of M photos, of unit length."""
-    image = episodes.normalize(photos, setup.entry)
-    variables = {"params": params, **model_state}
-    return l2_normalize(setup.net.apply(variables, image, photos.extent))
-
-
-def _learn(setup, features, supports, extent):
+def _learn(setup, features, supports, extent, grid_extent):
     """What `fit` gives, from the features of B N K supports."""
     mask, shots = supports["support_mask"], supports["shot_valid"]
     rows, ways = shots.shape[:2]
@@ -117,7 +80,7 @@ def _learn(setup, features, supports, extent):
         features.shape[1:3],
         align_corners=setup.align_corners,
         extent=extent,
-        grid_extent=features_extent(setup.net.backbone, extent),
+        grid_extent=grid_extent,
     )
     each = (rows * ways, -1)
     weights = weights.reshape(*each, 2)
@@ -153,22 +116,3 @@ def _decode(setup, features, learnt):
         found = ops.scores(points, ops.solve(of_class, of_rest, penalty))
     logits = _SHARPNESS * jnp.pad(found, ((0, 0), (0, 0), (1, 0)))
     return {"logits": logits.reshape(-1, count, *features.shape[1:3], logits.shape[-1])}
-
-
-def _fit(setup, params, model_state, supports):
-    photos = episodes.photos(supports, "support")
-    features = _encode(setup, params, model_state, photos)
-    return _learn(setup, features, supports, photos.extent)
-
-
-def _segment(setup, params, model_state, learnt, queries):
-    photos = episodes.photos(queries, "query")
-    features = _encode(setup, params, model_state, photos)
-    return _decode(setup, features, learnt)
-
-
-def _predict(setup, params, model_state, batch):
-    features = _encode(setup, params, model_state, episodes.all_photos(batch))
-    of_supports, of_queries = episodes.split(features, batch)
-    extent = episodes.photos(batch, "support").extent
-    return _decode(setup, of_queries, _learn(setup, of_supports, batch, extent))

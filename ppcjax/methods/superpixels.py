@@ -6,43 +6,23 @@ allocated superpixel is the score, and the background has superpixels, too.
 """
 
 import functools
-from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
 import jax.numpy as jnp
 
 from ppcjax.fields import kinds
-from ppcjax.methods import common, episodes
+from ppcjax.methods import common
+from ppcjax.methods.comparing import Network, comparing
 from ppcjax.methods.episodes import flat
-from ppcjax.nn.backbones import Backbone, need_endpoints
-from ppcjax.nn.encoder import Encoder
-from ppcjax.nn.layers import features_extent
 from ppcjax.ops import seeds as seed_ops
 from ppcjax.ops import superpixels as ops
 from ppcjax.ops.masked_pooling import cosine_map, resize_adjoint
-from ppcjax.ops.masks import l2_normalize
 from ppcjax.types import Method
-
-
-@dataclass(frozen=True, kw_only=True)
-class Network(common.Network):
-    """A backbone of which one output is compared.
-
-    backbone: name of the backbone.
-    backbone_settings: fields of its module.
-    dtype: type of the convolutions; clustering and similarities are float32 always.
-    endpoint: output of the backbone that is compared.
-    """
-
-    backbone: common.BackboneName = "vit_s14"
-    endpoint: str = "embedding"
 
 
 class _Setup(NamedTuple):
     """What the functions of the method know."""
 
-    net: Encoder
-    entry: Backbone
     scale: float
     at_most: int
     cells: int
@@ -88,12 +68,7 @@ def superpixels(
         A class without an example is at a cosine of -1.
     """
     del num_classes
-    module, entry = network.make_backbone()
-    need_endpoints(module, (network.endpoint,), "endpoint")
-    net = Encoder(module, network.endpoint)
     setup = _Setup(
-        net,
-        entry,
         scale,
         superpixels_at_most,
         superpixel_cells,
@@ -101,43 +76,30 @@ def superpixels(
         length,
         align_corners,
     )
-    return Method(
-        common.initializer(net),
-        None,
-        functools.partial(_predict, setup),
-        reads="episodes",
-        gives="episodes",
-        fit=functools.partial(_fit, setup),
-        segment=functools.partial(_segment, setup),
+    return comparing(
+        network, functools.partial(_learn, setup), functools.partial(_decode, setup)
     )
 
 
-def _encode(setup, params, model_state, photos):
-    """Features [M, h, w, D] of M photos, of unit length."""
-    image = episodes.normalize(photos, setup.entry)
-    variables = {"params": params, **model_state}
-    return l2_normalize(setup.net.apply(variables, image, photos.extent))
-
-
-def _shares(setup, masks, grid, extent):
+def _shares(setup, masks, grid, extent, grid_extent):
     """[M, h, w, 2] share of background and class in what is known of each cell."""
     known = resize_adjoint(
         jnp.stack([masks == 0, masks == 1], axis=-1),
         grid,
         align_corners=setup.align_corners,
         extent=extent,
-        grid_extent=features_extent(setup.net.backbone, extent),
+        grid_extent=grid_extent,
     )
     total = jnp.sum(known, axis=-1, keepdims=True)
     return known / jnp.where(total > 0, total, 1.0)
 
 
-def _learn(setup, features, supports, extent):
+def _learn(setup, features, supports, extent, grid_extent):
     """What `fit` gives, from the features of B N K supports."""
     shots = supports["shot_valid"]
     rows, ways, count = shots.shape
     masks = flat(supports["support_mask"], 3)
-    shares = _shares(setup, masks, features.shape[1:3], extent)
+    shares = _shares(setup, masks, features.shape[1:3], extent, grid_extent)
     shape = (rows, ways, count * setup.at_most)
     found = []
     for share in (shares[..., 0], shares[..., 1]):
@@ -175,22 +137,3 @@ def _decode(setup, features, learnt):
 def _slots(centres):
     """[B, J, S, D] as [B, J S, D]."""
     return centres.reshape(len(centres), -1, centres.shape[-1])
-
-
-def _fit(setup, params, model_state, supports):
-    photos = episodes.photos(supports, "support")
-    features = _encode(setup, params, model_state, photos)
-    return _learn(setup, features, supports, photos.extent)
-
-
-def _segment(setup, params, model_state, learnt, queries):
-    photos = episodes.photos(queries, "query")
-    features = _encode(setup, params, model_state, photos)
-    return _decode(setup, features, learnt)
-
-
-def _predict(setup, params, model_state, batch):
-    features = _encode(setup, params, model_state, episodes.all_photos(batch))
-    of_supports, of_queries = episodes.split(features, batch)
-    extent = episodes.photos(batch, "support").extent
-    return _decode(setup, of_queries, _learn(setup, of_supports, batch, extent))
