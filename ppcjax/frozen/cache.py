@@ -29,7 +29,7 @@ _KEY = "network.json"
 _SUFFIX = ".features"
 _LEFT_OVER = 3600  # seconds after which a file without its name is nobody's
 _SPARE = 1 << 30  # bytes that stay free on the disk
-_FORMAT = 2
+_FORMAT = 3  # 2 cut finer outputs of convolutional networks off
 _SIZES = 12  # bytes of three sizes
 
 
