@@ -40,11 +40,12 @@ _OF_DISKS = {
     errno.ENXIO: Refusal("the disk is away", _AGAIN),
     errno.ENOTCONN: Refusal("the disk is away", _AGAIN),
 }
+GONE = Refusal("the folder is gone", "put it back")
 # What may be said of any path.
 _OF_PATHS = {
     errno.EACCES: Refusal("no permission", "give yourself the right to write there"),
     errno.EPERM: Refusal("not permitted", "give yourself the right to write there"),
-    errno.ENOENT: Refusal("the folder is gone", "put it back"),
+    errno.ENOENT: GONE,
     errno.ENOTDIR: Refusal("a file lies where a folder should", "move it away"),
     errno.EISDIR: Refusal("there is a folder of that name", "move it away"),
     errno.EEXIST: Refusal("a file lies there", "move it away"),
@@ -110,7 +111,7 @@ def cannot_write(path: Path, error: OSError) -> CannotWrite:
     return CannotWrite(path, known or Refusal(said, "make room for it"))
 
 
-def taken_away(folder: Path, now: str) -> UserError:
+def taken_away(folder: Path, now: str = "a part of it is gone") -> UserError:
     """What is raised where a folder is no longer what it was; `now` says what it is."""
     return UserError(
         f"{folder} was removed or moved while it was written to, and {now}: nothing "

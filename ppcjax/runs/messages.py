@@ -1,6 +1,5 @@
 """What Orbax says, and of what: versions, errors in a line, its own log lines."""
 
-import errno
 import importlib.metadata
 import logging
 import platform
@@ -21,8 +20,8 @@ def cannot_save(error: Exception, directory: Path, newest: int | None) -> UserEr
         newest: step of the newest one that is complete; None where there is none.
     """
     refusal = disk.refusal(error, directory)
-    if not directory.is_dir() or (refusal and disk.code_of(error) == errno.ENOENT):
-        return disk.taken_away(directory, "a part of it is gone")
+    if not directory.is_dir() or refusal is disk.GONE:
+        return disk.taken_away(directory)
     unknown = disk.Refusal(
         f"the checkpoint was not written ({first_line(error)[:200]})",
         f"see whether something else changes {directory}",

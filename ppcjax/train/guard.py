@@ -47,6 +47,9 @@ def enough_room(workdir: Path, config: Mapping[str, Any]) -> Iterator[None]:
 
 
 def _stopped(path: Path, refusal: disk.Refusal, workdir: Path) -> UserError:
+    # Who takes the run folder away may do so between a look at it and a write.
+    if refusal is disk.GONE and path.is_relative_to(workdir):
+        return disk.taken_away(workdir)
     newest = checkpoint.newest_step(workdir)
     return messages.stopped(refusal, f"writing to {path}", newest)
 

@@ -1,10 +1,13 @@
 """What a run that goes on may read elsewhere, and what it must not."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
 from ppcjax import fields
+from ppcjax.console import disk
 from ppcjax.data_pipelines import READERS, SOURCES, SourceSettings, SplitSettings
 from ppcjax.fields import Free, Place
 from ppcjax.train import guard
@@ -82,3 +85,23 @@ def test_a_run_keeps_its_parts_and_an_older_one_had_a_batch_whole():
     for was in ({}, {"accumulate": 1}):
         with pytest.raises(UserError, match=r"accumulate \(there 1, now 2\)"):
             go_on(was, {"accumulate": 2})
+
+
+@pytest.mark.parametrize("inside", [True, False])
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_a_file_that_vanished_in_a_run_says_that_the_run_was_taken(
+    tmp_path, inside, wrapped
+):
+    run = tmp_path / "run"
+    file = run / "metrics.jsonl" if inside else tmp_path / "elsewhere" / "file"
+    error = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(file))
+    known = disk.cannot_write(file, error) if wrapped else error
+    said = "was removed or moved" if inside else "is gone"
+    with (
+        pytest.raises(
+            UserError if inside or wrapped else FileNotFoundError,
+            match=said if inside or wrapped else "No such file",
+        ),
+        guard.enough_room(run, {}),
+    ):
+        raise known
