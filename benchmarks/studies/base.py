@@ -1,0 +1,76 @@
+"""What a study is: rows of a table, each a few commands that a reader can type."""
+
+import string
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+# What stands in braces in commands, and is an option of `benchmarks.study`.
+PLACES = {
+    "photos": "folder of the photos",
+    "vit": "weights of the transformer",
+    "mobilenet": "weights of MobileNetV2",
+    "cache": "folder of features that are kept",
+}
+OPTIONAL = {"cache"}
+# What the study itself fills in.
+OWN = {"seed", "run", "out"}
+
+
+class Row(NamedTuple):
+    """A line of a table.
+
+    Commands are words of train.py and eval.py. In braces stand a name of PLACES,
+    `seed`, `run` (folder of this row's run), `out` (folder of what is evaluated last)
+    and names of other rows (folders of their runs with the same seed).
+
+    label: what it is, for readers.
+    evaluate: commands of which the last writes {out}/metrics.json.
+    train: commands that make {run}; empty where nothing is trained.
+    """
+
+    label: str
+    evaluate: tuple[str, ...]
+    train: tuple[str, ...] = ()
+
+    def names(self) -> set[str]:
+        """What stands in braces in its commands."""
+        return {
+            name for command in (*self.train, *self.evaluate) for name in of(command)
+        }
+
+
+class Study(NamedTuple):
+    """A table of rows over seeds.
+
+    about: what it shows, in Markdown.
+    rows: lines by their names.
+    scores: headings by names of scores, the one that is drawn first.
+    prepare: makes of the folder of photos, and an empty one, the folder that commands
+        get.
+    seeds: those that a whole table has.
+    """
+
+    about: str
+    rows: Mapping[str, Row]
+    scores: Mapping[str, str]
+    prepare: Callable[[Path, Path], Path] = lambda photos, folder: photos
+    seeds: tuple[int, ...] = (0, 1, 2)
+
+    def needed(self, name: str) -> Iterator[str]:
+        """Rows whose runs a row uses, before those that use them."""
+        for other in sorted(self.rows[name].names() & self.rows.keys()):
+            yield from self.needed(other)
+            yield other
+
+    def places(self, name: str) -> set[str]:
+        """Names of PLACES that a row's commands, and those of rows it uses, have."""
+        rows = (*self.needed(name), name)
+        return {n for row in rows for n in self.rows[row].names()} & PLACES.keys()
+
+
+def of(command: str) -> Iterator[str]:
+    """Names in braces in a command."""
+    for _, name, _, _ in string.Formatter().parse(command):
+        if name:
+            yield name

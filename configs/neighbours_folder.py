@@ -1,0 +1,22 @@
+"""How good features are as they are: your own photos labelled by their nearest patches.
+
+Nothing is trained; a part of the photos with masks is held out and labelled by the
+others. Variants as those of neighbours.py.
+Run: python eval.py --config configs/neighbours_folder.py --config.data.root=PHOTOS
+         --memory_split=train
+"""
+
+from ppcjax.configs import neighbours, voc
+
+
+def get_config(variant=""):
+    c = neighbours.get_config(variant)
+    network, start = dict(c.method), c.get("init_from")
+    voc.to_folder(c, evaluated="val")
+    c.name = c.name.replace("neighbours", "neighbours_folder", 1)
+    c.method = network
+    if start is None:
+        del c.init_from
+    else:
+        c.init_from = start
+    return c

@@ -1,0 +1,185 @@
+"""Studies: their commands can be run, what was made is kept, the page shows it."""
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+
+from benchmarks import study, study_table
+from benchmarks.studies import STUDIES, base
+from benchmarks.studies.words import with_held_out
+from ppcjax.cli import config_args
+
+ROWS = [
+    pytest.param(STUDIES[name], row, id=f"{name}-{row}")
+    for name in STUDIES
+    for row in STUDIES[name].rows
+]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_rows_have_names_of_their_own(name):
+    assert not STUDIES[name].rows.keys() & {*base.PLACES, *base.OWN}
+
+
+@pytest.mark.parametrize(("of", "name"), ROWS)
+def test_every_row_says_all_that_it_needs(of, name):
+    row = of.rows[name]
+    assert row.names() <= {*base.PLACES, *base.OWN, *of.rows}
+    assert "out" in set(base.of(row.evaluate[-1]))
+    assert not row.train or "run" in set(base.of(row.train[-1]))
+    assert all(of.rows[other].train for other in of.needed(name))
+
+
+def test_every_command_names_a_config_that_takes_its_settings():
+    commands = {
+        tuple(word for word in words if word.startswith("--config"))
+        for each in STUDIES.values()
+        for row in each.rows.values()
+        for command in (*row.train, *row.evaluate)
+        if any((words := shlex.split(study.typed(command)))[1:])
+    }
+    named = [c for c in commands if any(w.startswith("--config=") for w in c)]
+    assert len(named) > 20
+    for words in named:
+        settings = [word.replace("=SEED", "=0") for word in words]
+        given = config_args.with_config_first(settings)
+        config_args.parse(given, config_args.define(given))
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch):
+    """A study whose programs do nothing but say that they were run."""
+    ran = []
+
+    def run(command, filled):
+        words = [word.format(**filled) for word in command.split()]
+        ran.append(words)
+        folder = Path(words[-1])
+        folder.mkdir(parents=True, exist_ok=True)
+        found = {"thresholds": {"chosen": {"mean_iou": 0.5}, "fixed": None}}
+        (folder / "metrics.json").write_text(json.dumps(found))
+
+    of = base.Study(
+        "Rows.",
+        {
+            "used": base.Row("Used", ("eval {run} {out}",), ("train {photos} {run}",)),
+            "uses": base.Row("Uses", ("eval {used} {seed} {out}",)),
+        },
+        {"chosen": "chosen", "oracle": "best"},
+        seeds=(0, 1),
+    )
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- study toy -->\n<!-- end of study toy -->\nafter\n")
+    monkeypatch.setitem(STUDIES, "toy", of)
+    monkeypatch.setattr(study, "_run", run)
+    monkeypatch.setattr(study_table, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(study_table, "PAGE", page)
+    made = study_table.write
+
+    def write(name):
+        return made(name, tmp_path / "results", page)
+
+    monkeypatch.setattr(study_table, "write", write)
+    return tmp_path, ran, page
+
+
+def make(folder, *more):
+    words = ["toy", "--photos", str(folder), "--work", str(folder / "work")]
+    study.main([*words, *more])
+
+
+def test_what_was_made_is_kept_and_shown(world):
+    folder, ran, page = world
+    make(folder, "--rows", "uses", "--seeds", "1")
+    assert [words[0] for words in ran] == ["train", "eval"]
+    make(folder)
+    # Two seeds: used is trained once more, and evaluated twice, uses once more.
+    assert [words[0] for words in ran[2:]].count("train") == 1
+    assert [words[0] for words in ran[2:]].count("eval") == 3
+    made = page.read_text()
+    assert "| Uses | 50.0 +- 0.0 |  | 0, 1 |" in made
+    assert made.startswith("before\n") and made.endswith("\nafter\n")
+    assert (folder / "studies" / "toy.png").stat().st_size > 1000
+    ran.clear()
+    make(folder)
+    assert not ran and page.read_text() == made
+
+
+def test_the_commands_that_are_kept_name_no_path(world):
+    folder, _, _ = world
+    make(folder)
+    for file in (folder / "results").rglob("*.json"):
+        assert str(folder) not in file.read_text()
+        assert json.loads(file.read_text())["commands"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["toy", "--photos", ""], "give --photos"),
+        (["toy", "--photos", ".", "--rows", "none"], "has no row none; it has used"),
+    ],
+)
+def test_what_is_missing_is_said(world, words, said):
+    with pytest.raises(SystemExit, match=said):
+        study.main(words)
+
+
+def test_a_killed_evaluation_leaves_the_training(world, monkeypatch):
+    folder, ran, _ = world
+    real = study._run
+
+    def killed(command, filled):
+        if command.startswith("eval"):
+            raise KeyboardInterrupt
+        real(command, filled)
+
+    monkeypatch.setattr(study, "_run", killed)
+    with pytest.raises(KeyboardInterrupt):
+        make(folder, "--seeds", "0")
+    monkeypatch.setattr(study, "_run", real)
+    make(folder, "--seeds", "0")
+    assert [words[0] for words in ran] == ["train", "eval", "eval"]
+
+
+def test_a_page_without_a_place_is_an_error(world):
+    folder, _, page = world
+    page.write_text("nothing")
+    with pytest.raises(SystemExit, match="needs the lines"):
+        make(folder)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_the_page_shows_what_was_found(name):
+    page = study_table.PAGE.read_text()
+    told = study_table.section(name, study_table.read(name))
+    assert study_table.replaced(page, name, told) == page, (
+        f"write it again: python -m benchmarks.study {name} --photos . --seeds"
+    )
+
+
+def test_every_result_is_of_a_row_that_there_is():
+    for file in study_table.RESULTS.rglob("*.json"):
+        row = file.stem.rpartition("-")[0]
+        assert row in STUDIES[file.parent.name].rows, file
+
+
+def test_held_out_photos_are_in_no_other_list(tmp_path):
+    photos, folder = tmp_path / "photos", tmp_path / "folder"
+    lists = photos / "ImageSets" / "Segmentation"
+    lists.mkdir(parents=True)
+    folder.mkdir()
+    (photos / "JPEGImages").mkdir()
+    every = [f"{i:04}" for i in range(1500)]
+    (lists / "train.txt").write_text("\n".join(every[:200]))
+    (lists / "train_aug.txt").write_text("\n".join(every))
+    with_held_out(photos, folder)
+    ours = folder / "ImageSets" / "Segmentation"
+    tagged, held_out, learnt = (
+        set((ours / f"{name}.txt").read_text().split())
+        for name in ("tagged", "held_out", "train")
+    )
+    assert len(held_out) == 100 and not held_out & (tagged | learnt)
+    assert tagged | held_out == set(every)
