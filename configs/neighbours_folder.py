@@ -11,10 +11,10 @@ from ppcjax.configs import neighbours, voc
 
 def get_config(variant=""):
     c = neighbours.get_config(variant)
-    network, start = dict(c.method), c.get("init_from")
+    network, start, steps = dict(c.method), c.get("init_from"), c.steps
     voc.to_folder(c, evaluated="val")
     c.name = c.name.replace("neighbours", "neighbours_folder", 1)
-    c.method = network
+    c.method, c.steps = network, steps
     if start is None:
         del c.init_from
     else:
