@@ -1,6 +1,7 @@
 // Shows the photo, its mask and marks; zooms and moves.
 
 import { $, app, classes, colour, ERASER, on, photo } from "./app.js";
+import { left } from "./eraser.js";
 import { marks, picture, trace } from "./picture.js";
 
 export const canvas = $("#canvas");
@@ -123,9 +124,9 @@ function drawMarks(matrix, w, h) {
   to.clearRect(0, 0, w, h);
   to.setTransform(...matrix);
   const line = (devicePixelRatio || 1) / matrix[0]; // one CSS pixel
-  const items = [...marks(), ...(sketch.item ? [sketch.item] : [])];
+  const items = left([...marks(), ...(sketch.item ? [sketch.item] : [])]);
   for (const item of items) if (item.kind !== "box") one(to, item, line);
-  // Boxes lie beneath, where the eraser does not reach them.
+  // Boxes lie beneath, whenever they were drawn.
   pen.setTransform(...matrix);
   for (const item of items) if (item.kind === "box") box(pen, item, line);
   pen.setTransform(1, 0, 0, 1, 0, 0);

@@ -95,7 +95,7 @@ function hint() {
   const { tool } = app;
   if (app.mode === "tags") return "Keys 1 to 9 say what is in the photo.";
   if (tool === "fix") return "Paint what is wrong; class 0 takes away.";
-  if (tool === "eraser") return "Takes marks away.";
+  if (tool === "eraser") return "Takes away what it passes of lines, and each box that it touches.";
   if (tool === "box") return "A box around each object; outside is background.";
   if (tool === "move") return "Drag the photo; the wheel and two fingers zoom.";
   return "A line is enough; mark some background, too.";
