@@ -175,7 +175,9 @@ def _proposed(world, examples, truths) -> dict[str, float]:
     ]
     learner = Learner(world.run, world.looks)
     begun = time.perf_counter()
-    fit = learner.fit(given)
+    for example in given:
+        learner.put(example)
+    fit = learner.fit()
     fitted = time.perf_counter()
 
     def propose(i):

@@ -9,19 +9,20 @@ import contextlib
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 
 from ppcjax.console import screen
 from ppcjax.label import composing
-from ppcjax.label.learning import MOST_EXAMPLES, Example, Learner
+from ppcjax.label.learning import Example, Learner
 from ppcjax.label.looks import Looks
 from ppcjax.label.session import Session
 from ppcjax.runs import Run
 from ppcjax.types import UserError
 
+_FEW = 8  # examples that are learnt from so soon that nobody need be told
 BY = ("examples", "trained")  # what proposes
 
 
@@ -61,7 +62,10 @@ class Worker(threading.Thread):
         self._viewed: deque[int] = deque(maxlen=64)
         self._unseen = deque(range(len(session.album)))
         self._unreadable: set[int] = set()
-        self._truths: dict[int, tuple[int, np.ndarray | None]] = {}
+        self._learnt: dict[
+            int, int
+        ] = {}  # photo -> the entry after which it was learnt
+        self._learning = 0, 0
         self.broken = ""
         session.on_change(self.wake)
 
@@ -116,13 +120,14 @@ class Worker(threading.Thread):
             self._trained = proposer
 
     def progress(self) -> dict[str, list[int]]:
-        """How many photos of how many are looked at, and proposed for."""
+        """How many photos of how many are looked at, learnt from and proposed for."""
         count = len(self._session.album)
         seen = self._looks.done if self._looks else 0
         with self._wake:
             left = len(self._queue) + (self._asked is not None)
             return {
                 "features": [seen, count],
+                "examples": [*self._learning],
                 "proposals": [max(self._total - left, 0), self._total],
             }
 
@@ -219,7 +224,13 @@ class Worker(threading.Thread):
         return sorted(chosen, key=order)
 
     def _of_examples(self) -> Proposer:
-        fit = self._learner.fit(self._examples())
+        self._learn()
+        fit = self._learner.fit()
+        if fit.left_out:
+            self._session.say(
+                "this method learns from the last photos of each class alone; `ridge` "
+                "learns from all"
+            )
 
         def propose(i):
             found = self._learner.scores(fit, self._looks(i))
@@ -228,31 +239,31 @@ class Worker(threading.Thread):
 
         return propose
 
-    def _examples(self) -> Sequence[Example]:
-        """Photos on which something is known, the last ones touched."""
+    def _learn(self) -> None:
+        """Has the learner know all that is known, the last photos touched last."""
         with self._session.lock:
             album, state = self._session.album, self._session.state
-            known = sorted(
-                (photo.changed, album.place(key))
+            known = {
+                place: photo.changed
                 for key, photo in state.photos.items()
-                if photo.items or photo.settled
-            )
-        found = []
-        for changed, i in known[-MOST_EXAMPLES:]:
-            if i >= 0:
-                with contextlib.suppress(UserError):  # its photo is gone
-                    truth = self._truth(i, changed)
-                    if truth is not None and self._looks(i):
-                        found.append(Example(i, truth))
-        return found
-
-    def _truth(self, i: int, changed: int) -> np.ndarray | None:
-        if self._truths.get(i, (-1,))[0] != changed:
-            size = self._looks.small(i)
-            self._truths[i] = changed, composing.truth(self._session, i, size)
-            if len(self._truths) > 2 * MOST_EXAMPLES:
-                self._truths.pop(next(iter(self._truths)))
-        return self._truths[i][1]
+                if (photo.items or photo.settled) and (place := album.place(key)) >= 0
+            }
+        for i in self._learnt.keys() - known.keys():
+            del self._learnt[i]
+            self._learner.drop(i)
+        new = known.items() - self._learnt.items()
+        for done, (i, changed) in enumerate(sorted(new, key=lambda one: one[1])):
+            if self._stopped:
+                return
+            if len(new) > _FEW:
+                self._learning = done, len(new)
+                self._session.changed()
+            with contextlib.suppress(UserError):  # its photo is gone
+                truth = composing.truth(self._session, i, self._looks.small(i))
+                if truth is not None:  # else what was known is taken back meanwhile
+                    self._learner.put(Example(i, truth))
+                self._learnt[i] = changed
+        self._learning = 0, 0
 
     def _propose(self, i: int) -> None:
         with self._session.lock:

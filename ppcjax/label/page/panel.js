@@ -6,7 +6,7 @@ import { DONE, step, WORDS } from "./list.js";
 import { load, picture } from "./picture.js";
 import { act, expect, flush, post } from "./server.js";
 
-const NAMES = { features: "Features", proposals: "Proposals" };
+const NAMES = { features: "Features", examples: "Examples", proposals: "Proposals" };
 const LATER = 350; // milliseconds after a mark until proposals are made anew
 const ASKED = "Proposing …";
 
