@@ -15,13 +15,14 @@ def of(session: Session, progress: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         session: the session.
-        progress: what `progress` of the page holds, but for "said".
+        progress: what `progress` of the page holds, but for what was said.
 
     Returns:
         JSON types, as docs/label.md lists them.
     """
     missing = session.missing()
     with session.lock:
+        said = {"said": session.said(), "spoken": session.spoken}
         photos = [_photo(session, i, missing) for i in range(len(session.album))]
         counts = Counter(photo["status"] for photo in photos)
         return {
@@ -37,7 +38,7 @@ def of(session: Session, progress: dict[str, Any]) -> dict[str, Any]:
                 for place, (key, one) in enumerate(session.state.classes.items(), 1)
             ],
             "counts": {name: counts[name] for name in STATUSES},
-            "progress": {**progress, "said": session.said()},
+            "progress": {**progress, **said},
             "roads": _roads(photos),
         }
 
@@ -62,7 +63,6 @@ def _photo(session: Session, i: int, missing: set[int]) -> dict[str, Any]:
     proposal = session.valid_proposal(i)
     height, width = _size(session, i)
     open_one = proposal is not None and not photo.settled
-    areas = session.areas.get(i, {}) if photo.settled else {}
     return {
         "id": i,
         "name": key,
@@ -71,11 +71,24 @@ def _photo(session: Session, i: int, missing: set[int]) -> dict[str, Any]:
         "status": status(session, i, missing),
         "uncertainty": proposal.uncertainty if open_one else None,
         "tags": sorted(photo.tags),
-        "areas": proposal.areas if open_one else areas,
+        "areas": _areas(session, i),
         "marks": len(photo.items),
         "mask": session.mask_version(i),
         "found": session.has_mask(i),
     }
+
+
+def _areas(session: Session, i: int) -> dict[int, float]:
+    """Share of a photo of each class, as accepting it writes it.
+
+    {} where there is no mask, or until what was drawn on it is counted.
+    """
+    version, areas = session.areas.get(i, ("", {}))
+    if version == session.mask_version(i):
+        return areas
+    photo, found = session.state.photo(session.album.keys[i]), session.valid_proposal(i)
+    is_plain = found is not None and not photo.settled and not photo.items
+    return found.areas if is_plain else {}
 
 
 def _size(session: Session, i: int) -> tuple[int, int]:

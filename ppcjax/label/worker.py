@@ -66,6 +66,7 @@ class Worker(threading.Thread):
             int, int
         ] = {}  # photo -> the entry after which it was learnt
         self._learning = 0, 0
+        self._told: set[str] = set()  # lines of the request that is worked on
         self.broken = ""
         session.on_change(self.wake)
 
@@ -138,10 +139,11 @@ class Worker(threading.Thread):
             try:
                 job()
             except UserError as error:
-                self._session.say(str(error))
+                self._session.say(str(error), again=True)
             except Exception as error:  # what libraries raise must not end proposals
                 screen.line(traceback.format_exc())
-                self._session.say(f"a piece of work failed: {type(error).__name__}")
+                said = f"a piece of work failed: {type(error).__name__}"
+                self._session.say(said, again=True)
             self._session.changed()
 
     def _next(self) -> Callable[[], None] | None:
@@ -200,12 +202,21 @@ class Worker(threading.Thread):
             trained = None if self._by == "examples" else self._trained
             self._queue.clear()
             self._total = 0
+        self._told = set()
         with self._session.lock:
             self._after = self._session.state.n
             chosen = self._open_photos(first)
         self._proposer = trained or self._of_examples()
+        if not chosen:
+            self._tell("all photos are decided: reopen one that is to be proposed anew")
         with self._wake:
             self._queue, self._total = deque(chosen), len(chosen)
+
+    def _tell(self, line: str) -> None:
+        """Says a line, once for each request."""
+        if line not in self._told:
+            self._told.add(line)
+            self._session.say(line, again=True)
 
     def _open_photos(self, first: int) -> list[int]:
         """Photos that get a proposal: the one in view, then the uncertain ones."""
@@ -227,9 +238,9 @@ class Worker(threading.Thread):
         self._learn()
         fit = self._learner.fit()
         if fit.left_out:
-            self._session.say(
-                "this method learns from the last photos of each class alone; `ridge` "
-                "learns from all"
+            self._tell(
+                "this method learns from the last photos of each class alone; "
+                "--config=panet_dino:ridge learns from all"
             )
 
         def propose(i):
@@ -273,6 +284,6 @@ class Worker(threading.Thread):
             mask, uncertainty = self._proposer(i)
         except UserError as error:
             if self._session.album.is_there(i):
-                self._session.say(str(error))
+                self._tell(str(error))
             return
         self._session.propose(i, mask, uncertainty, after=self._after)

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from ppcjax.label import composing, view
+from ppcjax.label.marks import shares
 from ppcjax.label.session import JOURNAL, Session
 from ppcjax.runs import checked
 from ppcjax.types import IGNORE, UserError
@@ -60,6 +61,7 @@ def _again(session):
 def test_accepting_makes_a_mask_of_the_proposal_and_the_marks(opened, root):
     assert _photo(opened)["status"] == "marked" and _photo(opened)["mask"] is None
     mask = _propose(opened)
+    composing.write_all(opened)
     one = _photo(opened)
     assert (one["status"], one["uncertainty"]) == ("proposed", 0.25)
     assert one["areas"][1] == pytest.approx(30 * 32 / 48 / 60, abs=1e-3)
@@ -73,12 +75,42 @@ def test_accepting_makes_a_mask_of_the_proposal_and_the_marks(opened, root):
     assert found[40, 10] == 2 and found[20, 20] == 1 and found[3, 30] == 0
     mask[composing.mask(opened, 0) == 2] = 2
     assert (found == mask).all()
+    assert _photo(opened)["areas"] == shares(found)
     _do(opened, "undo")
     composing.write_all(opened)
     assert 2 not in np.asarray(Image.open(file))
     _do(opened, "reopen")
     composing.write_all(opened)
     assert not file.exists() and _photo(opened)["status"] == "proposed"
+
+
+def test_areas_are_those_of_what_accepting_writes(opened):
+    """Of an open proposal with what is drawn on it, whichever comes first."""
+
+    def areas():
+        composing.write_all(opened)
+        return _photo(opened)["areas"]
+
+    opened.do([worlds.stroke(0, 0, (2, 25), (50, 25), width=4)])
+    _propose(opened)
+    plain = opened.proposals[0].areas
+    with_strokes = areas()
+    assert with_strokes == shares(composing.mask(opened, 0)) != plain
+    fix = {"class": 2, "points": [[5, 40], [45, 40]], "width": 6}
+    _do(opened, "fix", **fix)
+    assert _photo(opened)["areas"] == {}  # not those of before
+    assert areas() == shares(composing.mask(opened, 0)) != with_strokes
+    again = _again(opened)
+    composing.write_all(again)
+    assert _photo(again)["areas"] == areas()
+    shown = areas()
+    _do(opened, "accept")
+    assert areas() == shown
+    _do(opened, "reopen")
+    _do(opened, "undo")
+    assert areas() == with_strokes
+    _propose(opened, 2)  # nothing is drawn on it: they are there at once
+    assert _photo(opened, 2)["areas"] == opened.proposals[2].areas
 
 
 def test_everything_is_there_after_a_kill(opened):

@@ -197,11 +197,24 @@ def test_too_little_is_marked(session, worker):
         worker.propose(0)
     session.do([{"kind": "class_add", "name": "a"}, worlds.stroke(0, 1, (20, 20))])
     worker.propose(0)
-    _until(lambda: any("no background" in line for line in session.said()))
+    for times in (1, 2, 3):  # each press is answered
+        _until(lambda times=times: session.spoken == times)
+        assert "no background" in session.said()[-1] and len(session.said()) == 1
+        worker.propose(0)
     assert worker.is_alive()
     session.do([{"kind": "box", "photo": 0, "class": 1, "box": [12, 10, 44, 40]}])
     worker.propose(0)
     _until(lambda: _statuses(session).count("proposed") == 6)
+
+
+def test_when_nothing_is_left_to_propose_each_press_is_told_so(session, worker):
+    worlds.marked(session)
+    session.do([{"kind": "none", "photo": i} for i in range(2, 6)])
+    session.do([{"kind": "accept", "photo": i} for i in range(2)])
+    for times in (1, 2):
+        worker.propose(0)
+        _until(lambda times=times: session.spoken == times)
+        assert "all photos are decided" in session.said()[-1]
 
 
 def test_photos_that_go_or_are_damaged_meanwhile(session, worker):

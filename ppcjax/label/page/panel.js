@@ -15,15 +15,15 @@ const ASKED = "Proposing …";
 export async function propose() {
   $("#propose").disabled = true;
   $("#said").textContent = ASKED;
+  complain("");
   try {
     await flush();
     await post("api/propose", { photo: app.photo });
-    complain("");
     expect();
   } catch (error) {
     complain(error.status ? error.message : "The server does not answer; propose again.");
   }
-  if ($("#said").textContent === ASKED) $("#said").textContent = "";
+  $("#said").textContent = app.state.progress.said?.at(-1) ?? "";
   $("#propose").disabled = false;
 }
 
@@ -34,7 +34,8 @@ function anew({ actions, refused }) {
   const kinds = ["stroke", "box", "fix", "undo", "redo"];
   const proposed = app.state.progress.proposals?.[1] > 0;
   const some = actions.some((a) => kinds.includes(a.kind) && !refused.has(a.id));
-  const can = proposed && app.state.roads.examples !== false;
+  const left = app.state.photos.some((p) => !DONE.includes(p.status) && p.status !== "missing");
+  const can = proposed && left && app.state.roads.examples !== false;
   if (!some || !can || !$("#anew").checked) return;
   later();
 }
@@ -152,7 +153,7 @@ function progress() {
       .map(([name, label]) => bar(label, of[name]));
     if (of.training) rows.push(...training(of.training));
     $("#bars").replaceChildren(...rows);
-    remark(of.said?.at(-1) ?? "");
+    remark(of.said?.at(-1) ?? "", of.spoken);
   }
   $("#road").textContent = roads.said ?? "";
   const done = DONE.reduce((sum, status) => sum + (counts[status] ?? 0), 0);
@@ -162,13 +163,13 @@ function progress() {
   $("#counts").textContent = photos.length ? `${done} accepted · ${left} left${going}` : "";
 }
 
-let said = null;
+let heard = null;
 
-// What is new of what the server says is shown above, too.
-function remark(line) {
+// What is new of what the server says is shown above, too, the same line again as well.
+function remark(line, spoken) {
   $("#said").textContent = line;
-  if (line && said !== null && line !== said) complain(line, { mild: true });
-  said = line;
+  if (line && heard !== null && spoken !== heard) complain(line, { mild: true });
+  heard = spoken;
 }
 
 // Masks that are there already, which nobody has taken.
