@@ -181,7 +181,7 @@ def test_classes_are_renamed_recoloured_and_refused(page):
     assert (one["name"], one["colour"]) == ("renamed", "#123456")
     page.one("#new-class").send_keys("renamed\n")
     page.until("/is there already/.test(document.querySelector('#error').textContent)")
-    page.click("#error button")
+    page.click("#error .bare")
 
 
 def test_keys_are_told_and_the_phone_is_wide_enough(browser, shared):

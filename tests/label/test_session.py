@@ -234,7 +234,9 @@ def test_masks_and_tags_that_are_there(tmp_path):
     assert [one["name"] for one in shown["classes"]] == ["cat", "dog"]
     assert [photo["found"] for photo in shown["photos"]] == [False, True, False, False]
     assert [photo["tags"] for photo in shown["photos"]] == [[1], [2], [], []]
-    assert any("masks already" in line for line in shown["progress"]["said"])
+    assert any(
+        "1 photo has a mask already" in line for line in shown["progress"]["said"]
+    )
     assert "no mask was found" in _refused(session, "import", **{"as": "accepted"})
     _do(session, "import", 1, **{"as": "proposal"})
     assert _photo(session, 1)["status"] == "proposed"
@@ -277,6 +279,28 @@ def test_photos_of_phones_and_large_ones(tmp_path):
 
 
 def test_the_roads(opened):
+    said = view.of(opened, PROGRESS)["roads"]["said"]
+    assert said.startswith("examples: 2 photos are marked, all others")
+    _do(opened, "none", 2)
+    _do(opened, "reopen", 2)
+    for photo in (0, 1):
+        for _ in range(2):
+            _do(opened, "undo", photo)
+    assert "mark one to five photos" in view.of(opened, PROGRESS)["roads"]["said"]
+    opened.do([worlds.stroke(0, 1, (20, 20))])
+    roads = view.of(opened, PROGRESS)["roads"]
+    assert roads["needs"] == "background"
+    assert roads["said"].startswith("examples: 1 photo is marked, one class alone")
+    for asked in (
+        worlds.stroke(1, 0, (20, 20)),
+        worlds.stroke(1, 2, (20, 20)),
+        {"kind": "box", "photo": 1, "class": 1, "box": [1, 1, 9, 9]},
+        {"kind": "none", "photo": 2},
+    ):
+        opened.do([asked])
+        assert not view.of(opened, PROGRESS)["roads"]["needs"]
+        _do(opened, "undo" if asked["kind"] != "none" else "reopen", asked["photo"])
+        assert view.of(opened, PROGRESS)["roads"]["needs"]
     assert view.of(opened, PROGRESS)["roads"]["examples"]
     text = (opened.folder / JOURNAL).read_text().splitlines()
     assert all(checked.parse(line)["sum"] for line in text)

@@ -199,7 +199,7 @@ def test_too_little_is_marked(session, worker):
     worker.propose(0)
     for times in (1, 2, 3):  # each press is answered
         _until(lambda times=times: session.spoken == times)
-        assert "no background" in session.said()[-1] and len(session.said()) == 1
+        assert "a line of background" in session.said()[-1] and len(session.said()) == 1
         worker.propose(0)
     assert worker.is_alive()
     session.do([{"kind": "box", "photo": 0, "class": 1, "box": [12, 10, 44, 40]}])

@@ -1,6 +1,6 @@
 // Proposals, decisions, counts and progress.
 
-import { $, $$, app, complain, make, on, photo, set, speak } from "./app.js";
+import { $, $$, app, BACKGROUND, complain, counted, make, on, photo, set, speak } from "./app.js";
 import { draw } from "./canvas.js";
 import { DONE, step, WORDS } from "./list.js";
 import { load, picture } from "./picture.js";
@@ -99,6 +99,7 @@ function hint() {
   if (tool === "eraser") return "Takes away what it passes of lines, and each box that it touches.";
   if (tool === "box") return "A box around each object; outside is background.";
   if (tool === "move") return "Drag the photo; the wheel and two fingers zoom.";
+  if (app.state.roads.needs) return "Now a line of background: key 0.";
   return "A line is enough; mark some background, too.";
 }
 
@@ -106,7 +107,7 @@ function caption() {
   const one = photo();
   $("#name").textContent = one?.name ?? "";
   const facts = one
-    ? [WORDS[one.status], `${one.width} × ${one.height}`, marks(one.marks)]
+    ? [WORDS[one.status], `${one.width} × ${one.height}`, one.marks && counted(one.marks, "mark")]
     : [];
   if (one?.status === "proposed" && one.uncertainty !== null) {
     facts.push(`uncertainty ${one.uncertainty.toFixed(2)}`);
@@ -123,8 +124,6 @@ function absent({ status, width }) {
   if (status === "missing") return "This photo is no longer there.";
   return width ? "" : "This photo cannot be read.";
 }
-
-const marks = (count) => (count ? `${count} ${count === 1 ? "mark" : "marks"}` : "");
 
 function bar(name, [done, total]) {
   const label = make("label", {}, `${name} `, make("span", {}, `${done} of ${total}`));
@@ -168,7 +167,7 @@ let heard = null;
 // What is new of what the server says is shown above, too, the same line again as well.
 function remark(line, spoken) {
   $("#said").textContent = line;
-  if (line && heard !== null && spoken !== heard) complain(line, { mild: true });
+  if (line && heard !== null && spoken !== heard) complain(line, { mild: true, lacks: app.state.roads.needs });
   heard = spoken;
 }
 
@@ -178,8 +177,8 @@ const found = () => app.state.photos.filter((p) => p.found && ["new", "marked"].
 function existing() {
   const { length } = found();
   $("#found").hidden = !length;
-  const what = length === 1 ? "One photo has a mask" : `${length} photos have masks`;
-  $("#found p").textContent = `${what} already. Take as:`;
+  const have = counted(length, "photo has a mask", "photos have masks");
+  $("#found p").textContent = `${have} already. Take as:`;
 }
 
 function pressed() {
@@ -218,7 +217,12 @@ function wire() {
   $("#eye").onclick = () => set("visible", !app.visible);
   $("#size").oninput = (event) => set("size", Number(event.target.value));
   $("#opacity").oninput = (event) => set("opacity", event.target.value / 100);
-  $("#error button").onclick = () => complain("");
+  $("#error .bare").onclick = () => complain("");
+  $("#draw-background").onclick = () => {
+    set("tool", "brush");
+    set("chosen", BACKGROUND);
+    complain("");
+  };
   for (const one of $$("[data-tool]")) one.onclick = () => set("tool", one.dataset.tool);
   for (const one of $$(".switch [data-mode]")) {
     one.onclick = () => set("mode", one.dataset.mode);
@@ -241,7 +245,9 @@ export function start() {
   });
   on("size", (value) => ($("#size").value = value));
   on("pending", (count) => {
-    $("#unsaved").textContent = count > 1 ? `${count} actions are on their way.` : "";
+    $("#unsaved").textContent = count > 1
+      ? `${counted(count, "action is", "actions are")} on the way.`
+      : "";
   });
   let lost = false;
   on("lost", (line) => {
