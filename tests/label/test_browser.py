@@ -78,13 +78,13 @@ def test_from_two_scribbles_to_masks_that_survive_a_kill(browser, start, tmp_pat
     y, x = round(0.9 * 96), round(0.5 * 96)
     assert accepted[y, x] == 2
 
-    page.click("#open-export")
+    page.click("[data-open=export]")
     for name in ("coco", "png_grey"):
         box = page.one(f"#formats input[value={name}]")
         box.is_selected() or box.click()
-    page.click("#do-export")
-    page.until("/^Written/.test(document.querySelector('#export .answer').textContent)")
-    folder = page.text("#export .answer span").removeprefix("Written to ")
+    page.click("#do")
+    page.until("/^Written/.test(document.querySelector('#task .answer').textContent)")
+    folder = page.text("#task .answer span").removeprefix("Written to ")
     page.keys(Keys.ESCAPE)
     assert faults(browser) == []
 
