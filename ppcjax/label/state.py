@@ -116,6 +116,8 @@ def _recolour(state, entry):
 
 def _remove(state, entry):
     state.classes.pop(entry["class"], None)
+    for photo in state.photos.values():  # what was taken back does not come again
+        photo.undone = [m for m in photo.undone if m["class"] != entry["class"]]
 
 
 def _mark(photo, entry):
@@ -189,11 +191,10 @@ OF_MASKS = (*MARKS, "undo", "redo", "accept", "reject", "none", "reopen", "impor
 def users(state: State, class_id: int) -> str:
     """The path of a photo whose marks, tags or mask hold a class; "" for none."""
     for key, photo in state.photos.items():
-        marks = (*photo.items, *photo.undone)
         if (
             class_id in photo.tags
             or class_id in photo.shown
-            or any(item["class"] == class_id for item in marks)
+            or any(item["class"] == class_id for item in photo.items)
         ):
             return key
     return ""

@@ -5,24 +5,24 @@ those of all others, and then the features of photos, in the order in which they
 looked at.
 """
 
-import contextlib
 import threading
 import traceback
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from ppcjax.console import screen
+from ppcjax.data_pipelines import images
 from ppcjax.label import composing
-from ppcjax.label.learning import Example, Learner
+from ppcjax.label.learning import Learner
 from ppcjax.label.looks import Looks
 from ppcjax.label.session import Session
+from ppcjax.label.study import Study
 from ppcjax.runs import Run
 from ppcjax.types import UserError
 
-_FEW = 8  # examples that are learnt from so soon that nobody need be told
 BY = ("examples", "trained")  # what proposes
 
 
@@ -57,15 +57,13 @@ class Worker(threading.Thread):
         self._proposer: Proposer | None = None
         self._trained: Proposer | None = None
         self._queue: deque[int] = deque()
-        self._after = 0
+        self._after = self._made = 0
         self._total = 0
         self._viewed: deque[int] = deque(maxlen=64)
         self._unseen = deque(range(len(session.album)))
         self._unreadable: set[int] = set()
-        self._learnt: dict[
-            int, int
-        ] = {}  # photo -> the entry after which it was learnt
-        self._learning = 0, 0
+        self._study: Study | None = None
+        self._fitting = False
         self._told: set[str] = set()  # lines of the request that is worked on
         self.broken = ""
         session.on_change(self.wake)
@@ -120,15 +118,19 @@ class Worker(threading.Thread):
         with self._wake:
             self._trained = proposer
 
-    def progress(self) -> dict[str, list[int]]:
-        """How many photos of how many are looked at, learnt from and proposed for."""
-        count = len(self._session.album)
+    def progress(self) -> dict[str, Any]:
+        """How many photos of how many are looked at, learnt from and proposed for.
+
+        And "asked", whether proposals are asked for of which the first is to come.
+        """
+        count = len(self._session.album) - len(self._unreadable)
         seen = self._looks.done if self._looks else 0
         with self._wake:
             left = len(self._queue) + (self._asked is not None)
             return {
                 "features": [seen, count],
-                "examples": [*self._learning],
+                "examples": [*self._study.progress] if self._study else [0, 0],
+                "asked": self._asked is not None or self._fitting,
                 "proposals": [max(self._total - left, 0), self._total],
             }
 
@@ -165,7 +167,7 @@ class Worker(threading.Thread):
         if self._learner is None:
             return self._begin
         if self._asked is not None:
-            return self._fit
+            return self._fit_and_order
         if self._queue:
             i = self._queue.popleft()
             return lambda: self._propose(i)
@@ -187,22 +189,33 @@ class Worker(threading.Thread):
             raise
         self._looks = Looks(run, self._session.album)
         self._learner = Learner(run, self._looks)
+        self._study = Study(self._session, self._looks, self._learner)
 
     def _see(self, i: int) -> None:
         try:
             self._looks(i)
         except UserError as error:
             self._unreadable.add(i)
-            if self._session.album.is_there(i):
-                self._session.say(str(error))
+            self._pass_over(i, error)
+
+    def _pass_over(self, i: int, error: UserError) -> None:
+        """Says once why a photo gets no proposal."""
+        if self._session.album.is_there(i):
+            self._session.say(images.why_left_out(error))
+
+    def _fit_and_order(self) -> None:
+        try:
+            self._fit()
+        finally:
+            self._fitting = False
 
     def _fit(self) -> None:
         with self._wake:
-            first, self._asked = self._asked, None
+            first, self._asked, self._fitting = self._asked, None, True
             trained = None if self._by == "examples" else self._trained
             self._queue.clear()
             self._total = 0
-        self._told = set()
+        self._told, self._made = set(), 0
         with self._session.lock:
             self._after = self._session.state.n
             chosen = self._open_photos(first)
@@ -235,7 +248,7 @@ class Worker(threading.Thread):
         return sorted(chosen, key=order)
 
     def _of_examples(self) -> Proposer:
-        self._learn()
+        self._study.update(lambda: self._stopped)
         fit = self._learner.fit()
         if fit.left_out:
             self._tell(
@@ -250,32 +263,6 @@ class Worker(threading.Thread):
 
         return propose
 
-    def _learn(self) -> None:
-        """Has the learner know all that is known, the last photos touched last."""
-        with self._session.lock:
-            album, state = self._session.album, self._session.state
-            known = {
-                place: photo.changed
-                for key, photo in state.photos.items()
-                if (photo.items or photo.settled) and (place := album.place(key)) >= 0
-            }
-        for i in self._learnt.keys() - known.keys():
-            del self._learnt[i]
-            self._learner.drop(i)
-        new = known.items() - self._learnt.items()
-        for done, (i, changed) in enumerate(sorted(new, key=lambda one: one[1])):
-            if self._stopped:
-                return
-            if len(new) > _FEW:
-                self._learning = done, len(new)
-                self._session.changed()
-            with contextlib.suppress(UserError):  # its photo is gone
-                truth = composing.truth(self._session, i, self._looks.small(i))
-                if truth is not None:  # else what was known is taken back meanwhile
-                    self._learner.put(Example(i, truth))
-                self._learnt[i] = changed
-        self._learning = 0, 0
-
     def _propose(self, i: int) -> None:
         with self._session.lock:
             if self._session.state.photo(self._session.album.keys[i]).settled:
@@ -283,7 +270,9 @@ class Worker(threading.Thread):
         try:
             mask, uncertainty = self._proposer(i)
         except UserError as error:
-            if self._session.album.is_there(i):
-                self._tell(str(error))
+            self._pass_over(i, error)
+            if not self._queue and not self._made:  # of all photos
+                self._tell(images.why_left_out(error))
             return
         self._session.propose(i, mask, uncertainty, after=self._after)
+        self._made += 1

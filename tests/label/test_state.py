@@ -82,7 +82,6 @@ def test_a_class_that_is_used_stays():
     for name in ("cow", "dog", "pig", "hen"):
         client.do({"kind": "class_add", "name": name})
     client.do(_stroke(class_id=1))
-    client.do({"kind": "undo", "photo": "a"})  # it may come again
     client.do({"kind": "tag", "photo": "b", "class": 2, "on": True})
     client.do({"kind": "accept", "photo": "c"})  # shows 1, see Client
     for used in (1, 2):
@@ -93,6 +92,22 @@ def test_a_class_that_is_used_stays():
     client.do({"kind": "tag", "photo": "b", "class": 2, "on": False})
     client.do({"kind": "class_remove", "class": 2})
     assert sorted(client.state.classes) == [1, 3, 5]
+
+
+def test_a_class_whose_marks_are_all_taken_back_can_go_and_they_stay_away():
+    client = Client()
+    for name in ("cow", "dog"):
+        client.do({"kind": "class_add", "name": name})
+    for class_id in (1, 2):
+        client.do(_stroke(class_id=class_id))
+    for _ in range(2):
+        client.do({"kind": "undo", "photo": "a"})
+    client.do({"kind": "class_remove", "class": 1})
+    client.do({"kind": "redo", "photo": "a"})
+    assert [item["class"] for item in client.state.photo("a").items] == [2]
+    with pytest.raises(UserError, match="nothing to bring back"):
+        client.do({"kind": "redo", "photo": "a"})
+    assert replayed(client.entries) == client.state
 
 
 def test_names_and_colours():

@@ -217,6 +217,26 @@ def test_when_nothing_is_left_to_propose_each_press_is_told_so(session, worker):
         assert "all photos are decided" in session.said()[-1]
 
 
+def test_photos_that_cannot_be_read_are_said_once_and_do_not_count(tmp_path):
+    root = worlds.write_photos(tmp_path / "photos")
+    (root / "x.png").write_bytes(b"")
+    session = worlds.session(root)
+    worlds.marked(session)
+    worker = Worker(session, worlds.network)
+    worker.start()
+    _until(lambda: worker.progress()["features"] == [4, 4])
+    for _ in range(2):
+        worker.propose(0)
+        assert worker.progress()["asked"]
+        _until(lambda: worker.progress()["proposals"] == [5, 5])
+        assert not worker.progress()["asked"]
+    (line,) = session.said()
+    assert "x.png: cannot be read" in line and "on_bad_image" not in line
+    worker.stop()
+    worker.join(20)
+    session.close()
+
+
 def test_photos_that_go_or_are_damaged_meanwhile(session, worker):
     worlds.marked(session, 3)
     root = session.album.root

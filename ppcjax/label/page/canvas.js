@@ -8,6 +8,7 @@ export const canvas = $("#canvas");
 const pen = canvas.getContext("2d");
 const layer = new OffscreenCanvas(1, 1); // of the marks, where the eraser works
 const MARGIN = 8; // around a whole photo, CSS pixels
+const STRIP = 4; // how often the shorter side fits into the longer one of a strip
 const MOST = 60; // CSS pixels for one of the photo
 
 // Screen = photo * scale + (x, y), in CSS pixels.
@@ -26,8 +27,12 @@ export function draw() {
   });
 }
 
-export const brush = () =>
-  photo() ? Math.max(1, (app.size * Math.max(photo().width, photo().height)) / 1000) : 1;
+// Width of the brush in pixels, by the photo's longer side; of a strip by its shorter one.
+export function brush() {
+  const { width = 1, height = 1 } = photo() ?? {};
+  const side = Math.min(Math.max(width, height), STRIP * Math.min(width, height));
+  return Math.max(1, (app.size * side) / 1000);
+}
 
 export function toPhoto(event) {
   const box = canvas.getBoundingClientRect();

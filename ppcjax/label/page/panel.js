@@ -2,7 +2,7 @@
 
 import { $, $$, app, BACKGROUND, complain, counted, make, on, photo, set, speak } from "./app.js";
 import { draw } from "./canvas.js";
-import { DONE, step, WORDS } from "./list.js";
+import { DONE, isGone, isLeft, step, word } from "./list.js";
 import { load, picture } from "./picture.js";
 import { act, expect, flush, post } from "./server.js";
 
@@ -34,7 +34,7 @@ function anew({ actions, refused }) {
   const kinds = ["stroke", "box", "fix", "undo", "redo"];
   const proposed = app.state.progress.proposals?.[1] > 0;
   const some = actions.some((a) => kinds.includes(a.kind) && !refused.has(a.id));
-  const left = app.state.photos.some((p) => !DONE.includes(p.status) && p.status !== "missing");
+  const left = app.state.photos.some(isLeft);
   const can = proposed && left && app.state.roads.examples !== false;
   if (!some || !can || !$("#anew").checked) return;
   later();
@@ -82,9 +82,10 @@ export const redo = () => $("#redo").disabled || act("redo", { photo: app.photo 
 function buttons() {
   const one = photo();
   const done = one && DONE.includes(one.status);
-  $("#accept").disabled = !one || done || !(picture.mask || one.mask || one.marks);
-  $("#reject").disabled = !one || ["new", "missing", "rejected"].includes(one.status) || done;
-  $("#none").disabled = !one || one.status === "missing" || done;
+  const closed = !one || done || isGone(one);
+  $("#accept").disabled = closed || !(picture.mask || one.mask || one.marks);
+  $("#reject").disabled = closed || ["new", "rejected"].includes(one.status);
+  $("#none").disabled = closed;
   for (const name of ["accept", "reject", "none"]) $(`#${name}`).hidden = Boolean(done);
   $("#reopen").hidden = !done;
   $("#next").disabled = !uncertain();
@@ -107,7 +108,7 @@ function caption() {
   const one = photo();
   $("#name").textContent = one?.name ?? "";
   const facts = one
-    ? [WORDS[one.status], `${one.width} × ${one.height}`, one.marks && counted(one.marks, "mark")]
+    ? [word(one), one.width && `${one.width} × ${one.height}`, one.marks && counted(one.marks, "mark")]
     : [];
   if (one?.status === "proposed" && one.uncertainty !== null) {
     facts.push(`uncertainty ${one.uncertainty.toFixed(2)}`);
@@ -156,9 +157,10 @@ function progress() {
   }
   $("#road").textContent = roads.said ?? "";
   const done = DONE.reduce((sum, status) => sum + (counts[status] ?? 0), 0);
-  const left = photos.length - done - (counts.missing ?? 0);
+  const left = photos.filter(isLeft).length;
   const [made, all] = of.proposals ?? [0, 0];
-  const going = made < all ? ` · proposing ${made} of ${all}` : "";
+  const far = made < all && !of.asked ? ` ${made} of ${all}` : "";
+  const going = made < all || of.asked ? ` · proposing${far}` : "";
   $("#counts").textContent = photos.length ? `${done} accepted · ${left} left${going}` : "";
 }
 
