@@ -113,13 +113,13 @@ def _roads(session: Session, photos: list[dict[str, Any]]) -> dict[str, Any]:
     )
     by_tags = tagged >= _ENOUGH_TAGS
     of_tags, of_marks = counted(tagged, *_TAGGED), counted(marked, *_MARKED)
-    needs = _needs(session)
+    lacks = needs(session)
     if by_tags and not marked:
         said = (
             f"{of_tags}: export them, and `ppcjax train --config ppc_dino_folder` "
             "learns masks from tags alone; or mark a few photos"
         )
-    elif needs:
+    elif lacks:
         said = f"examples: {of_marks}, one class alone; a line of background (key 0) "
         said += "shows where it ends"
     elif marked:
@@ -130,10 +130,10 @@ def _roads(session: Session, photos: list[dict[str, Any]]) -> dict[str, Any]:
             "examples: mark one to five photos and press Propose; tags, keys 1 to 9, "
             f"suit {_ENOUGH_TAGS} photos and more of things that strokes miss"
         )
-    return {"examples": bool(marked), "tags": by_tags, "needs": needs, "said": said}
+    return {"examples": bool(marked), "tags": by_tags, "needs": lacks, "said": said}
 
 
-def _needs(session: Session) -> str:
+def needs(session: Session) -> str:
     """What the marks lack before they can be learnt from: "background" or ""."""
     classes: set[int] = set()
     for key, photo in session.state.photos.items():

@@ -15,8 +15,8 @@ import numpy as np
 
 from ppcjax.console import screen
 from ppcjax.data_pipelines import images
-from ppcjax.label import composing
-from ppcjax.label.learning import Learner
+from ppcjax.label import composing, view
+from ppcjax.label.learning import ONE_CLASS, Learner
 from ppcjax.label.looks import Looks
 from ppcjax.label.session import Session
 from ppcjax.label.study import Study
@@ -109,9 +109,13 @@ class Worker(threading.Thread):
                 raise UserError(
                     "nothing is marked yet: draw a stroke or a box on a photo"
                 )
+            by_examples = by == "examples" or self._trained is None
+            if by_examples and view.needs(self._session) == "background":
+                raise UserError(ONE_CLASS)
         with self._wake:
             self._asked, self._by = i, by
             self._wake.notify_all()
+        self._session.changed()
 
     def use(self, proposer: Proposer | None) -> None:
         """Has a trained network propose from now on; None: the examples do again."""

@@ -196,8 +196,12 @@ def test_too_little_is_marked(session, worker):
     with pytest.raises(UserError, match="nothing is marked"):
         worker.propose(0)
     session.do([{"kind": "class_add", "name": "a"}, worlds.stroke(0, 1, (20, 20))])
-    worker.propose(0)
-    for times in (1, 2, 3):  # each press is answered
+    for _ in range(2):  # each press is answered
+        with pytest.raises(UserError, match="a line of background"):
+            worker.propose(0)
+    session.do([worlds.stroke(0, 0, (20, 40)), worlds.stroke(0, 255, (20, 40))])
+    worker.propose(0)  # so is one that is found out later
+    for times in (1, 2, 3):
         _until(lambda times=times: session.spoken == times)
         assert "a line of background" in session.said()[-1] and len(session.said()) == 1
         worker.propose(0)
@@ -226,8 +230,9 @@ def test_photos_that_cannot_be_read_are_said_once_and_do_not_count(tmp_path):
     worker.start()
     _until(lambda: worker.progress()["features"] == [4, 4])
     for _ in range(2):
+        before = session.version
         worker.propose(0)
-        assert worker.progress()["asked"]
+        assert worker.progress()["asked"] and session.version > before
         _until(lambda: worker.progress()["proposals"] == [5, 5])
         assert not worker.progress()["asked"]
     (line,) = session.said()

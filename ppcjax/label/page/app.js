@@ -85,12 +85,20 @@ export function speak(text) {
   $("#spoken").textContent = text;
 }
 
-// One line: what failed, or what the server has said, with a button for what is lacking.
-// A line that is there already shows that it has come again.
-export function complain(text, { mild = false, lacks = "" } = {}) {
+let ofProposals = false; // whether the line tells why there are none
+
+// The button for what is lacking before anything can be proposed.
+export function offer() {
+  $("#draw-background").hidden = !ofProposals || app.state.roads.needs !== "background";
+}
+
+// One line: what failed, or what the server has said. A line that is there already shows
+// that it has come again.
+export function complain(text, { mild = false, proposals = false } = {}) {
+  ofProposals = proposals;
+  offer();
   $("#error span").textContent = text;
   $("#error").hidden = true;
-  $("#draw-background").hidden = lacks !== "background";
   $("#error").classList.toggle("mild", mild);
   if (text) requestAnimationFrame(() => ($("#error").hidden = !$("#error span").textContent));
 }

@@ -35,6 +35,7 @@ export const isOpen = () => $$("dialog").some((d) => d.open);
 
 export function help() {
   $("#help").showModal();
+  $("#help").scrollTop = 0; // its button has the focus, far below on a phone
 }
 
 // ---- what the server is asked for, and answers in the same dialog ----

@@ -1,6 +1,6 @@
 // Proposals, decisions, counts and progress.
 
-import { $, $$, app, BACKGROUND, complain, counted, make, on, photo, set, speak } from "./app.js";
+import { $, $$, app, BACKGROUND, complain, counted, make, offer, on, photo, set, speak } from "./app.js";
 import { draw } from "./canvas.js";
 import { DONE, isGone, isLeft, step, word } from "./list.js";
 import { load, picture } from "./picture.js";
@@ -21,7 +21,8 @@ export async function propose() {
     await post("api/propose", { photo: app.photo });
     expect();
   } catch (error) {
-    complain(error.status ? error.message : "The server does not answer; propose again.");
+    const line = error.status ? error.message : "The server does not answer; propose again.";
+    complain(line, { proposals: true });
   }
   $("#said").textContent = app.state.progress.said?.at(-1) ?? "";
   $("#propose").disabled = false;
@@ -97,10 +98,10 @@ function hint() {
   const { tool } = app;
   if (app.mode === "tags") return "Keys 1 to 9 say what is in the photo.";
   if (tool === "fix") return "Paint what is wrong; class 0 takes away.";
-  if (tool === "eraser") return "Takes away what it passes of lines, and each box that it touches.";
+  if (tool === "eraser") return "Takes lines away where it passes, boxes as a whole.";
   if (tool === "box") return "A box around each object; outside is background.";
   if (tool === "move") return "Drag the photo; the wheel and two fingers zoom.";
-  if (app.state.roads.needs) return "Now a line of background: key 0.";
+  if (app.state.roads.needs) return "Now a line of background, class 0.";
   return "A line is enough; mark some background, too.";
 }
 
@@ -169,7 +170,7 @@ let heard = null;
 // What is new of what the server says is shown above, too, the same line again as well.
 function remark(line, spoken) {
   $("#said").textContent = line;
-  if (line && heard !== null && spoken !== heard) complain(line, { mild: true, lacks: app.state.roads.needs });
+  if (line && heard !== null && spoken !== heard) complain(line, { mild: true, proposals: true });
   heard = spoken;
 }
 
@@ -196,6 +197,7 @@ function pressed() {
 }
 
 function show() {
+  offer();
   buttons();
   caption();
   progress();
