@@ -37,7 +37,7 @@ class PhotoOf:
     tags: classes that the photo has as a whole.
     rejected: whether it was rejected, and nothing was done to it since.
     thrown: number of the entry since which earlier proposals do not count.
-    changed: number of the last entry that was about it.
+    changed: number of the last entry that was about its marks or mask.
     """
 
     items: list[dict[str, Any]] = dataclasses.field(default_factory=list)
@@ -97,7 +97,8 @@ def apply(state: State, entry: Mapping[str, Any]) -> None:
     elif kind in _PHOTOS:
         photo = state.photos.setdefault(entry["photo"], PhotoOf())
         _PHOTOS[kind](photo, entry)
-        photo.changed = entry["n"]
+        if kind in OF_MASKS:
+            photo.changed = entry["n"]
 
 
 def _add(state, entry):

@@ -120,6 +120,27 @@ def test_from_two_scribbles_to_masks_that_survive_a_kill(browser, start, tmp_pat
     np.testing.assert_array_equal(example.mask, accepted)
 
 
+def test_one_class_is_told_what_it_lacks_at_each_press(browser, start, tmp_path):
+    page = Page(browser, start(write_photos(tmp_path / "photos", count=2)).url)
+    page.add_class("thing")
+    page.settle()
+    page.drag(ACROSS)
+    page.marked(1)
+    for _ in range(2):
+        page.click("#propose")
+        page.until("document.querySelector('#draw-background').checkVisibility()")
+        assert "a line of background" in page.text("#error span")
+        page.click("#error .bare")
+    page.click("#propose")
+    page.until("document.querySelector('#draw-background').checkVisibility()")
+    page.click("#draw-background")
+    page.drag(ABOVE)
+    page.marked(2)
+    assert [m["class"] for m in page.marks(0)] == [1, 0]
+    page.click("#propose")
+    page.status("proposed")
+
+
 def test_what_the_server_did_not_hear_comes_after_its_restart(browser, start, tmp_path):
     photos = write_photos(tmp_path / "photos", count=2)
     server = start(photos)

@@ -104,6 +104,8 @@ def test_areas_are_those_of_what_accepting_writes(opened):
     composing.write_all(again)
     assert _photo(again)["areas"] == areas()
     shown = areas()
+    _do(opened, "tag", **{"class": 1, "on": True})
+    assert _photo(opened)["areas"] == shown  # a tag changes no mask
     _do(opened, "accept")
     assert areas() == shown
     _do(opened, "reopen")
