@@ -27,7 +27,7 @@ ONE_CLASS = (
 )
 _MOST_AT_ONCE = 16  # photos of a class, of a method whose examples are one batch
 _NO_CLASS = -1  # of an example that tells of the background alone
-_RECENT = 32  # photos whose sums stay in memory, for when they change
+_RECENT = 64 << 20  # bytes of sums of photos that stay in memory, for when they change
 _ROWS = 256  # of a mask that are made at a time
 
 
@@ -84,13 +84,16 @@ class _Held(NamedTuple):
 
 
 class Learner:
-    """Fits of a few-shot network on the examples that it was given; for one thread."""
+    """Fits of a few-shot network on the examples that it was given; for one thread.
+
+    adds_up: whether it matters in no way in which order examples are put.
+    """
 
     def __init__(self, run: Run, looks: Looks):
         """With a network that learns from examples."""
         self._run, self._looks = run, looks
         self._align = QueryPrediction.of(run).align_corners
-        self._adds_up = run.config["method"]["name"] == "ridge"
+        self.adds_up = run.config["method"]["name"] == "ridge"
         self._examples: OrderedDict[int, _Held] = OrderedDict()
         self._sums = Sums()
         self._recent: OrderedDict[int, list[dict]] = OrderedDict()
@@ -111,19 +114,19 @@ class Learner:
         self._looks(example.place)  # which may fail
         packed = zlib.compress(np.ascontiguousarray(example.truth), 1)
         held = _Held(packed, example.truth.shape, shown, ways, ())
-        if self._adds_up:
+        if self.adds_up:
             found = self._parts(example.place, held)
             self._add(held, found)
             held = held._replace(masses=_masses(found))
             self._recent[example.place] = found
-            while len(self._recent) > _RECENT:
+            while sum(map(_size, self._recent.values())) > _RECENT:
                 self._recent.popitem(last=False)
         self._examples[example.place] = held
 
     def drop(self, place: int) -> None:
         """Learns no more from a photo, if it did."""
         held = self._examples.pop(place, None)
-        if held is None or not self._adds_up:
+        if held is None or not self.adds_up:
             return
         try:
             found = self._recent.pop(place, None) or self._parts(place, held)
@@ -173,7 +176,7 @@ class Learner:
             raise UserError("nothing is marked yet: draw a stroke or a box on a photo")
         if len(classes) == 1 and 0 not in shown:
             raise UserError(ONE_CLASS)
-        if self._adds_up:
+        if self.adds_up:
             return Fit(classes, self._sums.of(classes), 0)
         rows = [self._last_with(way) for way in classes]
         used = {example.place for row in rows for example in row}
@@ -282,3 +285,8 @@ def _uncertainty(logits: np.ndarray) -> float:
 def _masses(found) -> tuple[float, ...]:
     """What tells sums from others."""
     return tuple(float(np.sum(part["moments"])) for part in found)
+
+
+def _size(found) -> int:
+    """Bytes of the sums of a photo."""
+    return sum(part["moments"].nbytes for part in found)

@@ -7,6 +7,7 @@ from ppcjax.label import composing
 from ppcjax.label.learning import Example, Learner
 from ppcjax.label.looks import Looks
 from ppcjax.label.session import Session
+from ppcjax.label.state import PhotoOf
 from ppcjax.types import UserError
 
 _FEW = 8  # examples that are learnt from so soon that nobody need be told
@@ -41,12 +42,23 @@ class Study:
             if len(new) > _FEW:
                 self.progress = done, len(new)
                 self._session.changed()
-            with contextlib.suppress(UserError):  # its photo is gone
-                truth = composing.truth(self._session, i, self._looks.small(i))
-                if truth is not None:  # else what was known is taken back meanwhile
-                    self._learner.put(Example(i, truth))
-                self._learnt[i] = changed
+            self._put(i, changed)
         self.progress = 0, 0
+
+    def learn(self, i: int) -> None:
+        """Has the learner know a photo beforehand, where their order does not matter."""
+        with self._session.lock:
+            photo = self._session.state.photo(self._session.album.keys[i])
+            changed, is_known = photo.changed, _is_known(photo)
+        if self._learner.adds_up and is_known and i not in self._learnt:
+            self._put(i, changed)
+
+    def _put(self, i: int, changed: int) -> None:
+        with contextlib.suppress(UserError):  # its photo is gone
+            truth = composing.truth(self._session, i, self._looks.small(i))
+            if truth is not None:  # else what was known is taken back meanwhile
+                self._learner.put(Example(i, truth))
+            self._learnt[i] = changed
 
     def _known(self) -> dict[int, int]:
         """Photos of which something is known, and their last entries."""
@@ -55,5 +67,10 @@ class Study:
             return {
                 place(key): photo.changed
                 for key, photo in self._session.state.photos.items()
-                if (photo.items or photo.settled) and place(key) >= 0
+                if _is_known(photo) and place(key) >= 0
             }
+
+
+def _is_known(photo: PhotoOf) -> bool:
+    """Whether anything is known of a photo for sure."""
+    return bool(photo.items or photo.settled)

@@ -198,6 +198,7 @@ class Worker(threading.Thread):
     def _see(self, i: int) -> None:
         try:
             self._looks(i)
+            self._study.learn(i)
         except UserError as error:
             self._unreadable.add(i)
             self._pass_over(i, error)

@@ -89,7 +89,7 @@ def test_a_fit_photo_by_photo_is_that_of_all_at_once(session):
     assert 0 <= found.uncertainty <= 1
 
 
-@pytest.mark.parametrize("recent", [0, 32])
+@pytest.mark.parametrize("recent", [0, 1 << 20])
 def test_examples_that_change_and_go_leave_nothing_behind(session, recent, monkeypatch):
     monkeypatch.setattr(learning, "_RECENT", recent)
     run, looks = worlds.network(), Looks(worlds.network(), session.album)
@@ -144,13 +144,13 @@ def test_all_photos_are_learnt_from(many):
     one = _learner(run, looks, {0: truth}).fit()
     ratio = fit.arrays["moments"][0, 2] / one.arrays["moments"][0, 2]
     assert np.nanmedian(ratio) == pytest.approx(300, rel=1e-4)
-    assert len(learner._recent) < 64
+    assert sum(map(learning._size, learner._recent.values())) <= learning._RECENT
 
 
 def test_a_method_that_does_not_add_up_says_what_it_leaves_out(many):
     truth = _truth(many, 0)
     learner = Learner(worlds.network(), many)
-    learner._adds_up = False
+    learner.adds_up = False
     for i in range(20):
         learner.put(Example(i, truth))
     assert learner.fit().left_out == 4
@@ -209,6 +209,20 @@ def test_too_little_is_marked(session, worker):
     session.do([{"kind": "box", "photo": 0, "class": 1, "box": [12, 10, 44, 40]}])
     worker.propose(0)
     _until(lambda: _statuses(session).count("proposed") == 6)
+
+
+def test_what_was_marked_before_is_learnt_with_the_features(session, worker):
+    worlds.marked(session)
+    again = Worker(session, worlds.network)
+    again.start()
+    _until(lambda: again.progress()["features"] == [6, 6])
+    _until(lambda: again._study._learnt.keys() == {0, 1})
+    session.do([worlds.stroke(0, 2, (5, 40))])
+    again.propose(0)
+    _until(lambda: again.progress()["proposals"] == [6, 6])
+    assert again._study._learnt[0] == session.state.n
+    again.stop()
+    again.join(20)
 
 
 def test_when_nothing_is_left_to_propose_each_press_is_told_so(session, worker):
