@@ -46,7 +46,7 @@ class Study:
         self.progress = 0, 0
 
     def learn(self, i: int) -> None:
-        """Has the learner know a photo beforehand, where their order does not matter."""
+        """Has the learner know a photo beforehand, where no order matters."""
         with self._session.lock:
             photo = self._session.state.photo(self._session.album.keys[i])
             changed, is_known = photo.changed, _is_known(photo)
