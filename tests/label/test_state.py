@@ -94,6 +94,24 @@ def test_a_class_that_is_used_stays():
     assert sorted(client.state.classes) == [1, 3, 5]
 
 
+def test_marks_that_would_change_nothing_are_refused():
+    client = Client()
+    client.do(ADD)
+    box = {"kind": "box", "photo": "a", "class": 1, "box": [1, 1, 9, 9]}
+    client.do({"kind": "none", "photo": "a"})
+    for mark in (_stroke(), _stroke() | {"kind": "fix"}, box):
+        with pytest.raises(UserError, match="reopen it"):
+            client.do(mark)
+    client.do({"kind": "accept", "photo": "a"})
+    client.do(box)  # of marks alone the mask is made
+    client.state.photos["a"].base = "ab"
+    client.do(_stroke())
+    with pytest.raises(UserError, match="boxes change none"):
+        client.do(box)
+    client.do({"kind": "reopen", "photo": "a"})
+    client.do(box)
+
+
 def test_a_class_whose_marks_are_all_taken_back_can_go_and_they_stay_away():
     client = Client()
     for name in ("cow", "dog"):

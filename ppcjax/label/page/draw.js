@@ -236,7 +236,9 @@ export function start() {
   });
   on("opened", () => {
     cancel();
+    const byKeys = sketch.cursor !== null && photo();
     sketch.cursor = null;
+    if (byKeys) cursor(); // it stays on the keyboard
   });
   on("state", () => {
     const known = [BACKGROUND, ...real().map((c) => c.class)];
