@@ -22,8 +22,7 @@ from ppcjax.runs import Run
 from ppcjax.types import IGNORE, UserError
 
 ONE_CLASS = (
-    "only one class is marked: draw a line of background as well (key 0), "
-    "which shows where the class ends"
+    "only one class is marked: draw a line of background as well (key 0), or a box"
 )
 _MOST_AT_ONCE = 16  # photos of a class, of a method whose examples are one batch
 _NO_CLASS = -1  # of an example that tells of the background alone

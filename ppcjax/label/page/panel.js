@@ -98,7 +98,7 @@ function hint() {
   const { tool } = app;
   if (app.mode === "tags") return "Keys 1 to 9 say what is in the photo.";
   if (tool === "fix") return "Paint what is wrong; class 0 takes away.";
-  if (tool === "eraser") return "Takes lines away where it passes, boxes as a whole.";
+  if (tool === "eraser") return "Takes lines away, and boxes that it touches.";
   if (tool === "box") return "A box around each object; outside is background.";
   if (tool === "move") return "Drag the photo; the wheel and two fingers zoom.";
   if (app.state.roads.needs) return "Now a line of background, class 0.";
