@@ -175,9 +175,7 @@ def _proposed(world, examples, truths) -> dict[str, float]:
     ]
     learner = Learner(world.run, world.looks)
     begun = time.perf_counter()
-    for example in given:
-        learner.put(example)
-    fit = learner.fit()
+    fit = learner.fit(given)
     fitted = time.perf_counter()
 
     def propose(i):

@@ -8,7 +8,7 @@ examples as one batch.
 import itertools
 import zlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -160,8 +160,11 @@ class Learner:
             parts.append({name: value[0] for name, value in found.items()})
         return parts
 
-    def fit(self) -> Fit:
+    def fit(self, examples: Iterable[Example] = ()) -> Fit:
         """Learns from all examples.
+
+        Args:
+            examples: further ones, which are put before.
 
         Returns:
             What `scores` takes.
@@ -169,6 +172,8 @@ class Learner:
         Raises:
             UserError: too little is known of them.
         """
+        for example in examples:
+            self.put(example)
         shown = set().union(*(held.shown for held in self._examples.values()))
         classes = tuple(sorted(shown - {0}))
         if not classes:
