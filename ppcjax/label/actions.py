@@ -229,7 +229,19 @@ def _can_redo(state, found):
         raise UserError("there is nothing to bring back on this photo")
 
 
+def _changes_something(state, found):
+    photo = state.photo(found["photo"])
+    if photo.settled == "none":
+        raise UserError("it is said to show none of the classes: reopen it (O)")
+    if found["kind"] == "box" and photo.base:
+        raise UserError(
+            "its mask is accepted, and boxes change none: correct it with the pencil "
+            "(C), or reopen it (O)"
+        )
+
+
 _CHECKS_OF_KINDS = {
+    **dict.fromkeys(MARKS, _changes_something),
     "class_add": _name_is_free,
     "class_rename": _name_is_free,
     "class_remove": _class_is_free,

@@ -1,6 +1,7 @@
 """Masks of a session: what lies on the disk, with the marks on top."""
 
 import threading
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -11,6 +12,36 @@ from ppcjax.label.session import Session
 from ppcjax.types import UserError
 
 _writing = threading.Lock()
+
+
+class _Photo(NamedTuple):
+    """What a mask of a photo is made of; `proposed` whether of a proposal."""
+
+    items: list[dict[str, Any]]
+    settled: str
+    base: str
+    proposed: bool
+
+
+def _read(session: Session, i: int) -> _Photo:
+    with session.lock:
+        photo = session.state.photo(session.album.keys[i])
+        proposed = not photo.settled and session.valid_proposal(i) is not None
+        return _Photo(list(photo.items), photo.settled, photo.base, proposed)
+
+
+def _composed(session: Session, i: int, photo: _Photo, size) -> np.ndarray:
+    """What lies on the disk of a photo, with the marks on top."""
+    if photo.settled == "none":
+        return np.zeros(size, np.uint8)
+    found = None
+    if photo.base:
+        found = _at(session.store.accepted(photo.base), size)
+    elif photo.proposed:
+        found = _at(session.store.proposed(session.album.ids[i]), size)
+    full = session.album.size(i)
+    lines = marks.drawn(photo.items, full, size, boxes=found is None)
+    return marks.composed(found, lines)
 
 
 def mask(session: Session, i: int, side: int = 0) -> np.ndarray | None:
@@ -27,21 +58,11 @@ def mask(session: Session, i: int, side: int = 0) -> np.ndarray | None:
     Raises:
         UserError: a file is gone.
     """
-    with session.lock:
-        photo = session.state.photo(session.album.keys[i])
-        items, settled, base = list(photo.items), photo.settled, photo.base
-        proposed = not settled and session.valid_proposal(i) is not None
-    if not settled and not proposed:
+    photo = _read(session, i)
+    if not photo.settled and not photo.proposed:
         return None
     full = session.album.size(i)
-    size = reduced(full, side) if side else full
-    if settled == "none":
-        return np.zeros(size, np.uint8)
-    name = session.album.ids[i]
-    found = session.store.proposed(name) if proposed else None
-    found = session.store.accepted(base) if base else found
-    lines = marks.drawn(items, full, size, boxes=found is None)
-    return marks.composed(None if found is None else _at(found, size), lines)
+    return _composed(session, i, photo, reduced(full, side) if side else full)
 
 
 def truth(session: Session, i: int, size: tuple[int, int]) -> np.ndarray | None:
@@ -58,20 +79,14 @@ def truth(session: Session, i: int, size: tuple[int, int]) -> np.ndarray | None:
     Raises:
         UserError: a file is gone.
     """
-    with session.lock:
-        photo = session.state.photo(session.album.keys[i])
-        items, settled, base = list(photo.items), photo.settled, photo.base
-    if settled == "none":
-        return np.zeros(size, np.uint8)
-    if not items and not base:
+    photo = _read(session, i)
+    if not photo.settled and not photo.items:
         return None
-    found = _at(session.store.accepted(base), size) if base else None
-    lines = marks.drawn(items, session.album.size(i), size, boxes=found is None)
-    return marks.composed(found, lines)
+    return _composed(session, i, photo._replace(proposed=False), size)
 
 
 def write_all(session: Session) -> None:
-    """Brings the files of settled masks up to date."""
+    """Brings the files of settled masks, and areas of what is drawn on, up to date."""
     with _writing:
         while True:
             with session.lock:
@@ -87,18 +102,22 @@ def write_all(session: Session) -> None:
 def _write(session: Session, i: int) -> None:
     if i < 0:
         return  # of a photo that is in the journal, and not in the folder any more
+    name = session.album.ids[i]
     with session.lock:
         photo = session.state.photo(session.album.keys[i])
         settled, changed = photo.settled, photo.changed
+        version = session.mask_version(i)
     if not settled:
-        session.store.remove_mask(session.album.ids[i])
+        session.store.remove_mask(name)
+    if version is None or (not settled and not photo.items):
         return
     found = mask(session, i)
     if found is not None:
         areas = marks.shares(found)
-        session.store.write_mask(session.album.ids[i], found, changed, areas)
+        if settled:
+            session.store.write_mask(name, found, changed, areas)
         with session.lock:
-            session.areas[i] = areas
+            session.areas[i] = version, areas
             session.version += 1
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ppcjax.checkout import program
 from ppcjax.console import writing
+from ppcjax.console.words import counted
 from ppcjax.data_pipelines.formats import WRITERS, Exported, check_names
 from ppcjax.label import composing, view
 from ppcjax.label.session import Session
@@ -60,12 +61,15 @@ def export(session: Session, formats: Any, which: Any) -> dict[str, Any]:
             writing.write_file(folder / name / path, content)
     said = []
     if formats:
-        said.append(f"{len(photos)} masks, {len(names)} classes: {', '.join(formats)}")
+        masks, classes = counted(len(photos), "mask"), len(names)
+        classes = counted(classes, "class", "classes")
+        said.append(f"{masks}, {classes}: {', '.join(formats)}")
     if tagged:
         write_tagged(session, folder / "tags", tagged)
         said.append(
-            f"{len(tagged)} photos with tags: tags/, from which `{program('train')} "
-            f"--config ppc_dino_folder --config.data.root={folder / 'tags'}` learns"
+            f"{counted(len(tagged), 'photo')} with tags: tags/, from which "
+            f"`{program('train')} --config ppc_dino_folder "
+            f"--config.data.root={folder / 'tags'}` learns"
         )
     return {"folder": str(folder), "said": said}
 

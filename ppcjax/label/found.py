@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ppcjax.console.words import counted
 from ppcjax.data_pipelines import SOURCES, Source
 from ppcjax.label.actions import COLOURS, MOST_CLASSES
 from ppcjax.label.session import Session
@@ -82,10 +83,8 @@ class Found:
             session.say(line)
         masks = len(self.source.masked)
         if masks and first:
-            session.say(
-                f"{masks} photos have masks already: take them as accepted, or as "
-                "proposals"
-            )
+            have = counted(masks, "photo has a mask", "photos have masks")
+            session.say(f"{have} already: accept what is there, or take it as proposed")
         if first and self.source.tags_by == "table":
             self._enter_tags(session)
 

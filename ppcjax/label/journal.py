@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ppcjax.console import writing
+from ppcjax.console.words import counted
 from ppcjax.runs import checked
 from ppcjax.types import UserError
 
@@ -44,7 +45,7 @@ class Journal:
             writing.cut(path, len(whole))
             self.said.append(
                 f"{path}: the last line was not finished, so it was never confirmed; "
-                f"its {len(torn)} bytes are dropped"
+                f"{counted(len(torn), 'byte')} dropped"
             )
         self._file = writing.Appending(path, folder=True)
         if not self.entries:
@@ -121,7 +122,7 @@ def _read(content: bytes, path: Path) -> tuple[list[dict[str, Any]], list[str]]:
         return found, []
     shown = ", ".join(map(str, damaged[:5])) + (", ..." if damaged[5:] else "")
     return found, [
-        f"{path}: {len(damaged)} damaged lines are left out (line {shown}); if there "
+        f"{path}: {counted(len(damaged), 'damaged line')} left out ({shown}); if there "
         "is a copy of that file, put it back and start again"
     ]
 

@@ -1,26 +1,32 @@
 """A fit on all that is marked, and what it says of a photo.
 
 What a ridge regression learns of photos are sums, so that of each example they are
-computed once and added up; after a stroke a single photo is new. Other methods get all
+computed once and added up; after a stroke a single photo is new. Other methods get
 examples as one batch.
 """
 
-import hashlib
+import itertools
+import zlib
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from ppcjax.label.looks import Look, Looks
+from ppcjax.label.sums import Sums
 from ppcjax.ops.resize import bilinear_matrix
 from ppcjax.predict.by_examples import compiled
 from ppcjax.predict.queries import QueryPrediction
 from ppcjax.runs import Run
 from ppcjax.types import IGNORE, UserError
 
-MOST_EXAMPLES = 256  # photos that are learnt from; the last ones touched
-_MOST_AT_ONCE = 16  # photos of a method whose examples are one batch
+ONE_CLASS = (
+    "only one class is marked: draw a line of background as well (key 0), or a box"
+)
+_MOST_AT_ONCE = 16  # photos of a class, of a method whose examples are one batch
+_NO_CLASS = -1  # of an example that tells of the background alone
+_RECENT = 64 << 20  # bytes of sums of photos that stay in memory, for when they change
 _ROWS = 256  # of a mask that are made at a time
 
 
@@ -40,10 +46,12 @@ class Fit(NamedTuple):
 
     classes: ids of the N classes, ascending.
     arrays: what the method made of them, for N' >= N classes.
+    left_out: how many examples it was not made of, of a method that takes them at once.
     """
 
     classes: tuple[int, ...]
     arrays: Mapping[str, np.ndarray]
+    left_out: int
 
 
 class Found(NamedTuple):
@@ -60,20 +68,103 @@ class Found(NamedTuple):
     uncertainty: float
 
 
+class _Held(NamedTuple):
+    """An example in little memory, and the classes of which it was added."""
+
+    packed: bytes
+    size: tuple[int, int]
+    shown: frozenset[int]
+    ways: tuple[int, ...]
+    masses: tuple[float, ...]
+
+    @property
+    def truth(self) -> np.ndarray:
+        return np.frombuffer(zlib.decompress(self.packed), np.uint8).reshape(self.size)
+
+
 class Learner:
-    """Fits of a few-shot network; one thread uses it."""
+    """Fits of a few-shot network on the examples that it was given; for one thread.
+
+    adds_up: whether it matters in no way in which order examples are put.
+    """
 
     def __init__(self, run: Run, looks: Looks):
         """With a network that learns from examples."""
         self._run, self._looks = run, looks
         self._align = QueryPrediction.of(run).align_corners
-        self._sums: OrderedDict[tuple[int, int, str], dict] = OrderedDict()
+        self.adds_up = run.config["method"]["name"] == "ridge"
+        self._examples: OrderedDict[int, _Held] = OrderedDict()
+        self._sums = Sums()
+        self._recent: OrderedDict[int, list[dict]] = OrderedDict()
 
-    def fit(self, examples: Sequence[Example]) -> Fit:
-        """Learns.
+    def put(self, example: Example) -> None:
+        """Learns from a photo from now on, in the place of what was known of it.
 
         Args:
-            examples: photos and what is known of them.
+            example: the photo; the last ones that were put count where not all do.
+
+        Raises:
+            UserError: the photo cannot be read, and is no example now.
+        """
+        self.drop(example.place)
+        values = np.unique(example.truth).tolist()
+        shown = frozenset(values) - {IGNORE}
+        ways = tuple(sorted(shown - {0})) or (_NO_CLASS,)
+        self._looks(example.place)  # which may fail
+        packed = zlib.compress(np.ascontiguousarray(example.truth), 1)
+        held = _Held(packed, example.truth.shape, shown, ways, ())
+        if self.adds_up:
+            found = self._parts(example.place, held)
+            self._add(held, found)
+            held = held._replace(masses=_masses(found))
+            self._recent[example.place] = found
+            while sum(map(_size, self._recent.values())) > _RECENT:
+                self._recent.popitem(last=False)
+        self._examples[example.place] = held
+
+    def drop(self, place: int) -> None:
+        """Learns no more from a photo, if it did."""
+        held = self._examples.pop(place, None)
+        if held is None or not self.adds_up:
+            return
+        try:
+            found = self._recent.pop(place, None) or self._parts(place, held)
+        except UserError:
+            found = []
+        if _masses(found) == held.masses:
+            self._add(held, found, -1)
+        else:  # the photo is gone, or is another one
+            self._add_anew()
+
+    def _add(self, held: _Held, found, sign: int = 1) -> None:
+        for way, part in zip(held.ways, found, strict=True):
+            self._sums.add(way, part, sign)
+
+    def _add_anew(self) -> None:
+        """Adds up all examples again, but those whose photos are gone."""
+        self._sums = Sums()
+        for place, held in list(self._examples.items()):
+            try:
+                found = self._recent.get(place) or self._parts(place, held)
+            except UserError:
+                del self._examples[place]
+                continue
+            self._add(held, found)
+            self._examples[place] = held._replace(masses=_masses(found))
+
+    def _parts(self, place: int, held: _Held) -> list[dict[str, np.ndarray]]:
+        """What the method makes of one photo, for each class that it shows."""
+        parts, example = [], Example(place, held.truth)
+        for way in held.ways:
+            found = self._fitted(self._batch([[example]], [way]))
+            parts.append({name: value[0] for name, value in found.items()})
+        return parts
+
+    def fit(self, examples: Iterable[Example] = ()) -> Fit:
+        """Learns from all examples.
+
+        Args:
+            examples: further ones, which are put before.
 
         Returns:
             What `scores` takes.
@@ -81,52 +172,31 @@ class Learner:
         Raises:
             UserError: too little is known of them.
         """
-        examples = list(examples)[-MOST_EXAMPLES:]
-        shown = [set(np.unique(e.truth).tolist()) - {IGNORE} for e in examples]
-        classes = tuple(sorted(set().union(*shown) - {0})) if shown else ()
+        for example in examples:
+            self.put(example)
+        shown = set().union(*(held.shown for held in self._examples.values()))
+        classes = tuple(sorted(shown - {0}))
         if not classes:
             raise UserError("nothing is marked yet: draw a stroke or a box on a photo")
-        if len(classes) == 1 and not any(0 in values for values in shown):
-            raise UserError(
-                "only one class is marked, and no background: draw a stroke of "
-                "background (key 0) or of another class as well, or a box"
-            )
-        if not self._adds_up:
-            return Fit(classes, self._whole(examples, shown, classes))
-        parts = [
-            (way, self._sum(example, way))
-            for example, values in zip(examples, shown, strict=True)
-            # One that shows no class tells of the background alone.
-            for way in sorted(values - {0}) or [classes[0]]
-        ]
-        return Fit(classes, _added(parts, classes))
+        if len(classes) == 1 and 0 not in shown:
+            raise UserError(ONE_CLASS)
+        if self.adds_up:
+            return Fit(classes, self._sums.of(classes), 0)
+        rows = [self._last_with(way) for way in classes]
+        used = {example.place for row in rows for example in row}
+        arrays = self._fitted(self._batch(rows, classes))
+        return Fit(classes, arrays, len(self._examples) - len(used))
 
-    @property
-    def _adds_up(self) -> bool:
-        return self._run.config["method"]["name"] == "ridge"
+    def _last_with(self, way: int) -> list[Example]:
+        """The last examples that show a class, the oldest first."""
+        last = (
+            Example(place, held.truth)
+            for place, held in reversed(self._examples.items())
+            if way in held.shown
+        )
+        return list(itertools.islice(last, _MOST_AT_ONCE))[::-1]
 
-    def _sum(self, example: Example, way: int) -> dict[str, np.ndarray]:
-        """What the method makes of one photo for one class."""
-        digest = hashlib.blake2b(example.truth.tobytes(), digest_size=16).hexdigest()
-        key = example.place, way, digest
-        if key not in self._sums:
-            batch = self._batch([[example]], [way])
-            found = compiled(self._run.method.fit)(
-                self._run.params, self._run.model_state, batch
-            )
-            self._sums[key] = {name: np.asarray(x)[0] for name, x in found.items()}
-        self._sums.move_to_end(key)
-        while len(self._sums) > MOST_EXAMPLES + 64:
-            self._sums.popitem(last=False)
-        return self._sums[key]
-
-    def _whole(self, examples, shown, classes) -> dict[str, np.ndarray]:
-        rows = [
-            [e for e, values in zip(examples, shown, strict=True) if way in values]
-            for way in classes
-        ]
-        rows = [row[-_MOST_AT_ONCE:] for row in rows]
-        batch = self._batch(rows, classes)
+    def _fitted(self, batch) -> dict[str, np.ndarray]:
         found = compiled(self._run.method.fit)(
             self._run.params, self._run.model_state, batch
         )
@@ -216,26 +286,11 @@ def _uncertainty(logits: np.ndarray) -> float:
     return float(np.clip(1 - ahead.mean(), 0, 1))
 
 
-def _added(parts, classes) -> dict[str, np.ndarray]:
-    """What a ridge regression learns of all examples, from what it does of each.
+def _masses(found) -> tuple[float, ...]:
+    """What tells sums from others."""
+    return tuple(float(np.sum(part["moments"])) for part in found)
 
-    Sums add up; so do those of squared weights, which the number of cells stands for:
-    n = (sum w)^2 / sum w^2.
-    """
-    ways = 1 << (len(classes) - 1).bit_length()  # few compiled programs
-    size = parts[0][1]["moments"].shape[-1]
-    moments = np.zeros((1 + ways, size, size), np.float64)
-    squares = np.zeros(ways, np.float64)
-    for way, found in parts:
-        j = classes.index(way)
-        ground, own = found["moments"]
-        moments[0] += ground
-        moments[1 + j] += own
-        if found["cells"][0] > 0:
-            squares[j] += float(own[-1, -1]) ** 2 / float(found["cells"][0])
-    mass = moments[1:, -1, -1]
-    cells = np.where(squares > 0, mass**2 / np.where(squares > 0, squares, 1), 0)
-    return {
-        "moments": moments[None].astype(np.float32),
-        "cells": cells[None].astype(np.float32),
-    }
+
+def _size(found) -> int:
+    """Bytes of the sums of a photo."""
+    return sum(part["moments"].nbytes for part in found)

@@ -40,7 +40,9 @@ class Session:
     folder: folder of the labels.
     state: what was done; only read it while `lock` is held.
     proposals: what is noted of the proposal of each photo that has one.
-    dirty: photos whose mask file is out of date.
+    dirty: photos whose mask file, or areas with what is drawn on it, are out of date.
+    areas: shares of the classes of photos, and the mask's version that has them.
+    spoken: how many times something was said.
     version: changes with whatever the page shows.
     """
 
@@ -60,6 +62,7 @@ class Session:
         self.version = int(time.time() * 1000)
         self._existing = existing
         self._said: deque[str] = deque(maxlen=_SAID)
+        self.spoken = 0
         self._journal = Journal(folder / JOURNAL)
         self.state = replayed(self._journal.entries)
         for line in (*album.said, *self._journal.said):
@@ -70,7 +73,7 @@ class Session:
         self._looked = 0.0
         self.proposals: dict[int, Proposal] = {}
         self._made = 0  # number of the last proposal
-        self.areas: dict[int, dict[int, float]] = {}
+        self.areas: dict[int, tuple[str, dict[int, float]]] = {}
         self.dirty: set[int] = set()
         self._find_masks()
 
@@ -78,29 +81,42 @@ class Session:
         """What lies there of masks, and which of them are out of date."""
         for i, key in enumerate(self.album.keys):
             photo, name = self.state.photo(key), self.album.ids[i]
-            if photo.settled:
-                areas = self.store.written(name, photo.changed)
-                if areas is None:
-                    self.dirty.add(i)
-                self.areas[i] = areas or {}
-            elif photo.changed and self.store.mask_file(name).is_file():
-                self.dirty.add(i)
             found = self.store.proposal(name)
             if found:
                 self.proposals[i] = found
                 self._made = max(self._made, found.made)
+            if photo.settled:
+                areas = self.store.written(name, photo.changed)
+                if areas is None:
+                    self.dirty.add(i)
+                else:
+                    self.areas[i] = f"{photo.changed}", areas
+            elif photo.items and self.valid_proposal(i):
+                self.dirty.add(i)
+            elif photo.changed and self.store.mask_file(name).is_file():
+                self.dirty.add(i)
 
     def on_change(self, wake: Callable[[], None]) -> None:
         """Has a function called whenever there may be something to do."""
         self._wake = wake
 
-    def say(self, line: str) -> None:
-        """Tells the page and the terminal a line, once."""
+    def say(self, line: str, *, again: bool = False) -> None:
+        """Tells the page and the terminal a line.
+
+        Args:
+            line: what is told, once.
+            again: whether it answers what a person has just done, and is told however
+                often that is done.
+        """
         with self.lock:
-            if line not in self._said:
-                self._said.append(line)
-                self.version += 1
-                screen.line(line)
+            if line in self._said:
+                if not again:
+                    return
+                self._said.remove(line)
+            self._said.append(line)
+            self.spoken += 1
+            self.version += 1
+            screen.line(line)
 
     def said(self) -> list[str]:
         """The last lines that were said."""
@@ -236,6 +252,8 @@ class Session:
             said = Proposal(self._made, after, round(uncertainty, 4), areas)
             self.store.propose(self.album.ids[i], mask, said)
             self.proposals[i] = said
+            if self.state.photo(self.album.keys[i]).items:
+                self.dirty.add(i)
             self.version += 1
 
     def valid_proposal(self, i: int) -> Proposal | None:

@@ -37,7 +37,7 @@ class PhotoOf:
     tags: classes that the photo has as a whole.
     rejected: whether it was rejected, and nothing was done to it since.
     thrown: number of the entry since which earlier proposals do not count.
-    changed: number of the last entry that was about it.
+    changed: number of the last entry that was about its marks or mask.
     """
 
     items: list[dict[str, Any]] = dataclasses.field(default_factory=list)
@@ -97,7 +97,8 @@ def apply(state: State, entry: Mapping[str, Any]) -> None:
     elif kind in _PHOTOS:
         photo = state.photos.setdefault(entry["photo"], PhotoOf())
         _PHOTOS[kind](photo, entry)
-        photo.changed = entry["n"]
+        if kind in OF_MASKS:
+            photo.changed = entry["n"]
 
 
 def _add(state, entry):
@@ -116,6 +117,8 @@ def _recolour(state, entry):
 
 def _remove(state, entry):
     state.classes.pop(entry["class"], None)
+    for photo in state.photos.values():  # what was taken back does not come again
+        photo.undone = [m for m in photo.undone if m["class"] != entry["class"]]
 
 
 def _mark(photo, entry):
@@ -189,11 +192,10 @@ OF_MASKS = (*MARKS, "undo", "redo", "accept", "reject", "none", "reopen", "impor
 def users(state: State, class_id: int) -> str:
     """The path of a photo whose marks, tags or mask hold a class; "" for none."""
     for key, photo in state.photos.items():
-        marks = (*photo.items, *photo.undone)
         if (
             class_id in photo.tags
             or class_id in photo.shown
-            or any(item["class"] == class_id for item in marks)
+            or any(item["class"] == class_id for item in photo.items)
         ):
             return key
     return ""

@@ -5,20 +5,21 @@ those of all others, and then the features of photos, in the order in which they
 looked at.
 """
 
-import contextlib
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import numpy as np
 
 from ppcjax.console import screen
-from ppcjax.label import composing
-from ppcjax.label.learning import MOST_EXAMPLES, Example, Learner
+from ppcjax.data_pipelines import images
+from ppcjax.label import composing, view
+from ppcjax.label.learning import ONE_CLASS, Learner
 from ppcjax.label.looks import Looks
 from ppcjax.label.session import Session
+from ppcjax.label.study import Study
 from ppcjax.runs import Run
 from ppcjax.types import UserError
 
@@ -56,12 +57,14 @@ class Worker(threading.Thread):
         self._proposer: Proposer | None = None
         self._trained: Proposer | None = None
         self._queue: deque[int] = deque()
-        self._after = 0
+        self._after = self._made = 0
         self._total = 0
         self._viewed: deque[int] = deque(maxlen=64)
         self._unseen = deque(range(len(session.album)))
         self._unreadable: set[int] = set()
-        self._truths: dict[int, tuple[int, np.ndarray | None]] = {}
+        self._study: Study | None = None
+        self._fitting = False
+        self._told: set[str] = set()  # lines of the request that is worked on
         self.broken = ""
         session.on_change(self.wake)
 
@@ -106,23 +109,32 @@ class Worker(threading.Thread):
                 raise UserError(
                     "nothing is marked yet: draw a stroke or a box on a photo"
                 )
+            by_examples = by == "examples" or self._trained is None
+            if by_examples and view.needs(self._session) == "background":
+                raise UserError(ONE_CLASS)
         with self._wake:
             self._asked, self._by = i, by
             self._wake.notify_all()
+        self._session.changed()
 
     def use(self, proposer: Proposer | None) -> None:
         """Has a trained network propose from now on; None: the examples do again."""
         with self._wake:
             self._trained = proposer
 
-    def progress(self) -> dict[str, list[int]]:
-        """How many photos of how many are looked at, and proposed for."""
-        count = len(self._session.album)
+    def progress(self) -> dict[str, Any]:
+        """How many photos of how many are looked at, learnt from and proposed for.
+
+        And "asked", whether proposals are asked for of which the first is to come.
+        """
+        count = len(self._session.album) - len(self._unreadable)
         seen = self._looks.done if self._looks else 0
         with self._wake:
             left = len(self._queue) + (self._asked is not None)
             return {
                 "features": [seen, count],
+                "examples": [*self._study.progress] if self._study else [0, 0],
+                "asked": self._asked is not None or self._fitting,
                 "proposals": [max(self._total - left, 0), self._total],
             }
 
@@ -133,10 +145,11 @@ class Worker(threading.Thread):
             try:
                 job()
             except UserError as error:
-                self._session.say(str(error))
+                self._session.say(str(error), again=True)
             except Exception as error:  # what libraries raise must not end proposals
                 screen.line(traceback.format_exc())
-                self._session.say(f"a piece of work failed: {type(error).__name__}")
+                said = f"a piece of work failed: {type(error).__name__}"
+                self._session.say(said, again=True)
             self._session.changed()
 
     def _next(self) -> Callable[[], None] | None:
@@ -158,7 +171,7 @@ class Worker(threading.Thread):
         if self._learner is None:
             return self._begin
         if self._asked is not None:
-            return self._fit
+            return self._fit_and_order
         if self._queue:
             i = self._queue.popleft()
             return lambda: self._propose(i)
@@ -180,27 +193,48 @@ class Worker(threading.Thread):
             raise
         self._looks = Looks(run, self._session.album)
         self._learner = Learner(run, self._looks)
+        self._study = Study(self._session, self._looks, self._learner)
 
     def _see(self, i: int) -> None:
         try:
             self._looks(i)
+            self._study.learn(i)
         except UserError as error:
             self._unreadable.add(i)
-            if self._session.album.is_there(i):
-                self._session.say(str(error))
+            self._pass_over(i, error)
+
+    def _pass_over(self, i: int, error: UserError) -> None:
+        """Says once why a photo gets no proposal."""
+        if self._session.album.is_there(i):
+            self._session.say(images.why_left_out(error))
+
+    def _fit_and_order(self) -> None:
+        try:
+            self._fit()
+        finally:
+            self._fitting = False
 
     def _fit(self) -> None:
         with self._wake:
-            first, self._asked = self._asked, None
+            first, self._asked, self._fitting = self._asked, None, True
             trained = None if self._by == "examples" else self._trained
             self._queue.clear()
             self._total = 0
+        self._told, self._made = set(), 0
         with self._session.lock:
             self._after = self._session.state.n
             chosen = self._open_photos(first)
         self._proposer = trained or self._of_examples()
+        if not chosen:
+            self._tell("all photos are decided: reopen one that is to be proposed anew")
         with self._wake:
             self._queue, self._total = deque(chosen), len(chosen)
+
+    def _tell(self, line: str) -> None:
+        """Says a line, once for each request."""
+        if line not in self._told:
+            self._told.add(line)
+            self._session.say(line, again=True)
 
     def _open_photos(self, first: int) -> list[int]:
         """Photos that get a proposal: the one in view, then the uncertain ones."""
@@ -219,7 +253,13 @@ class Worker(threading.Thread):
         return sorted(chosen, key=order)
 
     def _of_examples(self) -> Proposer:
-        fit = self._learner.fit(self._examples())
+        self._study.update(lambda: self._stopped)
+        fit = self._learner.fit()
+        if fit.left_out:
+            self._tell(
+                "this method learns from the last photos of each class alone; "
+                "--config=panet_dino:ridge learns from all"
+            )
 
         def propose(i):
             found = self._learner.scores(fit, self._looks(i))
@@ -228,32 +268,6 @@ class Worker(threading.Thread):
 
         return propose
 
-    def _examples(self) -> Sequence[Example]:
-        """Photos on which something is known, the last ones touched."""
-        with self._session.lock:
-            album, state = self._session.album, self._session.state
-            known = sorted(
-                (photo.changed, album.place(key))
-                for key, photo in state.photos.items()
-                if photo.items or photo.settled
-            )
-        found = []
-        for changed, i in known[-MOST_EXAMPLES:]:
-            if i >= 0:
-                with contextlib.suppress(UserError):  # its photo is gone
-                    truth = self._truth(i, changed)
-                    if truth is not None and self._looks(i):
-                        found.append(Example(i, truth))
-        return found
-
-    def _truth(self, i: int, changed: int) -> np.ndarray | None:
-        if self._truths.get(i, (-1,))[0] != changed:
-            size = self._looks.small(i)
-            self._truths[i] = changed, composing.truth(self._session, i, size)
-            if len(self._truths) > 2 * MOST_EXAMPLES:
-                self._truths.pop(next(iter(self._truths)))
-        return self._truths[i][1]
-
     def _propose(self, i: int) -> None:
         with self._session.lock:
             if self._session.state.photo(self._session.album.keys[i]).settled:
@@ -261,7 +275,9 @@ class Worker(threading.Thread):
         try:
             mask, uncertainty = self._proposer(i)
         except UserError as error:
-            if self._session.album.is_there(i):
-                self._session.say(str(error))
+            self._pass_over(i, error)
+            if not self._queue and not self._made:  # of all photos
+                self._tell(images.why_left_out(error))
             return
         self._session.propose(i, mask, uncertainty, after=self._after)
+        self._made += 1

@@ -102,6 +102,17 @@ class Page:
             (round(x0 + x * w * scale), round(y0 + y * h * scale)) for x, y in points
         ]
 
+    def pixel(self, point):
+        """Colour that the photo has at a point, from 0 to 1, as it is drawn."""
+        script = """
+            const [x, y, done] = arguments, c = document.querySelector("#canvas");
+            const r = c.getBoundingClientRect(), pen = c.getContext("2d");
+            const read = () => pen.getImageData(x - r.left, y - r.top, 1, 1).data;
+            requestAnimationFrame(() => requestAnimationFrame(() => done([...read()])));
+        """
+        (place,) = self.on_screen([point])
+        return self.browser.execute_async_script(script, *place)
+
     def drag(self, *fingers, kind=interaction.POINTER_MOUSE):
         """Draws lines through points of the photo at once, one a finger."""
         pointers = [PointerInput(kind, f"{kind}{i}") for i in range(len(fingers))]

@@ -78,13 +78,13 @@ def test_from_two_scribbles_to_masks_that_survive_a_kill(browser, start, tmp_pat
     y, x = round(0.9 * 96), round(0.5 * 96)
     assert accepted[y, x] == 2
 
-    page.click("#open-export")
+    page.click("[data-open=export]")
     for name in ("coco", "png_grey"):
         box = page.one(f"#formats input[value={name}]")
         box.is_selected() or box.click()
-    page.click("#do-export")
-    page.until("/^Written/.test(document.querySelector('#export .answer').textContent)")
-    folder = page.text("#export .answer span").removeprefix("Written to ")
+    page.click("#do")
+    page.until("/^Written/.test(document.querySelector('#task .answer').textContent)")
+    folder = page.text("#task .answer span").removeprefix("Written to ")
     page.keys(Keys.ESCAPE)
     assert faults(browser) == []
 
@@ -118,6 +118,27 @@ def test_from_two_scribbles_to_masks_that_survive_a_kill(browser, start, tmp_pat
     source = make_source({"source": "folder", "root": str(tmp_path / "read")}, "all")
     (example,) = make_eval({}, source)
     np.testing.assert_array_equal(example.mask, accepted)
+
+
+def test_one_class_is_told_what_it_lacks_at_each_press(browser, start, tmp_path):
+    page = Page(browser, start(write_photos(tmp_path / "photos", count=2)).url)
+    page.add_class("thing")
+    page.settle()
+    page.drag(ACROSS)
+    page.marked(1)
+    for _ in range(2):
+        page.click("#propose")
+        page.until("document.querySelector('#draw-background').checkVisibility()")
+        assert "a line of background" in page.text("#error span")
+        page.click("#error .bare")
+    page.click("#propose")
+    page.until("document.querySelector('#draw-background').checkVisibility()")
+    page.click("#draw-background")
+    page.drag(ABOVE)
+    page.marked(2)
+    assert [m["class"] for m in page.marks(0)] == [1, 0]
+    page.click("#propose")
+    page.status("proposed")
 
 
 def test_what_the_server_did_not_hear_comes_after_its_restart(browser, start, tmp_path):
@@ -181,7 +202,7 @@ def test_classes_are_renamed_recoloured_and_refused(page):
     assert (one["name"], one["colour"]) == ("renamed", "#123456")
     page.one("#new-class").send_keys("renamed\n")
     page.until("/is there already/.test(document.querySelector('#error').textContent)")
-    page.click("#error button")
+    page.click("#error .bare")
 
 
 def test_keys_are_told_and_the_phone_is_wide_enough(browser, shared):

@@ -30,6 +30,14 @@ def test_undo_redo_and_eraser(page):
     page.marked(3)
     (box,) = (m["box"] for m in page.marks(3) if m["kind"] == "box")
     np.testing.assert_allclose(box, [19.2, 19.2, 67.2, 76.8], atol=0.5)
+    shown = page.pixel((0.6, 0.7))
+    page.click("[data-tool=eraser]")
+    page.drag([(0.6, 0.6), (0.6, 0.65)])  # within it
+    page.marked(4)
+    assert page.pixel((0.6, 0.7)) != shown
+    page.click("#undo")
+    page.marked(3)
+    assert page.pixel((0.6, 0.7)) == shown
 
 
 def test_drawing_by_keyboard(page):

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from ppcjax.label.marks import composed, drawn, shares
+from ppcjax.label.marks import composed, drawn, left, passes, shares
+from ppcjax.label.state import MARKS
 from ppcjax.types import IGNORE
 
 FULL = (60, 100)
@@ -59,6 +60,49 @@ def test_what_comes_later_lies_on_top_and_the_eraser_takes_away():
     items.append(_line(255, (20, 30), (20, 31), width=14))
     found = drawn(items, FULL, FULL, boxes=True)
     assert found[30, 20] == IGNORE and found[30, 80] == 1
+
+
+def _mark(kind):
+    """A mark of a kind from (20, 20) to (50, 40)."""
+    if kind == "box":
+        return _box(1, 20, 20, 50, 40)
+    return _line(1, (24, 30), (46, 30), kind=kind)
+
+
+@pytest.mark.parametrize("kind", MARKS)
+def test_the_eraser_reaches_all_kinds_of_marks(kind):
+    mark, eraser = _mark(kind), _line(255, (10, 30), (70, 30), width=30)
+    assert (drawn([mark], FULL, FULL, boxes=True) == 1).any()
+    found = drawn([mark, eraser], FULL, FULL, boxes=True)
+    assert (found == IGNORE).all()  # all else is not background any more either
+    again = drawn([mark, eraser, mark], FULL, FULL, boxes=True)
+    assert (again == drawn([mark], FULL, FULL, boxes=True)).all()
+
+
+@pytest.mark.parametrize(
+    ("points", "width", "is_passed"),
+    [
+        ([(30, 30)], 1, True),  # within
+        ([(0, 25), (90, 25)], 1, True),  # across, its points outside
+        ([(10, 10), (60, 60)], 1, True),  # over two sides
+        ([(10, 30)], 18, False),
+        ([(10, 30)], 21, True),
+        ([(0, 12), (90, 12)], 14, False),
+        ([(0, 12), (90, 12)], 17, True),
+        ([(10, 20), (20, 10)], 13, False),  # past a corner
+        ([(10, 20), (20, 10)], 15, True),
+        ([(0, 0), (0, 50), (99, 50), (99, 0)], 4, False),  # around it
+    ],
+)
+def test_what_the_eraser_passes(points, width, is_passed):
+    assert passes(_line(255, *points, width=width), _mark("box")) == is_passed
+
+
+def test_the_eraser_takes_single_boxes():
+    items = [_mark("box"), _box(2, 70, 20, 90, 40), _line(255, (60, 30), (75, 30))]
+    assert left(items) == items[:1] + items[2:]
+    found = drawn(items, FULL, FULL, boxes=True)
+    assert found[30, 30] == 1 and found[30, 80] == 0
 
 
 def test_boxes():

@@ -99,6 +99,15 @@ def test_ids_that_scripts_ask_for_are_there():
         assert "".join(name) in ids
 
 
+def test_whatever_is_counted_may_be_one():
+    """No number stands before a plural that is written out."""
+    words = "photos|masks|classes|marks|actions|lines|bytes|tags|boxes"
+    plural = re.compile(rf"\{{([^{{}}]+)\}} (?:{words})\b")
+    for path in [*PAGE.glob("*.js"), *PAGE.parent.glob("*.py")]:
+        for found in plural.finditer(path.read_text()):
+            assert found[1].isupper(), f"{path.name}: {found[0]}"  # a constant
+
+
 def test_formats_are_those_that_can_be_written():
     text = Path(PAGE / "dialogs.js").read_text()
     table = re.search(r"const FORMATS = \{(.*?)\};", text, re.DOTALL)

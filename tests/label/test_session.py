@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from ppcjax.label import composing, view
+from ppcjax.label.marks import shares
 from ppcjax.label.session import JOURNAL, Session
 from ppcjax.runs import checked
 from ppcjax.types import IGNORE, UserError
@@ -60,6 +61,7 @@ def _again(session):
 def test_accepting_makes_a_mask_of_the_proposal_and_the_marks(opened, root):
     assert _photo(opened)["status"] == "marked" and _photo(opened)["mask"] is None
     mask = _propose(opened)
+    composing.write_all(opened)
     one = _photo(opened)
     assert (one["status"], one["uncertainty"]) == ("proposed", 0.25)
     assert one["areas"][1] == pytest.approx(30 * 32 / 48 / 60, abs=1e-3)
@@ -73,6 +75,7 @@ def test_accepting_makes_a_mask_of_the_proposal_and_the_marks(opened, root):
     assert found[40, 10] == 2 and found[20, 20] == 1 and found[3, 30] == 0
     mask[composing.mask(opened, 0) == 2] = 2
     assert (found == mask).all()
+    assert _photo(opened)["areas"] == shares(found)
     _do(opened, "undo")
     composing.write_all(opened)
     assert 2 not in np.asarray(Image.open(file))
@@ -202,7 +205,9 @@ def test_masks_and_tags_that_are_there(tmp_path):
     assert [one["name"] for one in shown["classes"]] == ["cat", "dog"]
     assert [photo["found"] for photo in shown["photos"]] == [False, True, False, False]
     assert [photo["tags"] for photo in shown["photos"]] == [[1], [2], [], []]
-    assert any("masks already" in line for line in shown["progress"]["said"])
+    assert any(
+        "1 photo has a mask already" in line for line in shown["progress"]["said"]
+    )
     assert "no mask was found" in _refused(session, "import", **{"as": "accepted"})
     _do(session, "import", 1, **{"as": "proposal"})
     assert _photo(session, 1)["status"] == "proposed"
@@ -244,8 +249,7 @@ def test_photos_of_phones_and_large_ones(tmp_path):
     assert Image.open(session.store.mask_file("large")).size == (5000, 3000)
 
 
-def test_the_roads(opened):
-    assert view.of(opened, PROGRESS)["roads"]["examples"]
+def test_the_journal_is_lines_with_digests(opened):
     text = (opened.folder / JOURNAL).read_text().splitlines()
     assert all(checked.parse(line)["sum"] for line in text)
     assert isinstance(opened, Session)

@@ -82,7 +82,6 @@ def test_a_class_that_is_used_stays():
     for name in ("cow", "dog", "pig", "hen"):
         client.do({"kind": "class_add", "name": name})
     client.do(_stroke(class_id=1))
-    client.do({"kind": "undo", "photo": "a"})  # it may come again
     client.do({"kind": "tag", "photo": "b", "class": 2, "on": True})
     client.do({"kind": "accept", "photo": "c"})  # shows 1, see Client
     for used in (1, 2):
@@ -93,6 +92,40 @@ def test_a_class_that_is_used_stays():
     client.do({"kind": "tag", "photo": "b", "class": 2, "on": False})
     client.do({"kind": "class_remove", "class": 2})
     assert sorted(client.state.classes) == [1, 3, 5]
+
+
+def test_marks_that_would_change_nothing_are_refused():
+    client = Client()
+    client.do(ADD)
+    box = {"kind": "box", "photo": "a", "class": 1, "box": [1, 1, 9, 9]}
+    client.do({"kind": "none", "photo": "a"})
+    for mark in (_stroke(), _stroke() | {"kind": "fix"}, box):
+        with pytest.raises(UserError, match="reopen it"):
+            client.do(mark)
+    client.do({"kind": "accept", "photo": "a"})
+    client.do(box)  # of marks alone the mask is made
+    client.state.photos["a"].base = "ab"
+    client.do(_stroke())
+    with pytest.raises(UserError, match="boxes change none"):
+        client.do(box)
+    client.do({"kind": "reopen", "photo": "a"})
+    client.do(box)
+
+
+def test_a_class_whose_marks_are_all_taken_back_can_go_and_they_stay_away():
+    client = Client()
+    for name in ("cow", "dog"):
+        client.do({"kind": "class_add", "name": name})
+    for class_id in (1, 2):
+        client.do(_stroke(class_id=class_id))
+    for _ in range(2):
+        client.do({"kind": "undo", "photo": "a"})
+    client.do({"kind": "class_remove", "class": 1})
+    client.do({"kind": "redo", "photo": "a"})
+    assert [item["class"] for item in client.state.photo("a").items] == [2]
+    with pytest.raises(UserError, match="nothing to bring back"):
+        client.do({"kind": "redo", "photo": "a"})
+    assert replayed(client.entries) == client.state
 
 
 def test_names_and_colours():

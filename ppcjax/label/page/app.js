@@ -76,16 +76,31 @@ export const percent = (share) =>
   share === undefined ? ""
     : share > 0 && share < 0.001 ? "<0.1%" : `${(100 * share).toFixed(1)}%`;
 
+// A number with what is counted, as 1 photo, 2 photos.
+export const counted = (count, one, many = `${one}s`) =>
+  `${count} ${count === 1 ? one : many}`;
+
 // Says something to those who hear the page only.
 export function speak(text) {
   $("#spoken").textContent = text;
 }
 
-// One line: what failed, or what the server has said.
-export function complain(text, { mild = false } = {}) {
+let ofProposals = false; // whether the line tells why there are none
+
+// The button for what is lacking before anything can be proposed.
+export function offer() {
+  $("#draw-background").hidden = !ofProposals || app.state.roads.needs !== "background";
+}
+
+// One line: what failed, or what the server has said. A line that is there already shows
+// that it has come again.
+export function complain(text, { mild = false, proposals = false } = {}) {
+  ofProposals = proposals;
+  offer();
   $("#error span").textContent = text;
-  $("#error").hidden = !text;
+  $("#error").hidden = true;
   $("#error").classList.toggle("mild", mild);
+  if (text) requestAnimationFrame(() => ($("#error").hidden = !$("#error span").textContent));
 }
 
 export function set(name, value) {

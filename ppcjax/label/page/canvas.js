@@ -1,12 +1,14 @@
 // Shows the photo, its mask and marks; zooms and moves.
 
 import { $, app, classes, colour, ERASER, on, photo } from "./app.js";
+import { left } from "./eraser.js";
 import { marks, picture, trace } from "./picture.js";
 
 export const canvas = $("#canvas");
 const pen = canvas.getContext("2d");
 const layer = new OffscreenCanvas(1, 1); // of the marks, where the eraser works
 const MARGIN = 8; // around a whole photo, CSS pixels
+const STRIP = 4; // how often the shorter side fits into the longer one of a strip
 const MOST = 60; // CSS pixels for one of the photo
 
 // Screen = photo * scale + (x, y), in CSS pixels.
@@ -25,8 +27,12 @@ export function draw() {
   });
 }
 
-export const brush = () =>
-  photo() ? Math.max(1, (app.size * Math.max(photo().width, photo().height)) / 1000) : 1;
+// Width of the brush in pixels, by the photo's longer side; of a strip by its shorter one.
+export function brush() {
+  const { width = 1, height = 1 } = photo() ?? {};
+  const side = Math.min(Math.max(width, height), STRIP * Math.min(width, height));
+  return Math.max(1, (app.size * side) / 1000);
+}
 
 export function toPhoto(event) {
   const box = canvas.getBoundingClientRect();
@@ -123,9 +129,9 @@ function drawMarks(matrix, w, h) {
   to.clearRect(0, 0, w, h);
   to.setTransform(...matrix);
   const line = (devicePixelRatio || 1) / matrix[0]; // one CSS pixel
-  const items = [...marks(), ...(sketch.item ? [sketch.item] : [])];
+  const items = left([...marks(), ...(sketch.item ? [sketch.item] : [])]);
   for (const item of items) if (item.kind !== "box") one(to, item, line);
-  // Boxes lie beneath, where the eraser does not reach them.
+  // Boxes lie beneath, whenever they were drawn.
   pen.setTransform(...matrix);
   for (const item of items) if (item.kind === "box") box(pen, item, line);
   pen.setTransform(1, 0, 0, 1, 0, 0);

@@ -83,6 +83,7 @@ function row(one, total) {
 }
 
 let before = "";
+let seen = null; // class to which the list was scrolled
 
 function show() {
   const { mode, chosen } = app;
@@ -100,10 +101,26 @@ function show() {
   chips.replaceChildren(...all.map(chooser));
   chips.scrollLeft = scrollLeft;
   chips.children[at]?.focus();
+  if (chosen !== seen) {
+    reveal($(".rows"), $(`#classes tr[data-class="${chosen}"]`));
+    reveal(chips, chips.querySelector("[aria-pressed=true]"));
+  }
+  seen = chosen;
   if (held) {
     const again = $(`#classes tr[data-class="${held.dataset.class}"]`);
     again?.querySelector(column ? `.${column}` : "button")?.focus();
   }
+}
+
+// Scrolls a list, and nothing around it, so far that one in it is in view.
+function reveal(room, one) {
+  if (!one) return;
+  const [inner, outer] = [one.getBoundingClientRect(), room.getBoundingClientRect()];
+  const over = (low, high, least, most) =>
+    low < least ? low - least : high > most ? high - most : 0;
+  const head = room.querySelector("thead")?.offsetHeight ?? 0;
+  room.scrollTop += over(inner.top, inner.bottom, outer.top + head, outer.bottom);
+  room.scrollLeft += over(inner.left, inner.right, outer.left, outer.right);
 }
 
 function edit(one) {

@@ -1,6 +1,6 @@
 // Export, training, and the keys.
 
-import { $, $$, app, make, on } from "./app.js";
+import { $, $$, app, make } from "./app.js";
 import { flush, poll, post } from "./server.js";
 
 // Names by which the server knows formats, and people do.
@@ -35,24 +35,45 @@ export const isOpen = () => $$("dialog").some((d) => d.open);
 
 export function help() {
   $("#help").showModal();
+  $("#help").scrollTop = 0; // its button has the focus, far below on a phone
 }
 
-function say(dialog, lines, bad = false) {
-  const place = $(`${dialog} .answer`);
+// ---- what the server is asked for, and answers in the same dialog ----
+
+const TASKS = {
+  export: { title: "Export", prepare: formats, work: doExport },
+  train: { title: "Train", prepare: () => {}, work: doTrain },
+};
+let task = null; // name of the one that is shown
+
+function open(name) {
+  const { title, prepare } = TASKS[name];
+  task = name;
+  prepare();
+  for (const part of $$("#task [data-task]")) part.hidden = part.dataset.task !== name;
+  $("#task-title").textContent = $("#do").textContent = title;
+  say([]);
+  $("#task").showModal();
+}
+
+function say(lines, bad = false) {
+  const place = $("#task .answer");
   place.replaceChildren(...lines.map((line) => make("span", {}, line)));
   place.classList.toggle("bad", bad);
 }
 
-// Does what a button of a dialog asks for, and shows what came of it there.
-async function run(dialog, button, work) {
+// Does what is asked for, and shows what came of it, if it is still looked at.
+async function run() {
+  const [asked, button] = [task, $("#do")];
+  const answer = (...said) => task === asked && say(...said);
   button.disabled = true;
-  say(dialog, ["One moment …"]);
+  say(["One moment …"]);
   try {
     await flush();
-    say(dialog, await work());
+    answer(await TASKS[asked].work());
     poll();
   } catch (error) {
-    say(dialog, [error.status ? error.message : "The server does not answer."], true);
+    answer([error.status ? error.message : "The server does not answer."], true);
   }
   button.disabled = false;
 }
@@ -70,7 +91,7 @@ function formats() {
 
 async function doExport() {
   const chosen = $$("#formats input:checked").map((i) => i.value);
-  const which = $("#export input[name=which]:checked").value;
+  const which = $("#task input[name=which]:checked").value;
   const { folder, said = [] } = await post("api/export", { formats: chosen, which });
   return [`Written to ${folder}`, ...said];
 }
@@ -81,16 +102,9 @@ async function doTrain() {
 }
 
 export function start() {
-  for (const name of ["export", "train"]) {
-    $(`#open-${name}`).onclick = () => {
-      if (name === "export") formats();
-      say(`#${name}`, []);
-      $(`#${name}`).showModal();
-    };
-  }
+  for (const one of $$("[data-open]")) one.onclick = () => open(one.dataset.open);
+  $("#do").onclick = run;
   $("#open-help").onclick = help;
-  $("#do-export").onclick = (event) => run("#export", event.target, doExport);
-  $("#do-train").onclick = (event) => run("#train", event.target, doTrain);
   for (const [keys, what] of KEYS) {
     $("#keys").append(make("dt", {}, keys), make("dd", {}, what));
   }
@@ -99,7 +113,4 @@ export function start() {
       if (event.target === dialog) dialog.close("");
     });
   }
-  on("state", ({ progress }) => {
-    $("#open-train").classList.toggle("on", Boolean(progress.training));
-  });
 }

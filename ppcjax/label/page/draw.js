@@ -63,9 +63,16 @@ function end() {
   if (item.kind === "box") {
     const [x0, y0, x1, y1] = item.box;
     if (Math.min(Math.abs(x1 - x0), Math.abs(y1 - y0)) * view.scale < LEAST) return;
-    item.box = [Math.min(x0, x1), Math.min(y0, y1), Math.max(x0, x1), Math.max(y0, y1)];
+    const [[left, right], [top, bottom]] = [atLeastOne(x0, x1), atLeastOne(y0, y1)];
+    item.box = [left, top, right, bottom];
   }
   act(item.kind, { ...item, photo: picture.id });
+}
+
+// Two sides of a box in order; those of the pixels that they are in where it is thin.
+function atLeastOne(from, to) {
+  const [low, high] = [Math.min(from, to), Math.max(from, to)];
+  return high - low < 1 ? [Math.floor(low), Math.floor(low) + 1] : [low, high];
 }
 
 function cancel() {
@@ -229,7 +236,9 @@ export function start() {
   });
   on("opened", () => {
     cancel();
+    const byKeys = sketch.cursor !== null && photo();
     sketch.cursor = null;
+    if (byKeys) cursor(); // it stays on the keyboard
   });
   on("state", () => {
     const known = [BACKGROUND, ...real().map((c) => c.class)];

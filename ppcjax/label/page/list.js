@@ -12,11 +12,16 @@ const SIGNS = {
   ...{ new: "", marked: "✎", proposed: "?", accepted: "✓", none: "∅", rejected: "✕" },
   ...{ missing: "!" },
 };
-export const WORDS = {
+const WORDS = {
   ...{ new: "new", marked: "marked", proposed: "proposed", accepted: "accepted" },
   ...{ none: "none of these", rejected: "rejected", missing: "missing" },
 };
 export const DONE = ["accepted", "none"];
+
+// Photos of which nobody can make a mask: their file is gone, or cannot be read.
+export const isGone = (one) => one.status === "missing" || !one.width;
+export const isLeft = (one) => !DONE.includes(one.status) && !isGone(one);
+export const word = (one) => (one.width ? WORDS[one.status] : "cannot be read");
 
 let shown = []; // what the filters leave, in order
 const tiles = new Map(); // id -> element
@@ -25,7 +30,7 @@ function select() {
   const which = $("#show").value;
   const fits = (one) =>
     which === "all" || one.status === which ||
-    (which === "left" && !DONE.includes(one.status) && one.status !== "missing");
+    (which === "left" && isLeft(one));
   shown = app.state.photos.filter(fits);
   if ($("#order").value === "uncertain") {
     shown.sort((a, b) => (b.uncertainty ?? -1) - (a.uncertainty ?? -1) || a.id - b.id);
@@ -86,7 +91,7 @@ function add(one) {
 }
 
 function fill(tile, one) {
-  const words = [one.name, WORDS[one.status]];
+  const words = [one.name, word(one)];
   const names = one.tags.map((t) => app.state.classes.find((c) => c.class === t)?.name);
   if (names.length) words.push(names.filter(Boolean).join(" "));
   tile.title = words.join(" · ");
@@ -94,8 +99,9 @@ function fill(tile, one) {
   tile.setAttribute("aria-selected", one.id === app.photo);
   tile.setAttribute("aria-setsize", shown.length);
   tile.tabIndex = one.id === app.photo ? 0 : -1;
-  tile.dataset.status = one.status;
-  tile.lastChild.textContent = SIGNS[one.status] ?? "";
+  const status = isGone(one) ? "missing" : one.status;
+  tile.dataset.status = status;
+  tile.lastChild.textContent = SIGNS[status] ?? "";
 }
 
 // Scrolls so far that the photo in view is among those seen.

@@ -1,12 +1,12 @@
 // Proposals, decisions, counts and progress.
 
-import { $, $$, app, complain, make, on, photo, set, speak } from "./app.js";
+import { $, $$, app, BACKGROUND, complain, counted, make, offer, on, photo, set, speak } from "./app.js";
 import { draw } from "./canvas.js";
-import { DONE, step, WORDS } from "./list.js";
+import { DONE, isGone, isLeft, step, word } from "./list.js";
 import { load, picture } from "./picture.js";
 import { act, expect, flush, post } from "./server.js";
 
-const NAMES = { features: "Features", proposals: "Proposals" };
+const NAMES = { features: "Features", examples: "Examples", proposals: "Proposals" };
 const LATER = 350; // milliseconds after a mark until proposals are made anew
 const ASKED = "Proposing …";
 
@@ -15,15 +15,16 @@ const ASKED = "Proposing …";
 export async function propose() {
   $("#propose").disabled = true;
   $("#said").textContent = ASKED;
+  complain("");
   try {
     await flush();
     await post("api/propose", { photo: app.photo });
-    complain("");
     expect();
   } catch (error) {
-    complain(error.status ? error.message : "The server does not answer; propose again.");
+    const line = error.status ? error.message : "The server does not answer; propose again.";
+    complain(line, { proposals: true });
   }
-  if ($("#said").textContent === ASKED) $("#said").textContent = "";
+  $("#said").textContent = app.state.progress.said?.at(-1) ?? "";
   $("#propose").disabled = false;
 }
 
@@ -34,7 +35,8 @@ function anew({ actions, refused }) {
   const kinds = ["stroke", "box", "fix", "undo", "redo"];
   const proposed = app.state.progress.proposals?.[1] > 0;
   const some = actions.some((a) => kinds.includes(a.kind) && !refused.has(a.id));
-  const can = proposed && app.state.roads.examples !== false;
+  const left = app.state.photos.some(isLeft);
+  const can = proposed && left && app.state.roads.examples !== false;
   if (!some || !can || !$("#anew").checked) return;
   later();
 }
@@ -81,9 +83,10 @@ export const redo = () => $("#redo").disabled || act("redo", { photo: app.photo 
 function buttons() {
   const one = photo();
   const done = one && DONE.includes(one.status);
-  $("#accept").disabled = !one || done || !(picture.mask || one.mask || one.marks);
-  $("#reject").disabled = !one || ["new", "missing", "rejected"].includes(one.status) || done;
-  $("#none").disabled = !one || one.status === "missing" || done;
+  const closed = !one || done || isGone(one);
+  $("#accept").disabled = closed || !(picture.mask || one.mask || one.marks);
+  $("#reject").disabled = closed || ["new", "rejected"].includes(one.status);
+  $("#none").disabled = closed;
   for (const name of ["accept", "reject", "none"]) $(`#${name}`).hidden = Boolean(done);
   $("#reopen").hidden = !done;
   $("#next").disabled = !uncertain();
@@ -95,9 +98,10 @@ function hint() {
   const { tool } = app;
   if (app.mode === "tags") return "Keys 1 to 9 say what is in the photo.";
   if (tool === "fix") return "Paint what is wrong; class 0 takes away.";
-  if (tool === "eraser") return "Takes marks away.";
+  if (tool === "eraser") return "Takes lines away, and boxes that it touches.";
   if (tool === "box") return "A box around each object; outside is background.";
   if (tool === "move") return "Drag the photo; the wheel and two fingers zoom.";
+  if (app.state.roads.needs) return "Now a line of background, class 0.";
   return "A line is enough; mark some background, too.";
 }
 
@@ -105,7 +109,7 @@ function caption() {
   const one = photo();
   $("#name").textContent = one?.name ?? "";
   const facts = one
-    ? [WORDS[one.status], `${one.width} × ${one.height}`, marks(one.marks)]
+    ? [word(one), one.width && `${one.width} × ${one.height}`, one.marks && counted(one.marks, "mark")]
     : [];
   if (one?.status === "proposed" && one.uncertainty !== null) {
     facts.push(`uncertainty ${one.uncertainty.toFixed(2)}`);
@@ -122,8 +126,6 @@ function absent({ status, width }) {
   if (status === "missing") return "This photo is no longer there.";
   return width ? "" : "This photo cannot be read.";
 }
-
-const marks = (count) => (count ? `${count} ${count === 1 ? "mark" : "marks"}` : "");
 
 function bar(name, [done, total]) {
   const label = make("label", {}, `${name} `, make("span", {}, `${done} of ${total}`));
@@ -152,23 +154,24 @@ function progress() {
       .map(([name, label]) => bar(label, of[name]));
     if (of.training) rows.push(...training(of.training));
     $("#bars").replaceChildren(...rows);
-    remark(of.said?.at(-1) ?? "");
+    remark(of.said?.at(-1) ?? "", of.spoken);
   }
   $("#road").textContent = roads.said ?? "";
   const done = DONE.reduce((sum, status) => sum + (counts[status] ?? 0), 0);
-  const left = photos.length - done - (counts.missing ?? 0);
+  const left = photos.filter(isLeft).length;
   const [made, all] = of.proposals ?? [0, 0];
-  const going = made < all ? ` · proposing ${made} of ${all}` : "";
+  const far = made < all && !of.asked ? ` ${made} of ${all}` : "";
+  const going = made < all || of.asked ? ` · proposing${far}` : "";
   $("#counts").textContent = photos.length ? `${done} accepted · ${left} left${going}` : "";
 }
 
-let said = null;
+let heard = null;
 
-// What is new of what the server says is shown above, too.
-function remark(line) {
+// What is new of what the server says is shown above, too, the same line again as well.
+function remark(line, spoken) {
   $("#said").textContent = line;
-  if (line && said !== null && line !== said) complain(line, { mild: true });
-  said = line;
+  if (line && heard !== null && spoken !== heard) complain(line, { mild: true, proposals: true });
+  heard = spoken;
 }
 
 // Masks that are there already, which nobody has taken.
@@ -177,8 +180,8 @@ const found = () => app.state.photos.filter((p) => p.found && ["new", "marked"].
 function existing() {
   const { length } = found();
   $("#found").hidden = !length;
-  const what = length === 1 ? "One photo has a mask" : `${length} photos have masks`;
-  $("#found p").textContent = `${what} already. Take as:`;
+  const have = counted(length, "photo has a mask", "photos have masks");
+  $("#found p").textContent = `${have} already. Take as:`;
 }
 
 function pressed() {
@@ -194,6 +197,7 @@ function pressed() {
 }
 
 function show() {
+  offer();
   buttons();
   caption();
   progress();
@@ -217,7 +221,12 @@ function wire() {
   $("#eye").onclick = () => set("visible", !app.visible);
   $("#size").oninput = (event) => set("size", Number(event.target.value));
   $("#opacity").oninput = (event) => set("opacity", event.target.value / 100);
-  $("#error button").onclick = () => complain("");
+  $("#error .bare").onclick = () => complain("");
+  $("#draw-background").onclick = () => {
+    set("tool", "brush");
+    set("chosen", BACKGROUND);
+    complain("");
+  };
   for (const one of $$("[data-tool]")) one.onclick = () => set("tool", one.dataset.tool);
   for (const one of $$(".switch [data-mode]")) {
     one.onclick = () => set("mode", one.dataset.mode);
@@ -240,7 +249,9 @@ export function start() {
   });
   on("size", (value) => ($("#size").value = value));
   on("pending", (count) => {
-    $("#unsaved").textContent = count > 1 ? `${count} actions are on their way.` : "";
+    $("#unsaved").textContent = count > 1
+      ? `${counted(count, "action is", "actions are")} on the way.`
+      : "";
   });
   let lost = false;
   on("lost", (line) => {
