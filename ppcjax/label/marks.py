@@ -58,8 +58,8 @@ def drawn(
 def left(items: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Marks without the boxes that the eraser took away.
 
-    A box that the eraser passes goes as a whole: a part of it would still say that all
-    else is background.
+    A box whose line the eraser passes goes as a whole: a part of it would still say
+    that all else is background. Within a box it reaches strokes alone.
 
     Args:
         items: strokes, corrections and boxes as `State` has them.
@@ -78,7 +78,7 @@ def left(items: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def passes(stroke: Mapping[str, Any], box: Mapping[str, Any]) -> bool:
-    """Whether any part of a stroke, which is as wide as it says, touches a box.
+    """Whether any part of a stroke, which is as wide as it says, touches a box's line.
 
     Args:
         stroke: stroke as `State` has it.
@@ -87,7 +87,7 @@ def passes(stroke: Mapping[str, Any], box: Mapping[str, Any]) -> bool:
     points = np.array(stroke["points"], np.float64)
     low, high = np.reshape(box["box"], (2, 2))
     starts, steps = points, np.diff(points, axis=0, append=points[-1:])
-    # Nearest to the box is an end of a piece, where a piece crosses the line of a
+    # Nearest to the line is an end of a piece, where a piece crosses the line of a
     # side, or the foot of a corner.
     corners = np.array([(x, y) for x in (low[0], high[0]) for y in (low[1], high[1])])
     length = np.maximum((steps**2).sum(-1, keepdims=True), 1e-12)
@@ -97,7 +97,8 @@ def passes(stroke: Mapping[str, Any], box: Mapping[str, Any]) -> bool:
     at = np.concatenate([np.zeros_like(length), feet, *crossings], -1).clip(0, 1)
     places = starts[:, None] + at[..., None] * steps[:, None]
     away = np.maximum(np.maximum(low - places, places - high), 0)
-    return bool((away**2).sum(-1).min() <= (stroke["width"] / 2) ** 2)
+    inside = np.minimum(places - low, high - places).min(-1).clip(0)
+    return bool(((away**2).sum(-1) + inside**2).min() <= (stroke["width"] / 2) ** 2)
 
 
 def composed(base: np.ndarray | None, marks: np.ndarray) -> np.ndarray:

@@ -32,7 +32,7 @@ def test_undo_redo_and_eraser(page):
     np.testing.assert_allclose(box, [19.2, 19.2, 67.2, 76.8], atol=0.5)
     shown = page.pixel((0.6, 0.7))
     page.click("[data-tool=eraser]")
-    page.drag([(0.6, 0.6), (0.6, 0.65)])  # within it
+    page.drag([(0.6, 0.7), (0.6, 0.85)])  # over its lower side
     page.marked(4)
     assert page.pixel((0.6, 0.7)) != shown
     page.click("#undo")

@@ -82,7 +82,9 @@ def test_the_eraser_reaches_all_kinds_of_marks(kind):
 @pytest.mark.parametrize(
     ("points", "width", "is_passed"),
     [
-        ([(30, 30)], 1, True),  # within
+        ([(30, 30), (40, 30)], 18, False),  # within, and not at its line
+        ([(30, 30), (40, 30)], 21, True),
+        ([(30, 30), (60, 30)], 1, True),  # from within over a side
         ([(0, 25), (90, 25)], 1, True),  # across, its points outside
         ([(10, 10), (60, 60)], 1, True),  # over two sides
         ([(10, 30)], 18, False),

@@ -1,15 +1,17 @@
-// Which boxes the eraser takes away: those that it passes, as the server does.
+// Which boxes the eraser takes away: those whose line it passes, as the server does.
 
 import { ERASER } from "./app.js";
 
-// How far a point lies from a box, squared.
+// How far a point lies from the line around a box, squared.
 function apart([x, y], [x0, y0, x1, y1]) {
+  const inside = Math.min(x - x0, x1 - x, y - y0, y1 - y);
+  if (inside > 0) return inside * inside;
   const dx = Math.max(x0 - x, x - x1, 0);
   const dy = Math.max(y0 - y, y - y1, 0);
   return dx * dx + dy * dy;
 }
 
-// Whether a piece of a line comes so near to a box. Nearest to it is an end, where the
+// Whether a piece of a stroke comes so near to a box's line. Nearest to it is an end, where the
 // piece crosses the line of a side, or the foot of a corner.
 function near([ax, ay], [bx, by], box, reach) {
   const [x0, y0, x1, y1] = box;
