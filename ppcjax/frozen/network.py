@@ -20,6 +20,7 @@ import numpy as np
 
 from ppcjax.console import caches
 from ppcjax.frozen.cache import Cache, digest
+from ppcjax.frozen.placing import whole_cells
 from ppcjax.frozen.settings import FrozenSettings
 from ppcjax.frozen.variables import as_bytes, layout, module_of
 from ppcjax.nn.frozen import FrozenFeatures
@@ -79,7 +80,10 @@ class Frozen:
             mean=self.entry.mean,
             std=self.entry.std,
         )
-        given = self.module.apply(variables, pixels, extent, **self._wanted)
+        placed = pixels, extent
+        if self.settings.whole_cells:
+            placed = whole_cells(pixels, extent, self.stride)
+        given = self.module.apply(variables, *placed, **self._wanted)
         names = [self.settings.endpoint, *self._wanted.get("want", ())]
         if "attention" in self.settings.beside:
             names += ["queries", "keys"]
@@ -161,7 +165,10 @@ class Frozen:
         free = ("weights", "digest", "batch_size", "cache", "cache_gib")
         settings = dataclasses.asdict(self.settings)
         kept = {name: value for name, value in settings.items() if name not in free}
-        del kept["beside"]  # nothing, as of what was kept before there was more
+        # Nothing, as of what was kept before there was more.
+        del kept["beside"]
+        if not self.settings.whole_cells:
+            del kept["whole_cells"]
         if self._beside:
             kept["beside"] = self._beside
         colours = {"pixel_mean": self.entry.mean, "pixel_std": self.entry.std}

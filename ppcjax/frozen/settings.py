@@ -33,6 +33,9 @@ class FrozenSettings:
     debias: directions in which features tell places and not content, that are taken
         out, after which features have unit length; 0 for none. They come of a grey
         image; 10 to 20 suit 384 channels.
+    whole_cells: whether photos are brought to sides of whole cells, so that none of the
+        last ones lies beside the part of the photo that it stands for. None: those of
+        convolutional networks are. A run notes it; those of before do not.
     batch_size: photos that pass the network at a time.
     cache: folder of what is kept; "" for ppcjax/features in the user's cache, "off"
         for none.
@@ -51,6 +54,7 @@ class FrozenSettings:
     pixel_std: tuple[Deviation, Deviation, Deviation] | None = None
     dtype: Literal["float32", "bfloat16"] = "float32"
     debias: Annotated[int, Range(0, 500), "directions"] = 0
+    whole_cells: Annotated[bool | None, Free()] = None
     batch_size: Annotated[kinds.Batch, "photos", Free()] = 4
     cache: Annotated[str, Place()] = ""
     digest: Annotated[str, Free()] = ""

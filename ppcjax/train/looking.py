@@ -17,7 +17,7 @@ from ppcjax.frozen.batches import attached
 from ppcjax.frozen.network import Frozen
 from ppcjax.runs import checkpoint
 from ppcjax.train import feed
-from ppcjax.types import Method
+from ppcjax.types import Method, UserError
 
 Batches = Iterator[dict[str, np.ndarray]]
 
@@ -39,8 +39,8 @@ class Looking(NamedTuple):
             workdir: folder of the run.
 
         Raises:
-            UserError: the weights cannot be had, or those of the run are missing or
-                damaged.
+            UserError: the weights cannot be had, those of the run are missing or
+                damaged, or it began with other cells.
         """
         settings = kept.settings_of(config.to_dict())
         if settings is None:
@@ -53,8 +53,16 @@ class Looking(NamedTuple):
 
             return cls(frozen.fetch(settings, screen.line))
         began = meta["config"].get("frozen") or {}
+        whole = began.get("whole_cells") or False
+        if settings.whole_cells not in (None, whole):
+            raise UserError(
+                f"config.frozen.whole_cells={settings.whole_cells}: the run in "
+                f"{workdir} began with {whole}; leave it out, or choose another "
+                "--workdir"
+            )
         noted = settings.digest or began.get("digest", "")
-        return cls(kept.needed(workdir, dataclasses.replace(settings, digest=noted)))
+        settings = dataclasses.replace(settings, digest=noted, whole_cells=whole)
+        return cls(kept.needed(workdir, settings))
 
     @property
     def config(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from ppcjax.frozen import kept, variables
+from ppcjax.frozen import kept, placing, variables
 from ppcjax.frozen.network import Frozen
 from ppcjax.frozen.settings import FrozenSettings
 from ppcjax.types import UserError
@@ -54,7 +54,7 @@ def fetch(settings: FrozenSettings, log: Callable[[str], None]) -> Frozen:
             log=say,
         )
     rest = {name: value[_PART] for name, value in state.items()}
-    frozen = Frozen(settings, {**rest, "params": params[_PART]})
+    frozen = Frozen(placing.settled(settings), {**rest, "params": params[_PART]})
     if settings.digest not in ("", frozen.digest):
         raise UserError(
             f"config.frozen.weights={settings.weights!r} has the digest "

@@ -26,7 +26,9 @@ CONFIG = {
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    frozen = network(backbone="small_resnet", backbone_settings={"width": 4})
+    frozen = network(
+        backbone="small_resnet", backbone_settings={"width": 4}, whole_cells=True
+    )
     method = methods.make(kept.fitted(CONFIG["method"], frozen.settings), 3)
     method = attached(method, frozen)
     state = method.init(jax.random.key(0), method.look(batches.dense()))

@@ -5,7 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from ppcjax.runs import checkpoint
 from ppcjax.train import looking
+from ppcjax.types import UserError
 from tests.frozen.networks import network
 
 
@@ -36,3 +38,27 @@ def test_photos_are_counted_once(tmp_path, capfd, photos, rows, steps, batches, 
     assert len(looked) == batches
     assert f"looking at photos: {said} photos" in capfd.readouterr().err
     assert (tmp_path / "frozen.f32").is_file()
+
+
+@pytest.mark.parametrize("began", [{}, {"whole_cells": False}, {"whole_cells": True}])
+@pytest.mark.parametrize("given", [None, False, True])
+def test_a_run_goes_on_with_the_cells_that_it_began_with(
+    tmp_path, monkeypatch, began, given
+):
+    """Runs that note none are of before, when photos stayed as they were."""
+    monkeypatch.setattr(
+        checkpoint, "newest_meta", lambda workdir: {"config": {"frozen": began}}
+    )
+    monkeypatch.setattr(looking.kept, "needed", lambda workdir, settings: settings)
+    config = SimpleNamespace(
+        to_dict=lambda: {
+            "frozen": {"backbone": "small_resnet", "whole_cells": given},
+            "method": {"backbone": "frozen"},
+        }
+    )
+    before = began.get("whole_cells", False)
+    if given in (None, before):
+        assert looking.Looking.of(config, tmp_path).network.whole_cells is before
+    else:
+        with pytest.raises(UserError, match="whole_cells=.* began with"):
+            looking.Looking.of(config, tmp_path)
