@@ -10,7 +10,6 @@ The features are those of --config panet_dino:ridge, or another few-shot config;
 
 import dataclasses
 import functools
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,9 +18,6 @@ from ppcjax.errors import UserError
 from ppcjax.fields import Place, Range, options
 
 CONFIG = "panet_dino:ridge"
-# SciPy's LAPACK, which solves small systems: its threads wait for each other ten times
-# longer than one of them computes. It reads this when it is loaded.
-_ONE_THREAD = "OPENBLAS_NUM_THREADS", "1"
 _USAGE = f"{checkout.program('label')} PHOTOS [--OPTION=VALUE ...]"
 
 
@@ -52,7 +48,6 @@ def main(argv: list[str]) -> None:
         print(help_text())
         return
     checkout.require("label", "starlette", "uvicorn")
-    os.environ.setdefault(*_ONE_THREAD)
     # After the libraries were told to be quiet.
     from ppcjax.evaluate import opening
     from ppcjax.label import serving
