@@ -12,6 +12,7 @@ worker     the thread that proposes
 session    all of it together
 found      masks and tags that the user has already
 exporting  masks for other tools
+trainee    a training in its folder, whichever server began it
 training   a segmenter on the accepted masks
 view       what the page is told
 guard      who may ask

@@ -110,9 +110,17 @@ def test_a_training_that_fails_says_why(accepted):
     training.start()
     _until(lambda: training.progress()["state"] == "failed")
     _until(lambda: any("error: no such thing" in line for line in accepted.said()))
-    later = Training(accepted, worker)
+    later = Training(accepted, worker, (), Processes("ok"))
+    with pytest.raises(UserError, match="no training has ended"):
+        later.go_on()
     later.resume()
-    assert later.progress() is None
+    assert later.progress()["state"] == "failed"
+    assert later.progress()["said"] == "error: no such thing"
+    run = accepted.folder / "trainings/0001/run"
+    assert any("goes on with it: " in x and str(run) in x for x in accepted.said())
+    run.rename(run.with_name("before"))  # the stand-in makes it
+    assert later.go_on() == str(run)
+    _until(lambda: later.progress()["state"] == "done")
     training.start()
     assert (accepted.folder / "trainings/0002").is_dir()
     training.stop()
