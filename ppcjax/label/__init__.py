@@ -13,6 +13,7 @@ session    all of it together
 found      masks and tags that the user has already
 exporting  masks for other tools
 trainee    a training in its folder, whichever server began it
+lessons    how a training is typed
 training   a segmenter on the accepted masks
 view       what the page is told
 guard      who may ask

@@ -4,7 +4,7 @@ import functools
 import shlex
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 from ppcjax.checkout import program
 from ppcjax.console import writing
 from ppcjax.label import composing, exporting
+from ppcjax.label.lessons import DEFAULTS, Lessons
 from ppcjax.label.session import Session
 from ppcjax.label.store import as_png
 from ppcjax.label.trainee import Trainee
@@ -22,8 +23,6 @@ from ppcjax.predict.photos import Predictor, load
 from ppcjax.predict.prediction import uncertainty
 from ppcjax.types import IGNORE, UserError
 
-# What is learnt from -> the config that does.
-CONFIGS = {"masks": "segment_dino_folder", "tags": "ppc_dino_folder"}
 _LEAST = 4  # photos
 _FOLDER = "trainings"
 _LOOK = 1.0  # seconds between two looks at how far it is
@@ -36,7 +35,7 @@ class Training:
         self,
         session: Session,
         worker: Worker,
-        options: Sequence[str] = (),
+        lessons: Lessons = DEFAULTS,
         start: Callable[..., subprocess.Popen] = subprocess.Popen,
     ):
         """For a session.
@@ -44,11 +43,11 @@ class Training:
         Args:
             session: whose masks are learnt from.
             worker: proposes by what was trained.
-            options: --config.FIELD=VALUE that the training gets.
+            lessons: how trainings are typed.
             start: starts a process.
         """
         self._session, self._worker = session, worker
-        self._options, self._start = tuple(options), start
+        self._lessons, self._start = lessons, start
         self._trainee: Trainee | None = None
         self._state = ""  # of the newest training: "running", "done" or "failed"
         self._lock = threading.Lock()
@@ -58,19 +57,19 @@ class Training:
         """Starts a training; returns the folder of the run.
 
         Args:
-            by: what is learnt from, a key of CONFIGS.
+            by: what is learnt from, a key of `lessons.CONFIGS`.
 
         Raises:
             UserError: one is running, or there is too little to learn from.
         """
-        if by not in CONFIGS:
-            raise UserError(f"by: give one of {', '.join(CONFIGS)}")
+        words = self._lessons.words(by)
         with self._alone():
             folder = exporting.new_folder(self._session, _FOLDER)
             ids = exporting.contiguous(self._session)
             self._write(folder, by, ids)
             trainee = Trainee(folder)
-            trainee.begin(self._words(trainee, by), ids, self._start)
+            places = f"--config.data.root={folder}", f"--workdir={trainee.run}"
+            trainee.begin([*words, *places], ids, self._start)
             return self._watched(trainee)
 
     def go_on(self) -> str:
@@ -145,14 +144,6 @@ class Training:
                 file = folder / "masks" / f"{session.album.ids[i]}.png"
                 writing.write_file(file, as_png(table[mask]))
         exporting.write_names(session, folder)
-
-    def _words(self, trainee: Trainee, by: str) -> list[str]:
-        return [
-            *("train", f"--config={CONFIGS[by]}"),
-            f"--config.data.root={trainee.folder}",
-            f"--workdir={trainee.run}",
-            *self._options,
-        ]
 
     def _watched(self, trainee: Trainee) -> str:
         """The folder of a run that goes on from now on."""

@@ -29,11 +29,14 @@ class Options:
     host: address at which the server listens; others than this machine's own let
         other machines in.
     port: its port; 0 for 8765, or the next one that is free.
+    steps: updates of a training that the page starts; 0 for as many as its config
+        takes.
     """
 
     labels: Annotated[str, Place()] = ""
     host: str = "127.0.0.1"
     port: Annotated[int, Range(0, 65535)] = 0
+    steps: Annotated[int, Range(0, 10**7), "updates"] = 0
 
 
 def main(argv: list[str]) -> None:
@@ -50,7 +53,7 @@ def main(argv: list[str]) -> None:
     checkout.require("label", "starlette", "uvicorn")
     # After the libraries were told to be quiet.
     from ppcjax.evaluate import opening
-    from ppcjax.label import serving
+    from ppcjax.label import lessons, serving
 
     of_config, rest = opening.split(words)
     given = options.read(rest, fields.fields_of(Options), what="label")
@@ -71,7 +74,7 @@ def main(argv: list[str]) -> None:
         functools.partial(_open, config),
         host=chosen.host,
         port=chosen.port,
-        training=[word for word in of_config if word.startswith("--config.frozen.")],
+        lessons=lessons.Lessons(dict(config.get("frozen", {})), chosen.steps),
     )
 
 

@@ -26,7 +26,7 @@ from ppcjax.label.worker import Worker
 from tests.label import test_trainee, worlds
 
 session = worlds.session(pathlib.Path(sys.argv[1]))
-training = Training(session, Worker(session, worlds.network), (), test_trainee.begun)
+training = Training(session, Worker(session, worlds.network), start=test_trainee.begun)
 print(training.start(), flush=True)
 time.sleep(100)
 """
@@ -89,7 +89,7 @@ def killed(tmp_path):
 def later(killed):
     """The session of the next server, and its trainings."""
     session = worlds.session(killed)
-    training = Training(session, Worker(session, worlds.network), (), begun)
+    training = Training(session, Worker(session, worlds.network), start=begun)
     training.resume()
     yield session, training
     session.close()
@@ -137,7 +137,7 @@ def test_it_was_killed_as_well(killed):
     os.kill(Trainee(folder)._pid(), signal.SIGKILL)
     _until(lambda: not Trainee(folder).lives())
     session = worlds.session(killed)
-    training = Training(session, Worker(session, worlds.network), (), begun)
+    training = Training(session, Worker(session, worlds.network), start=begun)
     training.resume()
     assert training.progress()["state"] == "failed" and not training.stop()
     assert any(f"--workdir={folder / 'run'}" in line for line in session.said())

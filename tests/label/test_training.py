@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from ppcjax.data_pipelines import SOURCES
+from ppcjax.label.lessons import Lessons
 from ppcjax.label.training import Trained, Training
 from ppcjax.label.worker import Worker
 from ppcjax.runs.files import write_json
@@ -56,7 +57,9 @@ def accepted(session):
 
 def test_a_training_learns_from_what_is_accepted(accepted):
     worker, start = Worker(accepted, worlds.network), Processes("ok")
-    training = Training(accepted, worker, ["--config.frozen.weights=w"], start)
+    training = Training(
+        accepted, worker, Lessons({"weights": "w", "endpoint": "stage4"}, 7), start
+    )
     assert training.progress() is None
     with pytest.raises(UserError, match="no segmenter"):
         worker.propose(0, "trained")
@@ -64,7 +67,10 @@ def test_a_training_learns_from_what_is_accepted(accepted):
     folder = accepted.folder / "trainings/0001"
     assert run == str(folder / "run")
     assert f"--config.data.root={folder}" in start.commands[0]
-    assert start.commands[0][-1] == "--config.frozen.weights=w"
+    assert start.commands[0][3:7] == [
+        *("train", "--config=segment_dino_folder", "--config.frozen.weights=w"),
+        "--config.steps=7",
+    ]
     _until(lambda: training.progress()["state"] == "done")
     assert training.progress() == {
         **{"run": run, "state": "done", "step": 8, "steps": 8},
@@ -88,7 +94,7 @@ def test_a_training_learns_from_what_is_accepted(accepted):
 def test_a_training_learns_from_tags(session):
     worlds.marked(session)
     start = Processes("ok")
-    training = Training(session, Worker(session, worlds.network), (), start)
+    training = Training(session, Worker(session, worlds.network), start=start)
     with pytest.raises(UserError, match="0 photos have tags"):
         training.start("tags")
     with pytest.raises(UserError, match="masks, tags"):
@@ -106,11 +112,11 @@ def test_a_training_learns_from_tags(session):
 
 def test_a_training_that_fails_says_why(accepted):
     worker = Worker(accepted, worlds.network)
-    training = Training(accepted, worker, (), Processes())
+    training = Training(accepted, worker, start=Processes())
     training.start()
     _until(lambda: training.progress()["state"] == "failed")
     _until(lambda: any("error: no such thing" in line for line in accepted.said()))
-    later = Training(accepted, worker, (), Processes("ok"))
+    later = Training(accepted, worker, start=Processes("ok"))
     with pytest.raises(UserError, match="no training has ended"):
         later.go_on()
     later.resume()
