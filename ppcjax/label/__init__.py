@@ -8,6 +8,7 @@ album      the photos: sizes, thumbnails, reduced ones
 store      masks: accepted, proposed and composed
 looks      features of photos, in the background
 learning   a fit on all that is marked, scores of a photo
+warming    what the first proposal needs is compiled beforehand
 worker     the thread that proposes
 session    all of it together
 found      masks and tags that the user has already

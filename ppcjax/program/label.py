@@ -106,11 +106,14 @@ def _with_config(words: list[str]) -> list[str]:
 
 
 def _open(config: dict[str, Any]) -> Any:
-    """The network of a config, which learns from examples."""
+    """The network of a config, which learns from examples, ready for the first ones."""
+    from ppcjax.label.warming import warm
     from ppcjax.predict.supports import open_few_shot
     from ppcjax.weights.untrained import open_untrained
 
-    return open_few_shot(open_untrained(config))
+    run = open_few_shot(open_untrained(config))
+    warm(run)
+    return run
 
 
 def help_text() -> str:
