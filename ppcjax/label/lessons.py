@@ -20,6 +20,8 @@ _SHARED = (
     *("backbone", "backbone_settings", "weights", "dtype"),
     *("batch_size", "cache", "cache_gib"),
 )
+_SHOWN = 40  # times that the page shows how far a training is
+_RARELY = 50  # steps at most between two of them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +54,8 @@ class Lessons:
             if name in self.frozen
         ]
         if self.steps:
-            given.append(f"--config.steps={self.steps}")
+            every = min(max(self.steps // _SHOWN, 1), _RARELY)
+            given += [f"--config.steps={self.steps}", f"--config.log_every={every}"]
         return ["train", f"--config={CONFIGS[by]}{variant}", *given]
 
     def _attends(self) -> bool:

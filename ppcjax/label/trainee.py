@@ -88,7 +88,7 @@ class Trainee:
         except (ValueError, TypeError):
             return {}
 
-    def _pid(self) -> int:
+    def pid(self) -> int:
         """Number of the process that a server began and that lives; 0 for none."""
         if self._process is not None:
             return self._process.pid if self._process.poll() is None else 0
@@ -102,7 +102,7 @@ class Trainee:
 
     def lives(self) -> bool:
         """Whether somebody trains the run now."""
-        if self._pid():
+        if self.pid():
             return True
         try:
             lock.check(self.run)
@@ -121,7 +121,7 @@ class Trainee:
 
     def stop(self) -> bool:
         """Asks a process that a server began to save and end; whether it lives."""
-        pid = self._pid()
+        pid = self.pid()
         if pid:
             with contextlib.suppress(OSError):  # it has just ended
                 os.kill(pid, signal.SIGTERM)

@@ -1,6 +1,8 @@
 """Trainings from the page to their end, by the real command on a tiny network."""
 
+import os
 import re
+import signal
 import time
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 from selenium.webdriver.common.keys import Keys
 
+from ppcjax.label.trainee import Trainee
 from tests.label.pages import ABOVE, ACROSS, Page
 from tests.label.processes import write_photos
 from tests.label.test_browser import accept, mask_of
@@ -22,6 +25,16 @@ _POST = """
         {"X-Token": token, "Content-Type": "application/json"}})
         .then((r) => r.json()).then(done);
 """
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Photos, whose trainings end with the test."""
+    yield write_photos(tmp_path / "photos", 6)
+    for folder in tmp_path.glob("photos-labels/trainings/*"):
+        pid = Trainee(folder).pid()
+        if pid:
+            os.kill(pid, signal.SIGKILL)
 
 
 def _marked(page, photos):
@@ -80,9 +93,9 @@ def _proposed(page):
     return mask_of(page, number)
 
 
-def test_a_segmenter_learns_from_what_was_accepted(browser, start, tmp_path):
+def test_a_segmenter_learns_from_what_was_accepted(browser, start, photos):
     """Two proposals that were accepted, and two photos that were only marked."""
-    server = start(write_photos(tmp_path / "photos", 6), f"--steps={_STEPS}")
+    server = start(photos, f"--steps={_STEPS}")
     page = Page(browser, server.url)
     page.add_class("thing")
     _marked(page, (0, 1))
@@ -96,9 +109,9 @@ def test_a_segmenter_learns_from_what_was_accepted(browser, start, tmp_path):
     assert mask.shape == (96, 96) and set(np.unique(mask)) <= {0, 1}
 
 
-def test_accepted_marks_alone_are_enough(browser, start, tmp_path):
+def test_accepted_marks_alone_are_enough(browser, start, photos):
     """No mask was there, and nothing was proposed."""
-    server = start(write_photos(tmp_path / "photos", 6), f"--steps={_STEPS}")
+    server = start(photos, f"--steps={_STEPS}")
     page = Page(browser, server.url)
     page.add_class("thing")
     _marked(page, range(4))
@@ -109,8 +122,8 @@ def test_accepted_marks_alone_are_enough(browser, start, tmp_path):
     assert set(np.unique(mask)) <= {0, 1}
 
 
-def test_ppc_learns_from_tags(browser, start, tmp_path):
-    server = start(write_photos(tmp_path / "photos", 6), f"--steps={_STEPS}")
+def test_ppc_learns_from_tags(browser, start, photos):
+    server = start(photos, f"--steps={_STEPS}")
     page = Page(browser, server.url)
     page.add_class("thing")
     page.add_class("other")
@@ -127,9 +140,8 @@ def test_ppc_learns_from_tags(browser, start, tmp_path):
     assert set(np.unique(mask)) <= {0, 1, 2}
 
 
-def test_a_training_outlives_the_server(browser, start, tmp_path):
-    photos = write_photos(tmp_path / "photos", 6)
-    server = start(photos, "--steps=1000000")
+def test_a_training_outlives_the_server(browser, start, photos):
+    server = start(photos, "--steps=200")
     page = Page(browser, server.url)
     page.add_class("thing")
     _marked(page, range(4))

@@ -14,6 +14,7 @@ def test_a_config_reads_what_is_typed():
         **{"backbone": "vit_s14", "backbone_settings": settings, "weights": "a b.npz"},
         **{"endpoint": "stage4", "debias": 15, "cache": "off", "cache_gib": 2.5},
     }
+    assert "--config.log_every=5" in Lessons(frozen, 200).words("masks")
     for by, beside in (("masks", ()), ("tags", ("class_attention",))):
         word, *rest = Lessons(frozen, 3).words(by)
         found = opening.read_config(rest)

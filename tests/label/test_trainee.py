@@ -80,7 +80,7 @@ def killed(tmp_path):
     server.kill()  # 9
     server.communicate()
     yield photos
-    pid = Trainee(run.parent)._pid()
+    pid = Trainee(run.parent).pid()
     if pid:
         os.kill(pid, signal.SIGKILL)
 
@@ -134,7 +134,7 @@ def test_it_is_stopped_and_goes_on(later):
 
 def test_it_was_killed_as_well(killed):
     folder = killed.with_name("photos-labels") / "trainings/0001"
-    os.kill(Trainee(folder)._pid(), signal.SIGKILL)
+    os.kill(Trainee(folder).pid(), signal.SIGKILL)
     _until(lambda: not Trainee(folder).lives())
     session = worlds.session(killed)
     training = Training(session, Worker(session, worlds.network), start=begun)

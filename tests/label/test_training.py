@@ -67,9 +67,9 @@ def test_a_training_learns_from_what_is_accepted(accepted):
     folder = accepted.folder / "trainings/0001"
     assert run == str(folder / "run")
     assert f"--config.data.root={folder}" in start.commands[0]
-    assert start.commands[0][3:7] == [
+    assert start.commands[0][3:8] == [
         *("train", "--config=segment_dino_folder", "--config.frozen.weights=w"),
-        "--config.steps=7",
+        *("--config.steps=7", "--config.log_every=1"),
     ]
     _until(lambda: training.progress()["state"] == "done")
     assert training.progress() == {
