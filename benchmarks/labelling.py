@@ -10,9 +10,11 @@ that `data_pipelines.episodes.marks` makes of true masks; what `ppcjax label` le
 them proposes masks of photos that were never marked, the same for all seeds, and
 `ppcjax.fewshot` does so from the same five. RESULTS/NAME.json of a class and kind of
 mark is written when it is known, and not made again. The table and the plot are of all
-that lies in RESULTS. `benchmarks.labelling_eval` compares with the command `eval`.
+that lies in RESULTS. With --by_eval the proposals are compared with what the command
+`eval --support` finds of the same marks, see `benchmarks.labelling_eval`.
 """
 
+import argparse
 import json
 import random
 import sys
@@ -26,11 +28,13 @@ from PIL import Image
 from benchmarks import labelling_table as tables
 from benchmarks.facts import facts
 from benchmarks.labelling_table import COMPARED, COUNTS
-from benchmarks.labelling_world import World, arguments, opened, tasks
+from benchmarks.labelling_world import World, opened, tasks
 from ppcjax import cli, fewshot
 from ppcjax.label.learning import Example, Learner
 from ppcjax.predict import by_examples
 from ppcjax.types import IGNORE, UserError
+
+_CONFIG = "configs/panet_dino.py:ridge"  # the one that `ppcjax label` has
 
 
 def measured(
@@ -129,7 +133,26 @@ def iou_of(propose: Callable[[int], np.ndarray], truths) -> float:
 def main(argv: list[str] | None = None) -> None:
     """Makes what is missing, and prints the table and draws the plot of all."""
     argv = sys.argv[1:] if argv is None else argv
-    given = arguments(__doc__.splitlines()[0]).parse_args(argv)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--root", required=True, help="photos with true masks")
+    parser.add_argument("--folder", action="store_true", help="not in VOC's layout")
+    parser.add_argument("--void", type=int, nargs="*", default=[], help="of a folder")
+    parser.add_argument("--classes", default="", help="names; else the commonest six")
+    parser.add_argument("--marks", nargs="+", default=["scribbles", "boxes"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--photos", type=int, default=40, help="never marked, most")
+    parser.add_argument("--config", default=_CONFIG, help="a few-shot config")
+    parser.add_argument("--backbone", default="vit_s14", help="the frozen network")
+    parser.add_argument("--weights", required=True, help="for config.frozen.weights")
+    parser.add_argument("--cache", default="", help="for config.frozen.cache")
+    parser.add_argument("--out", required=True, type=Path, help="folder of results")
+    parser.add_argument("--by_eval", action="store_true", help="the command instead")
+    given = parser.parse_args(argv)
+    if given.by_eval:
+        from benchmarks import labelling_eval  # which needs this module
+
+        labelling_eval.make(opened(given), given, argv)
+        return
     make(opened(given), given, argv)
     rows = tables.read(given.out)
     print(tables.table(rows))

@@ -1,10 +1,9 @@
 """Whether `ppcjax label` proposes what the command `eval --support` finds.
 
-    python -m benchmarks.labelling_eval --root PHOTOS --folder --weights FILE \
+    python -m benchmarks.labelling --by_eval --root PHOTOS --folder --weights FILE \
         --out RESULTS
 
-takes the options of `benchmarks.labelling`. Of each class and kind of marks, five
-photos of the first seed are marked. The marks go to a folder as a person lays them out
+Of each class and kind of marks, five photos of the first seed are marked. The marks go to a folder as a person lays them out
 (scribbles/, boxes.csv or masks/), the command learns from it and segments the photos
 that are never marked, and its masks are scored as the proposals are. Outside boxes is
 background for both. RESULTS/eval-NAME.json is not made again; the last line is the
@@ -30,12 +29,9 @@ from benchmarks.labelling_table import COMPARED
 from benchmarks.labelling_world import (
     Task,
     World,
-    arguments,
     config_of,
-    opened,
     tasks,
 )
-from ppcjax import cli
 from ppcjax.types import UserError
 
 _ROOT = Path(__file__).parents[1]
@@ -173,11 +169,15 @@ def _of(row: Mapping[str, Any]) -> str:
     return f"{row['class']}, {row['marks']}"
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Makes what is missing, and prints the table of all."""
-    argv = sys.argv[1:] if argv is None else argv
-    given = arguments(__doc__.splitlines()[0]).parse_args(argv)
-    world, frozen = opened(given), config_of(given)["frozen"]
+def make(world: World, given: Any, argv: Sequence[str]) -> None:
+    """Makes what is missing, and prints the table of all.
+
+    Args:
+        world: the photos.
+        given: options of `benchmarks.labelling`.
+        argv: what was typed.
+    """
+    frozen = config_of(given)["frozen"]
     for task in tasks(world, given):
         file = given.out / f"eval-{task.title}.json"
         if file.exists():
@@ -186,13 +186,9 @@ def main(argv: list[str] | None = None) -> None:
             **task.about(given),
             "seed": given.seeds[0],
             **compared(world, task, given.seeds[0], given.config, frozen),
-            **facts("benchmarks.labelling_eval", argv),
+            **facts("benchmarks.labelling", argv),
         }
         file.write_text(json.dumps(found, indent=1) + "\n")
         print(table([found]).splitlines()[2], flush=True)
     files = sorted(given.out.glob("eval-*.json"))
     print(table([json.loads(file.read_text()) for file in files]))
-
-
-if __name__ == "__main__":
-    cli.one_line(main)

@@ -3,7 +3,6 @@
 What the programs share that measure `ppcjax label`.
 """
 
-import argparse
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,7 +21,6 @@ from ppcjax.runs import Run
 from ppcjax.types import IGNORE, UserError
 
 _LEAST = 0.03  # of a photo's area, so that a class counts as shown
-_CONFIG = "configs/panet_dino.py:ridge"  # the one that `ppcjax label` has
 _CLASSES = 6  # where none are named, those with most photos
 
 
@@ -90,24 +88,6 @@ def split(
             f"{2 * most + 1} are needed; leave it out of --classes"
         )
     return shown[count:], shown[:count]
-
-
-def arguments(about: str) -> argparse.ArgumentParser:
-    """The options of programs that mark photos; `about` is what --help says first."""
-    parser = argparse.ArgumentParser(description=about)
-    parser.add_argument("--root", required=True, help="photos with true masks")
-    parser.add_argument("--folder", action="store_true", help="not in VOC's layout")
-    parser.add_argument("--void", type=int, nargs="*", default=[], help="of a folder")
-    parser.add_argument("--classes", default="", help="names; else the commonest six")
-    parser.add_argument("--marks", nargs="+", default=["scribbles", "boxes"])
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--photos", type=int, default=40, help="never marked, most")
-    parser.add_argument("--config", default=_CONFIG, help="a few-shot config")
-    parser.add_argument("--backbone", default="vit_s14", help="the frozen network")
-    parser.add_argument("--weights", required=True, help="for config.frozen.weights")
-    parser.add_argument("--cache", default="", help="for config.frozen.cache")
-    parser.add_argument("--out", required=True, type=Path, help="folder of results")
-    return parser
 
 
 def opened(given: Any) -> World:
