@@ -3,11 +3,11 @@
     python -m benchmarks.labelling --by_eval --root PHOTOS --folder --weights FILE \
         --out RESULTS
 
-Of each class and kind of marks, five photos of the first seed are marked. The marks go to a folder as a person lays them out
-(scribbles/, boxes.csv or masks/), the command learns from it and segments the photos
-that are never marked, and its masks are scored as the proposals are. Outside boxes is
-background for both. RESULTS/eval-NAME.json is not made again; the last line is the
-largest difference.
+Of each class and kind of marks, five photos of the first seed are marked. The marks go
+to a folder as a person lays them out (scribbles/, boxes.csv or masks/), the command
+learns from it and segments the photos that are never marked, and its masks are scored
+as the proposals are. Outside boxes is background for both. RESULTS/eval-NAME.json is
+not made again; the last line is the largest difference.
 """
 
 import csv
@@ -156,7 +156,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
         most = max(rows, key=lambda row: abs(_ahead(row)))
         lines.append(
             f"largest difference {abs(_ahead(most)):.2f} points ({_of(most)}); label "
-            f"is behind by at most {max(-_ahead(least), 0):.2f} ({_of(least)})"
+            f"is behind by at most {abs(min(_ahead(least), 0)):.2f} ({_of(least)})"
         )
     return "\n".join(lines)
 
