@@ -69,6 +69,7 @@ def _accepted(page, photos):
         go_on.click()
     for number in photos:
         page.show(f"{number:02}.png")
+        page.until("!document.querySelector('#accept').disabled")
         accept(page)
 
 
