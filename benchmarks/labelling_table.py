@@ -13,8 +13,9 @@ COMPARED = 5  # of these, where `ppcjax.fewshot` gets the same
 
 
 def read(out: Path) -> list[dict[str, Any]]:
-    """All that was written to a folder."""
-    return [json.loads(file.read_text()) for file in sorted(out.glob("*.json"))]
+    """All that `benchmarks.labelling` wrote to a folder."""
+    files = [file for file in out.glob("*.json") if not file.name.startswith("eval-")]
+    return [json.loads(file.read_text()) for file in sorted(files)]
 
 
 def means(found: dict[str, Any], what: str = "iou") -> dict[int, list[float]]:

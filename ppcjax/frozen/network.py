@@ -106,8 +106,9 @@ class Frozen:
             return None
         side = _PROBE * self.stride
         grey = np.full((1, side, side, 3), 128, np.uint8)
-        with jax.ensure_compile_time_eval():  # also where a program is being traced
-            found = np.asarray(jax.jit(self._plain)(self.variables, grey, None)[0])
+        # Compiled first, so that it also runs where another program is being traced.
+        given = self.variables, grey, None
+        found = np.asarray(jax.jit(self._plain).lower(*given).compile()(*given)[0])
         tokens = found.reshape(-1, found.shape[-1]).astype(np.float64)
         tokens /= np.maximum(np.linalg.norm(tokens, axis=1, keepdims=True), _TINY)
         _, _, right = np.linalg.svd(tokens - tokens.mean(0), full_matrices=False)

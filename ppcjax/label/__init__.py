@@ -8,10 +8,13 @@ album      the photos: sizes, thumbnails, reduced ones
 store      masks: accepted, proposed and composed
 looks      features of photos, in the background
 learning   a fit on all that is marked, scores of a photo
+warming    what the first proposal needs is compiled beforehand
 worker     the thread that proposes
 session    all of it together
 found      masks and tags that the user has already
 exporting  masks for other tools
+trainee    a training in its folder, whichever server began it
+lessons    how a training is typed
 training   a segmenter on the accepted masks
 view       what the page is told
 guard      who may ask

@@ -143,7 +143,14 @@ class App:
         )
 
     def _train(self, given: dict[str, Any]) -> dict[str, Any]:
-        return {"run": self._training.start(str(given.get("by", "masks")))}
+        asked = given.get("do", "start")
+        if asked == "start":
+            return {"run": self._training.start(str(given.get("by", "masks")))}
+        if asked == "go on":
+            return {"run": self._training.go_on()}
+        if asked == "stop":
+            return {"stopped": self._training.stop()}
+        raise UserError("do: give one of start, go on, stop")
 
 
 def _side(request: Request) -> int:

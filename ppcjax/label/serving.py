@@ -6,7 +6,7 @@ import secrets
 import shlex
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import uvicorn
@@ -16,6 +16,7 @@ from ppcjax.label import composing
 from ppcjax.label.album import open_album
 from ppcjax.label.app import App
 from ppcjax.label.found import Found
+from ppcjax.label.lessons import DEFAULTS, Lessons
 from ppcjax.label.session import JOURNAL, Session
 from ppcjax.label.training import Training
 from ppcjax.label.worker import Worker
@@ -36,7 +37,7 @@ def serve(
     *,
     host: str,
     port: int,
-    training: Sequence[str],
+    lessons: Lessons = DEFAULTS,
 ) -> None:
     """Serves a folder of photos until the process is asked to end.
 
@@ -46,7 +47,7 @@ def serve(
         open_network: opens the network that proposes.
         host: address at which is listened.
         port: port; 0: FIRST_PORT or the next free one.
-        training: --config.FIELD=VALUE for trainings.
+        lessons: how trainings are typed.
 
     Raises:
         UserError: the folder holds no photo, is labelled by another process, or the
@@ -61,7 +62,7 @@ def serve(
         with contextlib.closing(session):
             found.enter(session)
             worker = Worker(session, open_network)
-            trainings = Training(session, worker, training)
+            trainings = Training(session, worker, lessons)
             number = listening.getsockname()[1]
             token = secrets.token_hex(16)
             app = App(session, worker, trainings).made(token, names_of(host, number))

@@ -1,34 +1,31 @@
 """A segmenter on accepted masks, or on tags: a run as any other, in a process."""
 
-import contextlib
 import functools
-import json
+import shlex
 import subprocess
-import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ppcjax.checkout import program
 from ppcjax.console import writing
 from ppcjax.label import composing, exporting
+from ppcjax.label.lessons import DEFAULTS, Lessons
 from ppcjax.label.session import Session
 from ppcjax.label.store import as_png
+from ppcjax.label.trainee import Trainee
 from ppcjax.label.worker import Worker
 from ppcjax.predict.photos import Predictor, load
 from ppcjax.predict.prediction import uncertainty
-from ppcjax.runs import checked
 from ppcjax.types import IGNORE, UserError
 
-# What is learnt from -> the config that does.
-CONFIGS = {"masks": "segment_dino_folder", "tags": "ppc_dino_folder"}
 _LEAST = 4  # photos
 _FOLDER = "trainings"
-_LOG, _IDS = "log.txt", "ids.json"
-_FINISHED = "finished"  # how what a run says in the end begins
-_LAST = 2000  # bytes of what a run said that are looked at
+_LOOK = 1.0  # seconds between two looks at how far it is
 
 
 class Training:
@@ -38,7 +35,7 @@ class Training:
         self,
         session: Session,
         worker: Worker,
-        options: Sequence[str] = (),
+        lessons: Lessons = DEFAULTS,
         start: Callable[..., subprocess.Popen] = subprocess.Popen,
     ):
         """For a session.
@@ -46,14 +43,13 @@ class Training:
         Args:
             session: whose masks are learnt from.
             worker: proposes by what was trained.
-            options: --config.FIELD=VALUE that the training gets.
+            lessons: how trainings are typed.
             start: starts a process.
         """
         self._session, self._worker = session, worker
-        self._options, self._start = tuple(options), start
-        self._process: subprocess.Popen | None = None
-        self._folder = Path()
-        self._state: dict[str, Any] | None = None
+        self._lessons, self._start = lessons, start
+        self._trainee: Trainee | None = None
+        self._state = ""  # of the newest training: "running", "done" or "failed"
         self._lock = threading.Lock()
         self._starting = threading.Lock()
 
@@ -61,37 +57,49 @@ class Training:
         """Starts a training; returns the folder of the run.
 
         Args:
-            by: what is learnt from, a key of CONFIGS.
+            by: what is learnt from, a key of `lessons.CONFIGS`.
 
         Raises:
             UserError: one is running, or there is too little to learn from.
         """
-        if by not in CONFIGS:
-            raise UserError(f"by: give one of {', '.join(CONFIGS)}")
-        if not self._starting.acquire(blocking=False):
-            raise UserError("a training is about to start")
-        try:
-            if self._process is not None and self._process.poll() is None:
-                raise UserError(f"a training is running already, in {self._folder}")
+        words = self._lessons.words(by)
+        with self._alone():
             folder = exporting.new_folder(self._session, _FOLDER)
             ids = exporting.contiguous(self._session)
             self._write(folder, by, ids)
-            writing.write_file(folder / _IDS, json.dumps(ids).encode())
-            with contextlib.closing(writing.Appending(folder / _LOG)) as log:
-                process = self._start(
-                    self._command(folder, by),
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                )
+            trainee = Trainee(folder)
+            places = f"--config.data.root={folder}", f"--workdir={trainee.run}"
+            trainee.begin([*words, *places], ids, self._start)
+            return self._watched(trainee)
+
+    def go_on(self) -> str:
+        """Goes on with the newest training, which has ended before its last step.
+
+        Returns:
+            The folder of the run.
+
+        Raises:
+            UserError: there is none, or one is running.
+        """
+        with self._alone():
+            trainee = self._trainee
+            if trainee is None or self._state == "done" or not trainee.words():
+                raise UserError("no training has ended before its last step")
+            trainee.begin(trainee.words(), trainee.ids(), self._start)
+            return self._watched(trainee)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Raises UserError where a training is running, or another one is started."""
+        if not self._starting.acquire(blocking=False):
+            raise UserError("a training is about to start")
+        try:
+            trainee = self._trainee
+            if trainee is not None and trainee.lives():
+                raise UserError(f"a training is running already, in {trainee.folder}")
+            yield
         finally:
             self._starting.release()
-        with self._lock:
-            self._process, self._folder = process, folder
-            self._state = {"run": str(folder / "run"), "state": "running"}
-        watch = threading.Thread(target=self._watch, args=(ids,), daemon=True)
-        watch.start()
-        return str(folder / "run")
 
     def progress(self) -> dict[str, Any] | None:
         """How far it is; None where none was started.
@@ -101,15 +109,15 @@ class Training:
             "said": last line}.
         """
         with self._lock:
-            if self._state is None:
-                return None
-            return {**self._state, **_progress(self._folder)}
+            trainee, state = self._trainee, self._state
+        if trainee is None:
+            return None
+        return {"run": str(trainee.run), "state": state, **trainee.progress()}
 
-    def stop(self) -> None:
-        """Asks a training that runs to save and end."""
+    def stop(self) -> bool:
+        """Asks a training that a server began to save and end; whether one runs."""
         with self._lock:
-            if self._process is not None and self._process.poll() is None:
-                self._process.terminate()
+            return self._trainee is not None and self._trainee.stop()
 
     def _write(self, folder: Path, by: str, ids: dict[int, int]) -> None:
         """A folder as `source="folder"` reads it, of what is learnt from alone.
@@ -137,40 +145,64 @@ class Training:
                 writing.write_file(file, as_png(table[mask]))
         exporting.write_names(session, folder)
 
-    def _command(self, folder: Path, by: str) -> list[str]:
-        return [
-            *(sys.executable, "-m", "ppcjax", "train", f"--config={CONFIGS[by]}"),
-            f"--config.data.root={folder}",
-            f"--workdir={folder / 'run'}",
-            *self._options,
-        ]
-
-    def _watch(self, ids: dict[int, int]) -> None:
-        code = self._process.wait()
+    def _watched(self, trainee: Trainee) -> str:
+        """The folder of a run that goes on from now on."""
         with self._lock:
-            self._state["state"] = "failed" if code else "done"
-        if code:
-            said = _progress(self._folder)["said"]
-            self._session.say(f"the training in {self._folder} ended: {said}")
-            return
-        self._worker.use(Trained(self._session, self._folder / "run", ids))
-        self._session.say("trained: Propose uses the segmenter from now on")
+            self._trainee, self._state = trainee, "running"
+        threading.Thread(target=self._watch, args=(trainee,), daemon=True).start()
+        return str(trainee.run)
+
+    def _watch(self, trainee: Trainee) -> None:
+        before: dict[str, Any] = {}
+        while trainee.wait(_LOOK):
+            now = trainee.progress()
+            if now != before:
+                before = now
+                self._session.changed()
+        done = trainee.is_finished()
+        with self._lock:
+            self._state = "done" if done else "failed"
+        if done:
+            self._use(trainee)
+            self._session.say("trained: Propose uses the segmenter from now on")
+        else:
+            self._tell_end(trainee)
+        self._session.changed()
+
+    def _use(self, trainee: Trainee) -> None:
+        self._worker.use(Trained(self._session, trainee.run, trainee.ids()))
+
+    def _tell_end(self, trainee: Trainee) -> None:
+        """Says that a training has ended before its last step, and what goes on."""
+        said = trainee.progress()["said"]
+        line = f"the training in {trainee.folder} ended: {said or 'it was killed'}"
+        words = trainee.words()
+        if words and trainee.run.is_dir():
+            command = f"{program(words[0])} {shlex.join(words[1:])}"
+            line += f"; this goes on with it: {command}"
+        self._session.say(line)
 
     def resume(self) -> None:
-        """Proposes by the last training that was finished, if there was one."""
-        folders = sorted((self._session.folder / _FOLDER).glob("[0-9]*"), reverse=True)
-        for folder in folders:
-            said = _progress(folder)
-            try:
-                noted = checked.read_json(folder / _IDS)
-                ids = {int(key): int(value) for key, value in noted.items()}
-            except (ValueError, TypeError, UserError):
+        """Finds the trainings of earlier servers.
+
+        Proposes by the last one that was finished, shows the newest one where it still
+        goes on, and says how to go on with it where it has ended before.
+        """
+        folders = (self._session.folder / _FOLDER).glob("[0-9]*")
+        trainees = [Trainee(folder) for folder in sorted(folders, reverse=True)]
+        trainees = [trainee for trainee in trainees if trainee.ids()]
+        finished = (trainee for trainee in trainees if trainee.is_finished())
+        last = next(finished, None)
+        if last is not None:
+            self._use(last)
+        for trainee in trainees[:1]:
+            if trainee.lives():
+                self._watched(trainee)
                 continue
-            if ids and said["said"].startswith(_FINISHED):
-                self._folder = folder
-                self._state = {"run": str(folder / "run"), "state": "done"}
-                self._worker.use(Trained(self._session, folder / "run", ids))
-                return
+            self._trainee = trainee
+            self._state = "done" if trainee is last else "failed"
+            if trainee is not last:
+                self._tell_end(trainee)
 
 
 class Trained:
@@ -203,18 +235,3 @@ class Trained:
 def _need(count: int, text: str) -> None:
     if count < _LEAST:
         raise UserError(f"{count} {text} {_LEAST} or more")
-
-
-def _progress(folder: Path) -> dict[str, Any]:
-    """Step of a run, by what it noted, and the last line that it said."""
-    found: dict[str, Any] = {"step": None, "steps": None, "said": ""}
-    try:
-        lines = checked.read_bytes(folder / _LOG)[-_LAST:].splitlines()
-        found["said"] = lines[-1].decode(errors="replace") if lines else ""
-        noted = checked.read_bytes(folder / "run" / "metrics.jsonl").splitlines()
-        found["step"] = checked.parse(noted[-1])["step"]
-        config = checked.read_json(folder / "run" / "config.json")
-        found["steps"] = config.get("steps")
-    except (OSError, ValueError, LookupError, TypeError, UserError):
-        pass
-    return found

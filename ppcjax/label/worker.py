@@ -103,9 +103,10 @@ class Worker(threading.Thread):
             raise UserError("no segmenter is trained yet")
         if self.broken:
             raise UserError(self.broken)
+        learns = by == "examples" or self._trained is None
         with self._session.lock:
             photos = self._session.state.photos.values()
-            if not any(photo.items or photo.settled for photo in photos):
+            if learns and not any(photo.items or photo.settled for photo in photos):
                 raise UserError(
                     "nothing is marked yet: draw a stroke or a box on a photo"
                 )

@@ -5,6 +5,7 @@ are thin over the functions that train.py and eval.py call, too.
 """
 
 import importlib
+import os
 import sys
 from collections.abc import Callable
 
@@ -25,6 +26,8 @@ COMMANDS = {
 }
 # Those that compute, and gain from the memory of `ppcjax.console.allocator`.
 _COMPUTE = ("train", "eval", "predict", "label")
+# What SciPy's LAPACK, in which JAX solves systems on CPUs, reads when it is loaded.
+_THREADS = ("OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS")
 
 
 def main(*argv: str) -> None:
@@ -33,8 +36,19 @@ def main(*argv: str) -> None:
         signals.as_program()
     words = list(argv) or sys.argv[1:]
     if _computes(words):
+        _solve_in_one_thread()
         allocator.start_anew()
     cli.one_line(_run, words)
+
+
+def _solve_in_one_thread() -> None:
+    """Keeps threads from waiting for each other longer than one of them computes.
+
+    Systems of a few hundred equations take a millisecond so, and up to hundreds of
+    them in as many threads as a busy machine has cores. What the user set stays.
+    """
+    if not any(name in os.environ for name in _THREADS):
+        os.environ[_THREADS[0]] = "1"
 
 
 def _computes(words: list[str]) -> bool:

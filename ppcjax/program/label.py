@@ -10,7 +10,6 @@ The features are those of --config panet_dino:ridge, or another few-shot config;
 
 import dataclasses
 import functools
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,9 +18,6 @@ from ppcjax.errors import UserError
 from ppcjax.fields import Place, Range, options
 
 CONFIG = "panet_dino:ridge"
-# SciPy's LAPACK, which solves small systems: its threads wait for each other ten times
-# longer than one of them computes. It reads this when it is loaded.
-_ONE_THREAD = "OPENBLAS_NUM_THREADS", "1"
 _USAGE = f"{checkout.program('label')} PHOTOS [--OPTION=VALUE ...]"
 
 
@@ -33,11 +29,14 @@ class Options:
     host: address at which the server listens; others than this machine's own let
         other machines in.
     port: its port; 0 for 8765, or the next one that is free.
+    steps: updates of a training that the page starts; 0 for as many as its config
+        takes.
     """
 
     labels: Annotated[str, Place()] = ""
     host: str = "127.0.0.1"
     port: Annotated[int, Range(0, 65535)] = 0
+    steps: Annotated[int, Range(0, 10**7), "updates"] = 0
 
 
 def main(argv: list[str]) -> None:
@@ -52,10 +51,9 @@ def main(argv: list[str]) -> None:
         print(help_text())
         return
     checkout.require("label", "starlette", "uvicorn")
-    os.environ.setdefault(*_ONE_THREAD)
     # After the libraries were told to be quiet.
     from ppcjax.evaluate import opening
-    from ppcjax.label import serving
+    from ppcjax.label import lessons, serving
 
     of_config, rest = opening.split(words)
     given = options.read(rest, fields.fields_of(Options), what="label")
@@ -76,7 +74,7 @@ def main(argv: list[str]) -> None:
         functools.partial(_open, config),
         host=chosen.host,
         port=chosen.port,
-        training=[word for word in of_config if word.startswith("--config.frozen.")],
+        lessons=lessons.Lessons(dict(config.get("frozen", {})), chosen.steps),
     )
 
 
@@ -108,11 +106,14 @@ def _with_config(words: list[str]) -> list[str]:
 
 
 def _open(config: dict[str, Any]) -> Any:
-    """The network of a config, which learns from examples."""
+    """The network of a config, which learns from examples, ready for the first ones."""
+    from ppcjax.label.warming import warm
     from ppcjax.predict.supports import open_few_shot
     from ppcjax.weights.untrained import open_untrained
 
-    return open_few_shot(open_untrained(config))
+    run = open_few_shot(open_untrained(config))
+    warm(run)
+    return run
 
 
 def help_text() -> str:

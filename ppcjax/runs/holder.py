@@ -30,7 +30,11 @@ class Holder(NamedTuple):
 
 def me() -> Holder:
     """This process."""
-    pid = os.getpid()
+    return of(os.getpid())
+
+
+def of(pid: int) -> Holder:
+    """A process of this system, which lives."""
     now = datetime.now().isoformat(sep=" ", timespec="seconds")
     return Holder(pid, socket.gethostname(), _boot(), _begun(pid), now)
 

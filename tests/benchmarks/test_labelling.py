@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import labelling
+from benchmarks import labelling, labelling_world
 from benchmarks import labelling_table as tables
 from ppcjax import data_pipelines
 from ppcjax.types import IGNORE, UserError
@@ -32,7 +32,7 @@ def world(tmp_path_factory):
     (root / "classes.txt").write_text("background\nred\ngreen\n")
     data = {"source": "folder", "root": str(root), "on_bad_image": "stop"}
     source = data_pipelines.make_source(data, "all")
-    return labelling.World.of(source, worlds.network())
+    return labelling_world.World.of(source, worlds.network())
 
 
 def test_photos_that_are_scored_are_never_marked():
@@ -40,11 +40,11 @@ def test_photos_that_are_scored_are_never_marked():
     counts[:, 0] = 100
     counts[:25, 1] = 50
     counts[25, 1] = 1  # too small to be one that is marked
-    pool, held = labelling.split(counts, 1, photos=40, most=10)
+    pool, held = labelling_world.split(counts, 1, photos=40, most=10)
     assert sorted(pool + held) == list(range(25)) and len(held) == 5
-    assert labelling.split(counts, 1, photos=3, most=10)[1] == held[:3]
+    assert labelling_world.split(counts, 1, photos=3, most=10)[1] == held[:3]
     with pytest.raises(UserError, match="21 are needed"):
-        labelling.split(counts, 2, photos=40, most=10)
+        labelling_world.split(counts, 2, photos=40, most=10)
 
 
 @pytest.mark.parametrize("kind", ["scribbles", "boxes", "masks"])

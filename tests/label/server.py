@@ -12,7 +12,7 @@ from tests.label import worlds
 def main(photos: Path) -> None:
     """Serves until it is stopped."""
     folder = photos.with_name(f"{photos.name}-labels")
-    serving.serve(photos, folder, worlds.network, host="127.0.0.1", port=0, training=())
+    serving.serve(photos, folder, worlds.network, host="127.0.0.1", port=0)
 
 
 if __name__ == "__main__":

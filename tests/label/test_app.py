@@ -109,3 +109,17 @@ def test_a_photo_that_went_meanwhile(client, session):
     action = worlds.stroke(0, 1, (5, 5))
     answer = _post(client, "/api/actions", {"actions": [action]}).json()
     assert "is gone" in answer["refused"][0]["error"]
+
+
+def test_what_a_training_is_asked_to_do(client):
+    for asked, said in (
+        ({"do": "dance"}, "start, go on, stop"),
+        ({"do": ["stop"]}, "start, go on, stop"),
+        ({"do": "go on"}, "no training has ended"),
+        ({"by": "stars"}, "masks, tags"),
+    ):
+        answer = _post(client, "/api/train", asked)
+        _is_refused(answer, 400)
+        assert said in answer.json()["error"]
+    answer = _post(client, "/api/train", {"do": "stop"})
+    assert answer.json() == {"stopped": False}

@@ -184,9 +184,7 @@ def test_folders_of_others_are_left_alone(tmp_path):
     theirs.mkdir()
     (theirs / "diary.txt").write_text("mine")
     with pytest.raises(UserError, match="diary.txt, which ppcjax did not write"):
-        serving.serve(
-            photos, theirs, worlds.network, host="127.0.0.1", port=0, training=()
-        )
+        serving.serve(photos, theirs, worlds.network, host="127.0.0.1", port=0)
     assert [file.name for file in theirs.iterdir()] == ["diary.txt"]
     with pytest.raises(UserError, match="among the photos"):
         label.folder_of(photos, str(photos / "labels"))

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from ppcjax.data_pipelines import SOURCES
+from ppcjax.label.lessons import Lessons
 from ppcjax.label.training import Trained, Training
 from ppcjax.label.worker import Worker
 from ppcjax.runs.files import write_json
@@ -56,7 +57,9 @@ def accepted(session):
 
 def test_a_training_learns_from_what_is_accepted(accepted):
     worker, start = Worker(accepted, worlds.network), Processes("ok")
-    training = Training(accepted, worker, ["--config.frozen.weights=w"], start)
+    training = Training(
+        accepted, worker, Lessons({"weights": "w", "endpoint": "stage4"}, 7), start
+    )
     assert training.progress() is None
     with pytest.raises(UserError, match="no segmenter"):
         worker.propose(0, "trained")
@@ -64,7 +67,10 @@ def test_a_training_learns_from_what_is_accepted(accepted):
     folder = accepted.folder / "trainings/0001"
     assert run == str(folder / "run")
     assert f"--config.data.root={folder}" in start.commands[0]
-    assert start.commands[0][-1] == "--config.frozen.weights=w"
+    assert start.commands[0][3:8] == [
+        *("train", "--config=segment_dino_folder", "--config.frozen.weights=w"),
+        *("--config.steps=7", "--config.log_every=1"),
+    ]
     _until(lambda: training.progress()["state"] == "done")
     assert training.progress() == {
         **{"run": run, "state": "done", "step": 8, "steps": 8},
@@ -88,7 +94,7 @@ def test_a_training_learns_from_what_is_accepted(accepted):
 def test_a_training_learns_from_tags(session):
     worlds.marked(session)
     start = Processes("ok")
-    training = Training(session, Worker(session, worlds.network), (), start)
+    training = Training(session, Worker(session, worlds.network), start=start)
     with pytest.raises(UserError, match="0 photos have tags"):
         training.start("tags")
     with pytest.raises(UserError, match="masks, tags"):
@@ -106,13 +112,21 @@ def test_a_training_learns_from_tags(session):
 
 def test_a_training_that_fails_says_why(accepted):
     worker = Worker(accepted, worlds.network)
-    training = Training(accepted, worker, (), Processes())
+    training = Training(accepted, worker, start=Processes())
     training.start()
     _until(lambda: training.progress()["state"] == "failed")
     _until(lambda: any("error: no such thing" in line for line in accepted.said()))
-    later = Training(accepted, worker)
+    later = Training(accepted, worker, start=Processes("ok"))
+    with pytest.raises(UserError, match="no training has ended"):
+        later.go_on()
     later.resume()
-    assert later.progress() is None
+    assert later.progress()["state"] == "failed"
+    assert later.progress()["said"] == "error: no such thing"
+    run = accepted.folder / "trainings/0001/run"
+    assert any("goes on with it: " in x and str(run) in x for x in accepted.said())
+    run.rename(run.with_name("before"))  # the stand-in makes it
+    assert later.go_on() == str(run)
+    _until(lambda: later.progress()["state"] == "done")
     training.start()
     assert (accepted.folder / "trainings/0002").is_dir()
     training.stop()

@@ -268,6 +268,15 @@ def test_photos_that_go_or_are_damaged_meanwhile(session, worker):
     assert _statuses(session)[:5] == ["missing", *["proposed"] * 4]
 
 
+def test_what_was_trained_needs_no_marks(session, worker):
+    mask = np.zeros((48, 60), np.uint8)
+    worker.use(lambda i: (mask, 0.5))
+    with pytest.raises(UserError, match="nothing is marked"):
+        worker.propose(0, "examples")
+    worker.propose(0)
+    _until(lambda: _statuses(session).count("proposed") == 6)
+
+
 def test_without_a_network_all_else_works(session):
     def refuse():
         raise UserError("no weights here")
