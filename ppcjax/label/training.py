@@ -13,6 +13,7 @@ import numpy as np
 
 from ppcjax.checkout import program
 from ppcjax.console import writing
+from ppcjax.console.words import counted
 from ppcjax.label import composing, exporting
 from ppcjax.label.lessons import DEFAULTS, Lessons
 from ppcjax.label.session import Session
@@ -128,11 +129,13 @@ class Training:
         session = self._session
         if by == "tags":
             photos = exporting.tagged_photos(session)
-            _need(len(photos), "photos have tags: tag")
+            have = counted(len(photos), "photo has tags", "photos have tags")
+            _need(len(photos), have, "tag")
             exporting.write_tagged(session, folder, photos)
             return
         photos = exporting.chosen(session, "accepted")
-        _need(len(photos), "masks are accepted: accept")
+        have = counted(len(photos), "mask is", "masks are")
+        _need(len(photos), f"{have} accepted", "accept")
         table = np.zeros(256, np.uint8)
         table[IGNORE] = IGNORE
         for key, value in ids.items():
@@ -232,6 +235,6 @@ class Trained:
         return self._ids[found.mask], unsure
 
 
-def _need(count: int, text: str) -> None:
+def _need(count: int, have: str, do: str) -> None:
     if count < _LEAST:
-        raise UserError(f"{count} {text} {_LEAST} or more")
+        raise UserError(f"{have}: {do} {_LEAST} or more")

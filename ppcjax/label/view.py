@@ -115,10 +115,8 @@ def _roads(session: Session, photos: list[dict[str, Any]]) -> dict[str, Any]:
     of_tags, of_marks = counted(tagged, *_TAGGED), counted(marked, *_MARKED)
     lacks = needs(session)
     if by_tags and not marked:
-        said = (
-            f"{of_tags}: export them, and `ppcjax train --config ppc_dino_folder` "
-            "learns masks from tags alone; or mark a few photos"
-        )
+        said = f"{of_tags}: Train learns masks from them alone, by PPC; "
+        said += "or mark a few photos"
     elif lacks:
         said = f"examples: {of_marks}, one class alone; a line of background (key 0) "
         said += "shows where it ends"

@@ -110,8 +110,7 @@ class Worker(threading.Thread):
                 raise UserError(
                     "nothing is marked yet: draw a stroke or a box on a photo"
                 )
-            by_examples = by == "examples" or self._trained is None
-            if by_examples and view.needs(self._session) == "background":
+            if learns and view.needs(self._session) == "background":
                 raise UserError(ONE_CLASS)
         with self._wake:
             self._asked, self._by = i, by

@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -73,10 +72,14 @@ def _accepted(page, photos):
         accept(page)
 
 
-def _train(page):
-    page.click("#open-train")
-    page.click("#do-train")
-    page.until("/^Started/.test(document.querySelector('#train .answer').textContent)")
+def _train(page, way="masks"):
+    page.click("[data-open=train]")
+    choice = f'#trainings [value="{way}"]'
+    page.until(f"document.querySelector('{choice}')")
+    page.click(choice)
+    page.click("#do")
+    answered = "/^(Started|It saves)/"
+    page.until(f"{answered}.test(document.querySelector('#task .answer').textContent)")
     page.keys(Keys.ESCAPE)
 
 
@@ -150,8 +153,7 @@ def test_ppc_learns_from_tags(browser, start, photos):
         page.keys("t")
         if number < 5:
             page.show(f"{number + 1:02}.png")
-    answer = page.browser.execute_async_script(_POST, "api/train", {"by": "tags"})
-    assert Path(answer["run"]).name == "run", answer
+    _train(page, "tags")
     _trained(page)
     mask = _proposed(page)
     assert set(np.unique(mask)) <= {0, 1, 2}
@@ -171,9 +173,7 @@ def test_a_training_outlives_the_server(browser, start, photos):
     found = page.ask("api/state")["progress"]["training"]
     assert found["state"] == "running" and found["step"] >= 1
     _step(page, found["step"] + 1)
-    asked = {"do": "stop"}
-    answer = page.browser.execute_async_script(_POST, "api/train", asked)
-    assert answer == {"stopped": True}
+    _train(page, "stop")
     end = time.monotonic() + _PATIENCE
     while page.ask("api/state")["progress"]["training"]["state"] == "running":
         assert time.monotonic() < end
@@ -181,6 +181,9 @@ def test_a_training_outlives_the_server(browser, start, photos):
     found = page.ask("api/state")["progress"]
     assert "stopped by SIGTERM after step" in found["training"]["said"]
     assert any("goes on with it" in line for line in found["said"])
+    _train(page, "go on")
+    _step(page, found["training"]["step"] + 1)
+    _train(page, "stop")
 
 
 def _step(page, least):

@@ -1,6 +1,6 @@
 // Export, training, and the keys.
 
-import { $, $$, app, make } from "./app.js";
+import { $, $$, app, make, on } from "./app.js";
 import { flush, poll, post } from "./server.js";
 
 // Names by which the server knows formats, and people do.
@@ -31,6 +31,14 @@ export const KEYS = [
   ["?", "these keys"],
 ];
 
+// What the server can be asked for, and how people are told.
+const TRAININGS = {
+  masks: "a segmenter, from accepted masks",
+  tags: "PPC, from tags",
+  stop: "stop the one that is running",
+  "go on": "go on with the one that has ended too early",
+};
+
 export const isOpen = () => $$("dialog").some((d) => d.open);
 
 export function help() {
@@ -42,7 +50,7 @@ export function help() {
 
 const TASKS = {
   export: { title: "Export", prepare: formats, work: doExport },
-  train: { title: "Train", prepare: () => {}, work: doTrain },
+  train: { title: "Train", prepare: trainings, work: doTrain },
 };
 let task = null; // name of the one that is shown
 
@@ -96,14 +104,35 @@ async function doExport() {
   return [`Written to ${folder}`, ...said];
 }
 
+// What can be done now: one training at a time.
+function trainings() {
+  const state = app.state.progress.training?.state ?? "none";
+  $("#trainings").dataset.state = state;
+  const ways = state === "running" ? ["stop"] : [...(state === "failed" ? ["go on"] : []), "masks", "tags"];
+  const { tags, examples } = app.state.roads;
+  const first = ways[0] === "masks" && tags && !examples ? "tags" : ways[0];
+  const choices = ways.map((value) => {
+    const input = make("input", { type: "radio", name: "training", value, checked: value === first });
+    return make("label", { className: "check" }, input, ` ${TRAININGS[value]}`);
+  });
+  $("#trainings").replaceChildren(make("legend", {}, "Training"), ...choices);
+}
+
 async function doTrain() {
-  const { run: name } = await post("api/train", {});
-  return [`Started: ${name}`];
+  const way = $("#trainings input:checked").value;
+  const asked = ["masks", "tags"].includes(way) ? { by: way } : { do: way };
+  const { run: name } = await post("api/train", asked);
+  return [way === "stop" ? "It saves what it has learnt, and ends." : `Started: ${name}`];
 }
 
 export function start() {
   for (const one of $$("[data-open]")) one.onclick = () => open(one.dataset.open);
   $("#do").onclick = run;
+  on("state", () => {
+    const shown = task === "train" && $("#task").open;
+    const now = app.state.progress.training?.state ?? "none";
+    if (shown && $("#trainings").dataset.state !== now) trainings();
+  });
   $("#open-help").onclick = help;
   for (const [keys, what] of KEYS) {
     $("#keys").append(make("dt", {}, keys), make("dd", {}, what));

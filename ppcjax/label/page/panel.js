@@ -136,7 +136,7 @@ function bar(name, [done, total]) {
 // What a training says of itself: how far it is, and in words.
 function training({ state, step, steps, said }) {
   const found = steps ? [bar("Training", [step ?? 0, steps])] : [];
-  const words = { done: "Training is done.", failed: `Training failed: ${said}` }[state];
+  const words = { done: "Training is done.", failed: `Training ended too early: ${said}` }[state];
   const started = found.length ? "" : `Training has started. ${said ?? ""}`;
   if (words ?? started) found.push(make("p", { className: "soft" }, words ?? started));
   return found;
