@@ -12,6 +12,8 @@ import jax
 import jax.export
 import jax.numpy as jnp
 
+_FEW = 3  # heads at once on CPUs
+
 
 class Attention(nn.Module):
     """Multi-head self-attention; the softmax is float32.
@@ -61,8 +63,8 @@ def attend(
         block: queries whose weights are formed at once. Where there are more, the
             weights are formed anew in the backward pass, so that memory is linear in
             the number of tokens.
-        by_head: whether heads are taken one after the other, which on CPUs is four
-            times as fast; None: on CPUs.
+        by_head: whether heads are taken a few at a time, which on CPUs is four times as
+            fast; None: on CPUs.
 
     Returns:
         [B, T, heads, d] of the type of `query`.
@@ -76,29 +78,37 @@ def attend(
         )
         return _in_blocks(read, query, block)
     batch, tokens, heads, depth = query.shape
+    few = max(n for n in range(1, _FEW + 1) if heads % n == 0)
     query, key, value = (
-        jnp.moveaxis(x, 2, 1).reshape(batch * heads, tokens, depth)
+        jnp.moveaxis(x, 2, 1).reshape(batch * heads // few, few, tokens, depth)
         for x in (query, key, value)
     )
-    mask = None if mask is None else jnp.repeat(mask, heads, axis=0)
+    mask = None if mask is None else jnp.repeat(mask, heads // few, axis=0)
 
-    def one_head(parts):
+    def few_heads(parts):
         query, *others = parts
-        read = functools.partial(_read, *others)
-        return _in_blocks(lambda q: read(q[0])[None], query[None], block)[0]
+        return _in_blocks(functools.partial(_read, *others), query, block)
 
-    y = jax.lax.map(one_head, (query, key, value, mask))
+    y = jax.lax.map(few_heads, (query, key, value, mask))
     return jnp.moveaxis(y.reshape(batch, heads, tokens, depth), 1, 2)
 
 
 def _read(key, value, mask, query):
-    """What queries [t, d] of one head read of T tokens: [t, d]."""
+    """What queries [heads, t, d] of a photo read of its T tokens: [heads, t, d]."""
     scores = jnp.matmul(
-        query * query.shape[-1] ** -0.5, key.T, preferred_element_type=jnp.float32
+        query * query.shape[-1] ** -0.5,
+        jnp.swapaxes(key, -1, -2),
+        preferred_element_type=jnp.float32,
     )
     if mask is not None:
-        scores = jnp.where(mask[None], scores, -jnp.inf)
-    return jax.nn.softmax(scores, axis=-1).astype(value.dtype) @ value
+        scores = jnp.where(mask, scores, -jnp.inf)
+    # As the softmax, but that what is read is divided: T / d times fewer numbers.
+    most = jax.lax.stop_gradient(jnp.max(scores, axis=-1, keepdims=True))
+    weights = jnp.exp(scores - most)
+    found = jnp.matmul(
+        weights.astype(value.dtype), value, preferred_element_type=jnp.float32
+    )
+    return (found / jnp.sum(weights, axis=-1, keepdims=True)).astype(value.dtype)
 
 
 def _in_blocks(read, query, block):
@@ -147,6 +157,15 @@ class LayerScale(nn.Module):
         return x * gamma.astype(x.dtype)[None, None]
 
 
+def gelu(x: jax.Array) -> jax.Array:
+    """A value times the normal distribution's share below it, as in PyTorch.
+
+    `jax.nn.gelu` is exact for its smallest values, too, which takes longer: a
+    transformer would make 3 % fewer photos per second on a CPU.
+    """
+    return x * (0.5 * (1 + jax.lax.erf(x * 0.5**0.5)))
+
+
 class Block(nn.Module):
     """Attention and a two-layer perceptron, each normalised before and added.
 
@@ -177,5 +196,5 @@ class Block(nn.Module):
         y, asked, found = attention(norm(name="norm1")(x), mask, weights)
         x = x + (LayerScale(name="ls1")(y) if self.layer_scale else y)
         y = dense(self.ratio * width, name="fc1")(norm(name="norm2")(x))
-        y = dense(width, name="fc2")(nn.gelu(y, approximate=False))
+        y = dense(width, name="fc2")(gelu(y))
         return x + (LayerScale(name="ls2")(y) if self.layer_scale else y), asked, found

@@ -8,7 +8,7 @@ import pytest
 
 from ppcjax.nn import backbones
 from ppcjax.nn.asgnet import ASGNet
-from ppcjax.nn.attention import attend
+from ppcjax.nn.attention import attend, gelu
 from ppcjax.nn.enrichment import FeatureEnrichment
 from ppcjax.nn.init import initialize
 from ppcjax.nn.resnet import PFENET, ResNet
@@ -269,3 +269,21 @@ def test_tokens_beside_the_features_of_asgnet():
     params = jax.eval_shape(net.init, KEY, image)["params"]
     assert params["reduction"]["conv"]["kernel"].shape == (1, 1, 1024 + 512 + 512, 256)
     assert params["vit_projection"]["conv"]["kernel"].shape == (1, 1, 768, 512)
+
+
+def test_gelu_is_the_exact_one_to_rounding():
+    x = np.linspace(-12, 12, 10_001, dtype=np.float32)
+    np.testing.assert_allclose(gelu(x), jax.nn.gelu(x, approximate=False), atol=1e-6)
+
+
+@pytest.mark.parametrize("heads", [1, 2, 4, 5, 6])
+@pytest.mark.parametrize("block", [1024, 3])
+def test_few_heads_at_a_time_read_what_all_do(heads, block):
+    rng = np.random.default_rng(heads)
+    query, key, value = rng.standard_normal((3, 2, 7, heads, 4), np.float32) * 3
+    for mask in (None, np.arange(7) < np.array([[7], [4]])):
+        found, expected = (
+            attend(query, key, value, mask, block=block, by_head=by_head)
+            for by_head in (True, False)
+        )
+        np.testing.assert_allclose(found, expected, atol=1e-5)
