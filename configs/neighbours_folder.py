@@ -3,7 +3,6 @@
 Nothing is trained; a part of the photos with masks is held out and labelled by the
 others. Variants as those of neighbours.py.
 Run: python eval.py --config configs/neighbours_folder.py --config.data.root=PHOTOS
-         --memory_split=train
 """
 
 from ppcjax.configs import neighbours, voc
@@ -12,7 +11,7 @@ from ppcjax.configs import neighbours, voc
 def get_config(variant=""):
     c = neighbours.get_config(variant)
     network, start, steps = dict(c.method), c.get("init_from"), c.steps
-    voc.to_folder(c, evaluated="val")
+    voc.to_folder(c, train="train", evaluated="val")
     c.name = c.name.replace("neighbours", "neighbours_folder", 1)
     c.method, c.steps = network, steps
     if start is None:
