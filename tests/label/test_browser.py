@@ -1,5 +1,6 @@
 """The page in a real browser, with a real server: from strokes to exported masks."""
 
+import contextlib
 import io
 import json
 import time
@@ -7,6 +8,7 @@ import time
 import numpy as np
 import pytest
 from PIL import Image
+from selenium.common.exceptions import ElementNotInteractableException
 from selenium.webdriver.common.keys import Keys
 
 from ppcjax.data_pipelines import make_eval, make_source
@@ -31,7 +33,8 @@ def mask_of(page, number):
 def accept(page):
     """Accepts, once more where what is proposed has just changed, as a person does."""
     for _ in range(3):
-        page.click("#accept")
+        with contextlib.suppress(ElementNotInteractableException):
+            page.click("#accept")  # gone where the first press has come through
         page.until(
             "document.querySelector('#accept').hidden ||"
             " /changed meanwhile/.test(document.querySelector('#error').textContent)"

@@ -158,7 +158,7 @@ def test_a_session_from_the_first_stroke_to_the_export(started, tmp_path):
         Server(photos)
     _what_a_browser_would_not_send(server)
     server.process.send_signal(signal.SIGINT)
-    _, said = server.process.communicate(timeout=20)
+    _, said = server.process.communicate(timeout=90)
     assert server.process.returncode == 130
     assert "Traceback" not in said and said.splitlines()[-1] == "stopped by Ctrl-C"
 
