@@ -8,6 +8,8 @@ album      the photos: sizes, thumbnails, reduced ones
 store      masks: accepted, proposed and composed
 looks      features of photos, in the background
 learning   a fit on all that is marked, scores of a photo
+sums       what a regression has learnt of them, added up
+study      which photos it learns from anew
 warming    what the first proposal needs is compiled beforehand
 worker     the thread that proposes
 session    all of it together
@@ -15,7 +17,7 @@ found      masks and tags that the user has already
 exporting  masks for other tools
 trainee    a training in its folder, whichever server began it
 lessons    how a training is typed
-training   a segmenter on the accepted masks
+training   a segmenter on the accepted masks, or PPC on tags
 view       what the page is told
 guard      who may ask
 app        the addresses

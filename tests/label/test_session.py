@@ -45,13 +45,6 @@ def _photo(session, i=0):
     return view.of(session, PROGRESS)["photos"][i]
 
 
-def _propose(session, i=0):
-    mask = np.zeros((48, 60), np.uint8)
-    mask[worlds.SQUARE] = 1 + i % 2
-    session.propose(i, mask, 0.25, after=session.state.n)
-    return mask
-
-
 def _again(session):
     """The same after the process was killed: nothing is closed or written."""
     root = session.album.root
@@ -60,7 +53,7 @@ def _again(session):
 
 def test_accepting_makes_a_mask_of_the_proposal_and_the_marks(opened, root):
     assert _photo(opened)["status"] == "marked" and _photo(opened)["mask"] is None
-    mask = _propose(opened)
+    mask = worlds.propose(opened)
     composing.write_all(opened)
     one = _photo(opened)
     assert (one["status"], one["uncertainty"]) == ("proposed", 0.25)
@@ -85,10 +78,10 @@ def test_accepting_makes_a_mask_of_the_proposal_and_the_marks(opened, root):
 
 
 def test_everything_is_there_after_a_kill(opened):
-    _propose(opened, 0)
+    worlds.propose(opened, 0)
     _do(opened, "accept")
     _do(opened, "none", 1)
-    _propose(opened, 2)
+    worlds.propose(opened, 2)
     _do(opened, "tag", 3, **{"class": 2, "on": True})
     _do(opened, "reject", 3)
     before = view.of(opened, PROGRESS)
@@ -113,7 +106,7 @@ def test_everything_is_there_after_a_kill(opened):
 
 def test_rejecting_throws_proposals_away_also_those_on_their_way(opened):
     after = opened.state.n
-    _propose(opened)
+    worlds.propose(opened)
     _do(opened, "reject")
     assert _photo(opened)["status"] == "rejected"
     mask = np.zeros((48, 60), np.uint8)
@@ -124,9 +117,9 @@ def test_rejecting_throws_proposals_away_also_those_on_their_way(opened):
 
 
 def test_what_was_not_seen_is_not_accepted(opened):
-    _propose(opened)
+    worlds.propose(opened)
     seen = _photo(opened)["mask"]
-    _propose(opened)
+    worlds.propose(opened)
     assert "has changed" in _refused(opened, "accept", mask=seen)
     assert "nothing is marked" in _refused(opened, "accept", 3)
     _do(opened, "accept", 1)  # by its marks alone
@@ -183,7 +176,7 @@ def test_a_full_disk_acknowledges_nothing(opened):
 
 def test_nothing_is_written_among_the_photos(opened, root):
     before = sorted(root.rglob("*"))
-    _propose(opened)
+    worlds.propose(opened)
     _do(opened, "accept")
     composing.write_all(opened)
     opened.album.shown(0, 256)

@@ -1,6 +1,5 @@
 """What the page is told: areas that accepting writes, and which road fits."""
 
-import numpy as np
 import pytest
 
 from ppcjax.label import composing, view
@@ -25,12 +24,6 @@ def _photo(session, i=0):
     return view.of(session, PROGRESS)["photos"][i]
 
 
-def _propose(session, i=0):
-    mask = np.zeros((48, 60), np.uint8)
-    mask[worlds.SQUARE] = 1 + i % 2
-    session.propose(i, mask, 0.25, after=session.state.n)
-
-
 def test_areas_are_those_of_what_accepting_writes(opened):
     """Of an open proposal with what is drawn on it, whichever comes first."""
 
@@ -39,7 +32,7 @@ def test_areas_are_those_of_what_accepting_writes(opened):
         return _photo(opened)["areas"]
 
     opened.do([worlds.stroke(0, 0, (2, 25), (50, 25), width=4)])
-    _propose(opened)
+    worlds.propose(opened)
     plain = opened.proposals[0].areas
     with_strokes = areas()
     assert with_strokes == shares(composing.mask(opened, 0)) != plain
@@ -58,7 +51,7 @@ def test_areas_are_those_of_what_accepting_writes(opened):
     _do(opened, "reopen")
     _do(opened, "undo")
     assert areas() == with_strokes
-    _propose(opened, 2)  # nothing is drawn on it: they are there at once
+    worlds.propose(opened, 2)  # nothing is drawn on it: they are there at once
     assert _photo(opened, 2)["areas"] == opened.proposals[2].areas
 
 

@@ -75,3 +75,11 @@ def marked(opened: Session, count: int = 2) -> None:
         asked.append(stroke(i, 0, (3, 3), (56, 3)))
     done = opened.do(asked)
     assert not done["refused"], done
+
+
+def propose(session, i=0):
+    """Proposes a square on a photo; returns its mask."""
+    mask = np.zeros((48, 60), np.uint8)
+    mask[SQUARE] = 1 + i % 2
+    session.propose(i, mask, 0.25, after=session.state.n)
+    return mask
