@@ -41,10 +41,11 @@ def test_every_row_says_all_that_it_needs(of, name):
 def test_every_command_names_a_config_that_takes_its_settings():
     commands = {
         tuple(word for word in words if word.startswith("--config"))
-        for each in STUDIES.values()
-        for row in each.rows.values()
+        for of in STUDIES.values()
+        for name, row in of.rows.items()
+        for choice in of.rows[study_grid.chooser(of, name) or name].grid or ("",)
         for command in (*row.train, *row.evaluate)
-        if any((words := shlex.split(study.typed(command)))[1:])
+        if any((words := shlex.split(study.typed(command, choice)))[1:])
     }
     named = [c for c in commands if any(w.startswith("--config=") for w in c)]
     assert len(named) > 20
