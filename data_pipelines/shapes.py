@@ -30,6 +30,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from ppcjax.data_pipelines import textured
+
 CLASSES = ("background", "cross", "rings", "checker", "stripes", "dots")
 
 # The two tones of a part: its body's colour, lighter and darker. A part has no colour
@@ -42,7 +44,6 @@ PALETTE = (
 )
 COLOUR_JITTER = 10  # of each channel of a body's colour, grey levels
 TEXTURE_STRENGTH = (14, 30)  # range of the amplitude of a texture, grey levels
-TEXTURE_PERIOD = 72  # of most textures of classes, in 1/1024 of the image side
 TAGGED_OBJECTS = (1, 3)
 DISTRACTORS = (0, 2)
 # Lengths in units of 1/1024 of the image side.
@@ -55,6 +56,7 @@ GAP = 900  # least distance of two centres, in 1/1024 of the sum of their mean r
 ATTEMPTS = 24  # positions tried for an object before it is left out
 
 Textures = Literal["any", "class"]
+
 SPLITS = {"train": 0, "val": 1, "test": 2}
 _BODY_FORMS = 3
 _TEXTURES = 3
@@ -122,7 +124,8 @@ def scene(
         inside, on_part, tone = _draw_body(body, window, size)
         of_class = None
         if body.class_id and textures == "class":
-            of_class = _texture(body, window, size, grain)
+            v, u = _along(body, window)
+            of_class = textured.of_class(body.class_id, v, u, grain[window], size)
         look = _textured(draw, bits, grain, window, colour, size, of_class)
         if body.class_id:
             change = np.where(tone[on_part], PART_CONTRAST, -PART_CONTRAST)
@@ -241,24 +244,6 @@ def _part_tone(q, p, class_id: int):
         return (q + 1024 + 0 * p) // 410 % 2
     dot = ((q + 1024) % 1024 - 512) ** 2 + ((p + 1024) % 1024 - 512) ** 2
     return (dot < 330**2).astype(np.int64)
-
-
-def _texture(body: _Body, window, size: int, grain) -> np.ndarray:
-    """[rows, columns] in 0..255: the texture of a class, turned with the body."""
-    if body.class_id == 1:  # speckled
-        return grain[window]
-    period = 16 * size * TEXTURE_PERIOD // 1024
-    v, u = _along(body, window)
-    if body.class_id == 2:  # lined
-        light = u % period < period // 2
-    elif body.class_id == 3:  # banded
-        light = v % (3 * period) < 3 * period // 2
-    elif body.class_id == 4:  # netted
-        light = (u % period < period // 3) | (v % period < period // 3)
-    else:  # tiled
-        wide = 3 * period // 2
-        light = (u % wide < period) & (v % wide < period)
-    return 255 * light.astype(np.int32)
 
 
 def _textured(
