@@ -238,18 +238,6 @@ def test_variants_of_ppc_leave_terms_out(variant, terms):
     assert ("loss/intra" in scalars) == bool(terms)
 
 
-def test_each_contrast_of_ppc_can_be_left_out_and_be_alone():
-    names = {"cross_prototype", "cross_cam", "intra"}
-    for name in names:
-        for variant, there in (
-            (f"no_{name}", names - {name}),
-            (f"only_{name}", {name}),
-        ):
-            method = _config("ppc_shapes", variant).method
-            assert {n for n in names if method[n]} == there
-            assert method.equivariance and method.maps == "refined"
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_run_is_named_after_config_and_variant(name):
     for variant in ("", *_variants(name)):

@@ -40,8 +40,8 @@ def _variant(name: str) -> str:
 def _about(what: str) -> str:
     return (
         f"From tags, the embedded photos, {what}. 900 steps of 8 from scratch. Mean "
-        "IoU over background and five classes on the 400 photos of `test`, tags told; the "
-        "threshold is chosen on the 200 of `val`."
+        "IoU is over background and five classes, of the 400 photos of `test`, tags "
+        "told; the threshold is chosen on the 200 of `val`."
     )
 
 
