@@ -4,6 +4,7 @@
     seam    SEAM: equivariance, min-pooling and pixel correlation, no contrast
     no_X    PPC without one of its three contrasts
     only_X  PPC with one of them alone
+    tagged  PPC whose prototypes are of photos tagged with their class
 
 Each is a variant of the configs that use it: --config configs/ppc_voc.py:seam
 """
@@ -23,6 +24,7 @@ VARIANTS = {
         f"only_{name}": {other: 0.0 for other in _CONTRASTS if other != name}
         for name in _CONTRASTS
     },
+    "tagged": {"prototype_photos": "tagged"},
 }
 
 

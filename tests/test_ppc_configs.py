@@ -11,6 +11,7 @@ KEPT = {
     **{f"no_{name}": CONTRASTS - {name} for name in CONTRASTS},
     **{f"only_{name}": {name} for name in CONTRASTS},
     "": CONTRASTS,
+    "tagged": CONTRASTS,
 }
 
 

@@ -11,6 +11,7 @@ _VARIANTS = {
     "cam": "CAM",
     "seam": "SEAM, no contrast",
     "ppc": "PPC, all three contrasts",
+    "tagged": "PPC, prototypes of tagged photos",
     **{f"only_{name}": f"SEAM and {label} alone" for name, label in _CONTRASTS.items()},
     **{f"no_{name}": f"PPC without {label}" for name, label in _CONTRASTS.items()},
 }
