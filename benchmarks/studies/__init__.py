@@ -1,6 +1,10 @@
 """Studies by their names: each file here declares some."""
 
-from benchmarks.studies import frozen, prototypes
+from benchmarks.studies import frozen, prototypes, shapes
 from benchmarks.studies.base import Study
 
-STUDIES: dict[str, Study] = {**frozen.STUDIES, **prototypes.STUDIES}
+STUDIES: dict[str, Study] = {
+    **shapes.STUDIES,
+    **prototypes.STUDIES,
+    **frozen.STUDIES,
+}
