@@ -11,6 +11,7 @@ PLACES = {
     "vit": "weights of the transformer",
     "mobilenet": "weights of MobileNetV2",
     "cache": "folder of features that are kept",
+    "unlabelled": "folder of photos that are learnt from without labels",
 }
 OPTIONAL = {"cache"}
 # What the study itself fills in.
