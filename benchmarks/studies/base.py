@@ -12,6 +12,7 @@ PLACES = {
     "mobilenet": "weights of MobileNetV2",
     "unlabelled": "folder of the photos that are only looked at",
     "cache": "folder of features that are kept",
+    "unlabelled": "folder of photos that are learnt from without labels",
 }
 OPTIONAL = {"cache"}
 FOLDERS = {"photos", "unlabelled"}
