@@ -14,9 +14,11 @@ _CONTRASTED = "--config.method.warmup_steps=250 --config.method.max_views="
 # What a small grid could try of each contrast: --config.method.weight=0.1 (released,
 # which the configs have) and 1 (that of the paper).
 _OF_AN_IMAGE = _CONTRASTED + "5"
-# Of a class of the batch, about as many anchors in all. Slots as the paper has them:
-# 1 region (the config's) and 10 pixels for each of 367 photos.
-_OF_A_BATCH = _CONTRASTED + "20 --config.method.pixel_slots=3670"
+# Of a class of the batch, of which small classes have some 20 cells. Slots as the paper
+# has them: 1 region (the config's) and 10 pixels for each of 367 photos.
+_OF_A_BATCH = (
+    _CONTRASTED + "10 --config.method.max_anchors=128 --config.method.pixel_slots=3670"
+)
 
 
 def _row(label: str, mode: str, more: str = "") -> Row:

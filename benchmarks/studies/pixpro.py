@@ -66,10 +66,10 @@ STUDIES = {
     "pixpro_msrc": Study(
         "ResNet-18 of three stages, pre-trained on photos without labels: 2,000 steps "
         "of 64 photos, two crops of 96 pixels each. Judged on MSRC-v2, mean IoU over "
-        "23 classes on a quarter of 394 photos: as it is, each patch labelled by the 30 "
-        "nearest of 75 masked photos; and when all of it is tuned on masks, 200 steps "
-        "of 8 crops of 128 pixels. A seed is a pre-training, an order and a draw of "
-        "masks.",
+        "23 classes on a quarter of 394 photos: as it is, each patch labelled by the "
+        "30 nearest of 75 masked photos; and when all of it is tuned on masks, 200 "
+        "steps of 8 crops of 128 pixels. A seed is a pre-training, an order and a draw "
+        "of masks.",
         {name: _start(name) for name in _STARTS}
         | {
             f"{name}_{masks}": _tuned(name, masks)
