@@ -50,6 +50,7 @@ def _rows(photos: Photos, steps: int, more: str = "") -> dict[str, Row]:
         "seam": row("SEAM", "seam", like=""),
         "ppc": row("PPC", "", like=""),
     }
+    rows["tagged"] = row("PPC, prototypes of tagged photos", "tagged")
     for name, label in _CONTRASTS.items():
         rows[f"no_{name}"] = row(f"PPC without {label}", f"no_{name}")
         rows[f"only_{name}"] = row(f"SEAM and {label}", f"only_{name}")
