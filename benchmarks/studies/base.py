@@ -10,7 +10,6 @@ PLACES = {
     "photos": "folder of the photos",
     "vit": "weights of the transformer",
     "mobilenet": "weights of MobileNetV2",
-    "unlabelled": "folder of the photos that are only looked at",
     "cache": "folder of features that are kept",
     "unlabelled": "folder of photos that are learnt from without labels",
 }
