@@ -56,11 +56,13 @@ class Looker(NamedTuple):
     built: the network.
     contrast: settings of the contrasts.
     small_view: side of the second view, pixels; 0 where there is none.
+    aligned: whether corner cells lie on the corners of the photo.
     """
 
     built: ppc_network.Built
     contrast: ppc_terms.Contrast
     small_view: int
+    aligned: bool = True
 
     @classmethod
     def of(cls, run: Run, threshold: float | None = None) -> "Looker":
@@ -84,13 +86,14 @@ class Looker(NamedTuple):
         built = made(ppc_network.build, num_classes=len(run.classes))
         seen = run.method.look is None or run.method.second_view
         side = given.get("small_view", fields.fields_of(ppc.ppc)["small_view"].default)
-        return cls(built, made(ppc_terms.Contrast), side if seen else 0)
+        contrast = made(ppc_terms.Contrast)
+        return cls(built, contrast, side if seen else 0, run.method.aligned)
 
     def look(self, params: Any, model_state: Any, batch: Mapping[str, Any]) -> Looked:
         """What is found of a batch, which has masks."""
-        net, _, order = self.built
+        net, entry, order = self.built
         background, classes = net.heads.background, len(order)
-        image = common.normalized(batch, self.built.entry)
+        image = common.normalized(batch, entry)
         views = [image]
         if self.small_view:
             views.append(ppc_network.second_view(image, batch, self.small_view))
@@ -110,7 +113,8 @@ class Looker(NamedTuple):
             for name, (output, alone) in looked.items()
         }
         own = each["own"]
-        truth = at_grid(batch["mask"], grid)
+        cells = outputs[0].refined.shape[1:3]
+        truth = at_grid(batch["mask"], cells, grid, self.aligned)
         columns = np.argsort(order)  # channel of each class
         near, made_of = {}, {}
         for name, view in each.items():
@@ -131,12 +135,27 @@ class Looker(NamedTuple):
         )
 
 
-def at_grid(mask: jax.Array, grid: tuple[int, int]) -> jax.Array:
-    """Masks [B, H, W] at the places of a grid whose corners are theirs."""
-    rows, columns = (
-        np.round(np.linspace(0, side - 1, cells)).astype(int)
-        for side, cells in zip(mask.shape[1:3], grid, strict=True)
-    )
+def at_grid(
+    mask: jax.Array, cells: tuple[int, int], grid: tuple[int, int], aligned: bool
+) -> jax.Array:
+    """Masks at the places of a grid to which maps are resized, corners on corners.
+
+    Args:
+        mask: [B, H, W].
+        cells: rows and columns of the maps.
+        grid: rows and columns that they are resized to.
+        aligned: whether corner cells of the maps lie on the corners of the photo; else
+            each covers a square of pixels.
+    """
+    places = []
+    for side, count, wanted in zip(mask.shape[1:3], cells, grid, strict=True):
+        at = np.linspace(0, count - 1, wanted)
+        if aligned:
+            at *= (side - 1) / max(count - 1, 1)
+        else:
+            at = (at + 0.5) * side / count - 0.5
+        places.append(np.round(at).astype(int))
+    rows, columns = places
     return mask[:, rows][:, :, columns]
 
 

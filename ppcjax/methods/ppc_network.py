@@ -55,7 +55,11 @@ class Built(NamedTuple):
 
 
 def build(
-    num_classes: int, *, network: Network, correlation: Correlation, maps: Maps
+    num_classes: int,
+    *,
+    network: Network,
+    correlation: Correlation,
+    maps: Maps = "refined",
 ) -> Built:
     """The network of `ppc`, for what looks into it.
 
