@@ -22,7 +22,7 @@ import numpy as np
 
 from benchmarks import slots_sheet
 from benchmarks.facts import facts
-from benchmarks.slots_mined import anchor_numbers, mining_numbers
+from benchmarks.slots_mined import anchor_numbers, choose, mining_numbers
 from benchmarks.slots_seen import Opened, Seen, look, opened
 from ppcjax import cli
 from ppcjax.ops import neighbours
@@ -107,11 +107,13 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     of = opened(given.ckpt)
     seen = look(of, given.root, max(given.batches, given.mined), given.seed)
     found = held(of, seen, given.slots)
+    some = seen[: given.mined]
+    chosen = choose(of, some)
     numbers = {
         "step": of.step,
         "memory": memory_numbers(of, found),
-        "anchors": anchor_numbers(of, seen[: given.mined]),
-        "mining": mining_numbers(of, seen[: given.mined]),
+        "anchors": anchor_numbers(of, some, chosen),
+        "mining": mining_numbers(of, some, chosen),
     }
     given.out.mkdir(parents=True, exist_ok=True)
     said = ["--ckpt", "RUN", "--root", "PHOTOS", "--out", "DIR"]

@@ -10,16 +10,40 @@ import numpy as np
 
 from benchmarks.slots_seen import Opened, Seen
 from ppcjax.methods import contrastive_terms as terms
+from ppcjax.ops import anchors as anchor_ops
 from ppcjax.ops import mining as mining_ops
 from ppcjax.ops import pixel_contrast
 from ppcjax.types import IGNORE
 
+Chosen = tuple[anchor_ops.Anchors, dict[str, jax.Array]]
 
-def anchor_numbers(of: Opened, seen: Sequence[Seen]) -> dict[str, Any]:
-    """Which cells become anchors, means over batches; "hard" are mispredicted cells."""
+
+def choose(of: Opened, seen: Sequence[Seen]) -> list[Chosen]:
+    """The anchors of each batch, and what training logs of them.
+
+    Args:
+        of: the run.
+        seen: the batches.
+    """
+    one = jax.jit(functools.partial(terms.choose_anchors, of.contrast))
+    return [
+        one(batch.labels, batch.scores, jax.random.key(i))
+        for i, batch in enumerate(seen)
+    ]
+
+
+def anchor_numbers(
+    of: Opened, seen: Sequence[Seen], chosen: Sequence[Chosen]
+) -> dict[str, Any]:
+    """Which cells become anchors, means over batches; "hard" are mispredicted cells.
+
+    Args:
+        of: the run.
+        seen: the batches.
+        chosen: anchors of each, as `choose` gives them.
+    """
     logged, anchors, cells = [], [], []
-    for i, one in enumerate(seen):
-        found, scalars = _anchors(of, one, i)
+    for one, (found, scalars) in zip(seen, chosen, strict=True):
         logged.append({k.removeprefix("stat/"): float(v) for k, v in scalars.items()})
         wrong = np.asarray(one.wrong).ravel()
         where, label = np.asarray(found.cell), np.asarray(found.label)
@@ -42,45 +66,47 @@ def anchor_numbers(of: Opened, seen: Sequence[Seen]) -> dict[str, Any]:
     }
 
 
-def _anchors(of: Opened, one: Seen, number: int):
-    return terms.choose_anchors(
-        of.contrast, one.labels, one.scores, jax.random.key(number)
-    )
-
-
 def _counts(labels: np.ndarray, wrong: np.ndarray, num_classes: int) -> np.ndarray:
     """[C, 2]: of each class those that are wrong, and all."""
     member = labels[:, None] == np.arange(num_classes)[None]
     return np.stack([(member & wrong[:, None]).sum(0), member.sum(0)], 1).astype(float)
 
 
-def mining_numbers(of: Opened, seen: Sequence[Seen]) -> dict[str, Any]:
+def mining_numbers(
+    of: Opened, seen: Sequence[Seen], chosen: Sequence[Chosen]
+) -> dict[str, Any]:
     """Which slots anchors are contrasted with; means over the anchors that have some.
 
     Of negatives and positives: "available" and "picked" slots, the mean cosine of
     both, and "least_hard", the rank of the easiest that is picked as a share of those
     available, the hardest first. "in_loss": positives that the loss counts itself.
+
+    Args:
+        of: the run.
+        seen: the batches.
+        chosen: anchors of each, as `choose` gives them.
+
+    Returns:
+        The numbers; {} where there is no memory.
     """
     if not of.memory:
         return {}
     rows: dict[str, dict[str, list]] = {}
-    for i, one in enumerate(seen):
-        found, _ = _anchors(of, one, i)
-        told = jax.jit(functools.partial(_mined, of))(
-            one.embedding, found, jax.random.key(i)
-        )
+    mined = jax.jit(functools.partial(_mined, of))
+    for i, (one, (found, _)) in enumerate(zip(seen, chosen, strict=True)):
+        told = mined(one.embedding, found, jax.random.key(i))
         for kind, values in told.items():
             some = np.asarray(values["picked"]) > 0
             for name, value in values.items():
                 rows.setdefault(kind, {}).setdefault(name, []).append(
                     np.asarray(value)[some]
                 )
-    chosen = of.contrast.anchors
+    settings = of.contrast.anchors
     asked = {
-        name: getattr(chosen, name)
+        name: getattr(settings, name)
         for name in ("mining", "mining_share", "positives", "negatives")
     }
-    numbers = {"asked": asked if chosen.mode == "mem_paper" else "all slots"}
+    numbers = {"asked": asked if settings.mode == "mem_paper" else "all slots"}
     for kind, values in rows.items():
         joined = {name: np.concatenate(parts) for name, parts in values.items()}
         numbers[kind] = {
@@ -94,7 +120,7 @@ def _mined(of: Opened, embedding, found, key) -> dict[str, dict[str, jax.Array]]
     anchors = embedding.reshape(-1, embedding.shape[-1])[found.cell]
     banks = list(of.memory.values())
     slots = jnp.concatenate([b["slots"].astype(jnp.float32) for b in banks], axis=1)
-    live = [jnp.arange(b["slots"].shape[1]) < b["filled"][:, None] for b in banks]
+    live = [jnp.arange(b["slots"].shape[1])[None] < b["filled"][:, None] for b in banks]
     live = jnp.concatenate(live, axis=1).ravel()
     owner = jnp.repeat(jnp.arange(len(slots)), slots.shape[1])
     vectors = slots.reshape(-1, slots.shape[-1])

@@ -53,6 +53,10 @@ def draw(
                 inner = _SIDE - 1 - 2 * _FRAME
                 patch = _patch(seen, int(cell)).resize((inner, inner))
                 image.paste(patch, (x + _FRAME, y + _FRAME))
+                middle = [
+                    at + _SIDE // 2 + _SIDE // 10 * d for d in (-1, 1) for at in (x, y)
+                ]
+                pen.rectangle(middle, outline="white")
                 x += _SIDE
     image.quantize(255, dither=Image.Dither.NONE).save(file, optimize=True)
 
