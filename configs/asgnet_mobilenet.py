@@ -30,16 +30,19 @@ def get_config():
         superpixel_cells=40,  # of the 28 x 28 of a photo
         iterations=(10, 5),
         prior="mean",
+        shots="averaged",
         auxiliary=1.0,
     )
     c.data = dict(
         voc.DATA,
         way=1,
         shot=1,
+        least_shot=0,  # above 0: so many to `shot`, drawn for each episode
         query=1,
         novel=("cow", "dog"),
         validation_classes=(),  # held out too, to choose a checkpoint by
         train_classes=(),  # empty: all others
+        sampling="image",  # classes of few photos are met seldom
         with_novel="drop",
         support_void="ignore",
         min_pixels=1000,
@@ -51,7 +54,12 @@ def get_config():
         eval_split="train_aug",  # held-out classes are new, the list need not be
     )
     c.optim = dict(
-        name="adamw", lr=1e-3, weight_decay=1e-4, power=0.9, frozen=(r"^backbone/",)
+        name="adamw",
+        lr=1e-3,
+        weight_decay=1e-4,
+        power=0.9,
+        lr_mults=(),
+        frozen=(r"^backbone/",),
     )
     c.eval = dict(
         protocol="own",

@@ -66,6 +66,7 @@ def get_config(variant=""):
         validation_classes=(),
         with_novel="background",  # as released: held-out classes are seen, unnamed
         support_void="ignore",
+        sampling="image",
         min_pixels=2048,  # 2 * 32 * 32
         index="",  # file that keeps the class counts of the training photos
         batch_size=4,  # episodes

@@ -36,6 +36,7 @@ def get_config():
         novel=("cow", "dog"),
         validation_classes=(),  # held out too, to choose a checkpoint by
         train_classes=(),  # empty: all others
+        sampling="class",  # as published; "image": classes of few photos seldom
         with_novel="drop",
         support_void="ignore",
         min_pixels=1000,

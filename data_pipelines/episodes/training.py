@@ -62,6 +62,10 @@ class EpisodeSettings:
     novel: classes that training never learns, by name or by fold ("pascal-5i:0").
     validation_classes: others that it never learns, on which checkpoints are chosen.
     train_classes: classes of the training episodes; empty: all that are not held out.
+    sampling: how an episode is drawn: "class", a class, then photos of it (PANet), so
+        that all classes are met alike, however few photos they have; or "image", the
+        query among all photos, then one of its classes (ASGNet), so that all photos
+        are.
     with_novel: what becomes of training photos that show held-out classes: "drop"
         leaves them out; in "background" those pixels are background (PANet), in
         "ignore" void.
@@ -87,6 +91,7 @@ class EpisodeSettings:
     novel: tuple[str, ...] = ()
     validation_classes: tuple[str, ...] = ()
     train_classes: tuple[str, ...] = ()
+    sampling: Literal["class", "image"] = "class"
     with_novel: Literal["drop", "background", "ignore"] = "drop"
     evidence: Evidence = Evidence()
     min_pixels: Annotated[kinds.Total, "pixels"] = 1
@@ -104,6 +109,11 @@ class EpisodeSettings:
             raise UserError(
                 f"config.data.least_shot={self.least_shot} is above "
                 f"config.data.shot={self.shot}; lower it"
+            )
+        if self.sampling == "image" and (self.way, self.query) != (1, 1):
+            raise UserError(
+                "config.data.sampling='image' is for episodes of one class and one "
+                "query; set config.data.way=1 and config.data.query=1"
             )
         if (self.fit == "crop") != ((self.long_side is None) != (self.scale is None)):
             raise UserError(
@@ -146,7 +156,10 @@ class _Episodes:
     def __call__(self, position: int):
         stream, draws = self.stream, Draws(self.seed, position)
         for _ in range(_TRIES):
-            row = Row.of(draw_row(self.index, stream.shape, draws), stream.shape)
+            drawn = draw_row(
+                self.index, stream.shape, draws, sampling=stream.sampling
+            )
+            row = Row.of(drawn, stream.shape)
             try:
                 shot_of = partial(self._shot, draws)
                 arrays = assemble(row, stream.crop, stream.evidence, shot_of)

@@ -40,7 +40,8 @@ class Guidance:
     superpixels_at_most: S, superpixels of one support.
     superpixel_cells: area of one superpixel on the grid.
     iterations: steps of the clustering, in training and in prediction.
-    prior: "mean" or "sum" (released) of the similarities; the sum grows with K.
+    prior: "mean" or "sum" (released) of the similarities; the sum grows with K; 0
+        where it is "none".
     shots: how a prediction from K > 1 shots is made. "averaged": each shot segments
         the query on its own and the probabilities are averaged, so that a network
         trained on one shot gains from five. "joined" (released): prototypes of all
@@ -52,7 +53,7 @@ class Guidance:
     superpixels_at_most: _Count = 5
     superpixel_cells: Annotated[kinds.Count, "cells"] = 100
     iterations: tuple[_Count, _Count] = (10, 5)
-    prior: Literal["mean", "sum"] = "mean"
+    prior: Literal["mean", "sum", "none"] = "mean"
     shots: Literal["averaged", "joined"] = "averaged"
     seed_count: Literal["placed", "released"] = "placed"
 

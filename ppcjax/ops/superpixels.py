@@ -161,7 +161,7 @@ def allocate(
         valid: [B, S] bool.
         prior: "sum" as released, whose scale grows with the number of prototypes, so
             that a network trained on one shot fails on five; "mean" has the same scale
-            for any number.
+            for any number; "none": 0.
 
     Returns:
         The allocation; guide and prior are 0 where no prototype is valid.
@@ -176,7 +176,9 @@ def allocate(
     similarity = jnp.where(long, dot / jnp.where(long, lengths, 1.0), 0.0)
     here = valid[:, None, None, :]
     total = jnp.sum(jnp.where(here, similarity, 0.0), axis=-1)
-    if prior == "mean":
+    if prior == "none":
+        total = jnp.zeros_like(total)
+    elif prior == "mean":
         number = jnp.maximum(jnp.sum(valid, axis=-1), 1)
         total = total / number[:, None, None]
     index = jnp.argmax(jnp.where(here, similarity, -jnp.inf), axis=-1)

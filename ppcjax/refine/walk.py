@@ -14,27 +14,42 @@ from ppcjax.ops.affinity import radius_of
 from ppcjax.predict.canvases import PROBE, canvas_size, scaled_side
 from ppcjax.predict.prediction import Prediction
 from ppcjax.refine.random_walk import walk_images
-from ppcjax.types import Method
+from ppcjax.types import Method, UserError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WalkSettings:
     """How scores walk; the defaults are those of PPC.
 
-    background: constant score of the background.
-    alpha: where given, the background scores (1 - best score)^alpha instead.
+    background: constant score of the background; None: the threshold at which the
+        masks were made of the scores, see `of_scores`. PPC has 0.27 for both.
+    alpha: the background scores (1 - best score)^alpha instead, if given.
     power: exponent of the affinity.
     steps: steps of the walk.
     max_side: longest side at which photos walk; longer ones are shrunk to it.
     canvas_steps: canvas sizes per octave; fewer compile less and pad more.
     """
 
-    background: kinds.Share = 0.27
+    background: kinds.Share | None = None
     alpha: Annotated[float, Range(above=0, most=1000)] | None = None
     power: Annotated[float, Range(above=0, most=1000)] = 8
     steps: Annotated[int, Range(1, 10**4)] = 64
     max_side: kinds.Side = 1024
     canvas_steps: Annotated[int, Range(1, 64)] = 4
+
+    def __post_init__(self):
+        """Raises UserError for two scores of the background."""
+        if self.background is not None and self.alpha is not None:
+            raise UserError(
+                f"eval.background={self.background:g} and eval.alpha={self.alpha:g}: "
+                "both say what the background scores; leave one out"
+            )
+
+    def of_scores(self, threshold: float) -> "WalkSettings":
+        """The settings for scores whose masks were made at a threshold."""
+        if self.background is not None or self.alpha is not None:
+            return self
+        return dataclasses.replace(self, background=threshold)
 
 
 def walk_predictions(
@@ -55,7 +70,7 @@ def walk_predictions(
         model_state: state of the method.
         examples: each with `id`, `image` [H, W, 3] uint8 and `tags` [C] or None.
         read_scores: id -> classes [K] and their scores [K, H, W] in 0..1.
-        settings: how scores walk.
+        settings: how scores walk, with what the background scores.
         num_classes: number of classes, the background included.
 
     Yields:
@@ -117,7 +132,7 @@ def _walk(predict, params, model_state, images, scores, extent, settings, stride
         extent,
         stride=stride,
         radius=radius_of(affinity.shape[1]),
-        background=settings.background,
+        background=settings.background or 0.0,  # where alpha is given it has no say
         alpha=settings.alpha,
         power=_whole(settings.power),
         steps=settings.steps,

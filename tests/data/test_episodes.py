@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ppcjax import data_pipelines
-from ppcjax.data_pipelines.episodes import plans
+from ppcjax.data_pipelines.episodes import plans, training
 from ppcjax.data_pipelines.episodes.arrays import Evidence
 from ppcjax.data_pipelines.episodes.examples import make_eval
 from ppcjax.data_pipelines.episodes.folds import class_ids, fold_ids
@@ -195,6 +195,17 @@ class TestTraining:
             assert (y1 - y0, x1 - x0) == (20, 20)
             assert (mask != IGNORE).sum() == 400
 
+    @pytest.mark.parametrize(("sampling", "share"), [("class", 0.5), ("image", 0.2)])
+    def test_a_class_of_few_photos(self, counts, monkeypatch, sampling, share):
+        """Drawn by class it is met as often as all others, by photo seldom."""
+        few = np.zeros_like(counts)
+        few[:, 1], few[:3, 1], few[:3, 2] = 9, 0, 9
+        monkeypatch.setattr(training, "count_pixels", lambda *a, **k: few)
+        batches = self._first(DATA | {"shot": 1, "sampling": sampling}, 40)
+        met = np.concatenate([b["class_id"].ravel() for b in batches])
+        assert set(met) == {1, 2}
+        assert abs(np.mean(met == 2) - share) < 0.2
+
     @pytest.mark.parametrize("named", [False, True])
     def test_classes_of_few_photos_are_left_out(self, source, counts, named):
         few = counts.copy()
@@ -221,6 +232,7 @@ class TestTraining:
             ({"least_shot": 3}, "least_shot=3 is above"),
             ({"fit": "crop"}, "needs one of"),
             ({"with_novel": "hide"}, "hide"),
+            ({"sampling": "image", "query": 2}, "one class and one query"),
             ({"way": 4}, "4-way episodes need 4 classes"),
         ],
     )

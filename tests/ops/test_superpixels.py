@@ -67,6 +67,17 @@ def test_an_empty_object_has_no_prototype():
     assert np.all(found.guide == 0) and np.all(found.prior == 0)
 
 
+def test_no_prior_leaves_the_guide():
+    query, prototypes = _waves(12)[None], _waves(12)[None, 0, :2]
+    valid = np.ones((1, 2), bool)
+    mean, none = (
+        superpixels.allocate(query, prototypes, valid, prior=prior)
+        for prior in ("mean", "none")
+    )
+    assert np.any(mean.prior) and not np.any(none.prior)
+    np.testing.assert_array_equal(none.guide, mean.guide)
+
+
 def test_mean_prior_is_the_same_for_any_number_of_equal_shots():
     query, one = _waves(6)[None], np.float32([[[1, 2, 0, 1], [0, 1, 3, -1]]])
     many = np.concatenate([one, one, one], axis=1)

@@ -13,10 +13,11 @@ from ppcjax.evaluate.masks import files
 from ppcjax.evaluate.masks.evaluation import probabilities_plan
 from ppcjax.evaluate.masks.photos import Photos
 from ppcjax.evaluate.masks.settings import AffinitySettings, SupportSettings
+from ppcjax.evaluate.masks.summary import threshold_text
 from ppcjax.evaluate.protocol import Plan, Request
 from ppcjax.predict import supports as few_shot
 from ppcjax.predict.prediction import Finished, Prediction
-from ppcjax.refine.walk import walk_predictions
+from ppcjax.refine.walk import WalkSettings, walk_predictions
 from ppcjax.report import page as pages
 from ppcjax.report.html import render
 from ppcjax.runs import Run, provenance
@@ -29,6 +30,8 @@ def affinity(
     """Affinity networks: the scores of an earlier export walk along the affinities."""
     del given
     cams = _checked_cams(run, settings.cams)
+    made = provenance.read(cams)
+    walk = settings.walk.of_scores(_threshold(made))
     of = Photos.of(run, request)
     found = walk_predictions(
         run.method,
@@ -36,7 +39,7 @@ def affinity(
         run.model_state,
         of.examples(),
         lambda name: files.read_scores(cams, name, num_classes=len(run.classes)),
-        settings.walk,
+        walk,
         num_classes=len(run.classes),
     )
     return probabilities_plan(
@@ -45,8 +48,8 @@ def affinity(
         found,
         settings.scoring,
         settings.output,
-        stages=f"random walk of the scores in {cams}",
-        record={"cams": provenance.read(cams)},
+        stages=f"random walk of the scores in {cams}, background {_background(walk)}",
+        record={"cams": made, "walk_background": walk.background},
     )
 
 
@@ -122,6 +125,18 @@ def _by_examples(
             continue
         probabilities = softmax(fitted.logits(example.image), axis=-1)
         yield Prediction.of_probabilities(example, probabilities.astype(np.float32))
+
+
+def _threshold(made: Any) -> float:
+    """At which an export made masks of its scores; that of PPC if it does not say."""
+    found = (made or {}).get("threshold")
+    return float(found) if isinstance(found, int | float) else 0.27
+
+
+def _background(walk: WalkSettings) -> str:
+    if walk.alpha is not None:
+        return f"(1 - best)^{walk.alpha:g}"
+    return threshold_text(walk.background or 0.0)
 
 
 def _checked_cams(run: Run, cams: str) -> Path:
