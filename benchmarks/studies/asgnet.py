@@ -25,9 +25,10 @@ def _scored(checkpoint: str) -> str:
 STUDIES = {
     "asgnet_voc": Study(
         "ASGNet and PANet on VOC's animals, MobileNetV2; cow and dog are held out, and "
-        "so are photos of them. Scored on 180 episodes, the same for all rows and seeds; the last "
-        "checkpoint counts, which is step 300 unless the row says another. Every row "
-        "changes one thing of *photos drawn evenly*, which is the config as it is.",
+        "so are photos of them. Scored on 180 episodes, the same for all rows and "
+        "seeds; the last checkpoint counts, which is step 300 unless the row says "
+        "another. Every row changes one thing of *photos drawn evenly*, which is the "
+        "config as it is.",
         {
             "classes": _trained("classes drawn evenly, as before", _EVENLY),
             "classes_100": Row(
@@ -59,6 +60,13 @@ STUDIES = {
                 "--config.optim.lr_mults=(('^backbone/',0.1),)",
             ),
             "panet": _trained("PANet", "--config.data.sampling=image", method="panet"),
+            "base_other": _other(
+                "photos drawn evenly, examples of the other class",
+                "{base}/checkpoints/300",
+            ),
+            "panet_other": _other(
+                "PANet, examples of the other class", "{panet}/checkpoints/300"
+            ),
         },
         {"5-shot": "five examples", "1-shot": "one example"},
     )
