@@ -156,9 +156,7 @@ class _Episodes:
     def __call__(self, position: int):
         stream, draws = self.stream, Draws(self.seed, position)
         for _ in range(_TRIES):
-            drawn = draw_row(
-                self.index, stream.shape, draws, sampling=stream.sampling
-            )
+            drawn = draw_row(self.index, stream.shape, draws, sampling=stream.sampling)
             row = Row.of(drawn, stream.shape)
             try:
                 shot_of = partial(self._shot, draws)
