@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import platform
+import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,13 +39,22 @@ def facts(module: str, argv: Sequence[str]) -> dict[str, Any]:
 
 
 def machine() -> str:
-    """Model of the processor, and how many cores this process may use."""
+    """Model of the processor, cores that this process may use, and its GPU, if any."""
     name = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
         found = [x for x in info.read_text().splitlines() if x.startswith("model name")]
         name = found[0].partition(":")[2].strip() if found else name
-    return f"{name}, {cores()} cores"
+    return ", ".join(filter(None, [name, f"{cores()} cores", accelerator()]))
+
+
+def accelerator() -> str:
+    """Name of the first NVIDIA GPU that JAX would take; "" without one."""
+    if os.environ.get("JAX_PLATFORMS") == "cpu" or not shutil.which("nvidia-smi"):
+        return ""
+    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    return found.stdout.partition("\n")[0].strip()
 
 
 def cores() -> int:

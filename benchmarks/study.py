@@ -18,11 +18,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from benchmarks import study_table
+from benchmarks import study_grid, study_table
 from benchmarks.facts import facts
 from benchmarks.studies import STUDIES, base
 from benchmarks.studies.base import OPTIONAL, PLACES, Study
@@ -56,10 +56,8 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("name", nargs="?", choices=STUDIES, help="the study")
-    parser.add_argument("--photos", default="", help=PLACES["photos"])
-    parser.add_argument("--vit", default="", help=PLACES["vit"])
-    parser.add_argument("--mobilenet", default="", help=PLACES["mobilenet"])
-    parser.add_argument("--cache", default="", help=PLACES["cache"])
+    for place, what in PLACES.items():
+        parser.add_argument(f"--{place}", default="", help=what)
     parser.add_argument("--rows", nargs="+", default=[], help="all, if not given")
     parser.add_argument("--seeds", nargs="+", type=int, default=[])
     parser.add_argument("--work", default="runs/studies", help="folder of runs")
@@ -70,17 +68,20 @@ def _parser() -> argparse.ArgumentParser:
 def commands(study: Study, name: str) -> str:
     """What a reader would type for a row, and for those that it uses."""
     lines = [f"# {name}: {study.rows[name].label}"]
+    chooser = study_grid.chooser(study, name)
+    if chooser:
+        tried = ", ".join(f'"{words}"' for words in study.rows[chooser].grid)
+        lines[0] += f"; CHOICE is one of {tried}"
     for other in study.needed(name):
         lines += study.rows[other].train
     lines += [*study.rows[name].train, *study.rows[name].evaluate]
     return "\n".join([lines[0], *map(typed, lines[1:])])
 
 
-def typed(command: str) -> str:
+def typed(command: str, choice: str = "CHOICE") -> str:
     """A command as it is typed in a shell, with capitals where braces were."""
-    names = {name: name.upper() for name in base.of(command)}
-    words = [word.format(**names) for word in command.split()]
-    return " ".join(["python", *map(shlex.quote, words)])
+    names = {name: name.upper() for name in base.of(command)} | {"choice": choice}
+    return " ".join(["python", *map(shlex.quote, _words(command, names))])
 
 
 def _make(name: str, rows: Sequence[str], given: argparse.Namespace) -> None:
@@ -90,18 +91,19 @@ def _make(name: str, rows: Sequence[str], given: argparse.Namespace) -> None:
     folder = study_table.RESULTS / name
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as prepared:
-        photos = Path(given.photos).expanduser().resolve()
-        places["photos"] = str(study.prepare(photos, Path(prepared)))
+        if "photos" in places:
+            places["photos"] = str(
+                study.prepare(Path(places["photos"]), Path(prepared))
+            )
+        work = Path(given.work).expanduser().resolve() / name
+        making = Making(study, name, places, work, folder)
         for seed in given.seeds or study.seeds:
             for row in rows:
                 file = folder / f"{row}-{seed}.json"
                 if file.exists():
                     continue
-                work = Path(given.work).expanduser().resolve() / name
-                found = made(study, row, seed, places, work)
-                said = [name, "--photos", "PHOTOS", "--rows", row, "--seeds", str(seed)]
-                found |= facts("benchmarks.study", said)
-                file.write_text(json.dumps(found, indent=1) + "\n")
+                found = making.made(row, seed)
+                _keep(file, found, [name, "--rows", row, "--seeds", str(seed)])
                 print(f"{row} {seed}: {found['scores']}", flush=True)
 
 
@@ -109,7 +111,7 @@ def _places(
     study: Study, rows: Sequence[str], given: argparse.Namespace
 ) -> dict[str, str]:
     """What stands for the names of places. Raises: SystemExit, one is not given."""
-    wanted = {place for row in rows for place in study.places(row)} | {"photos"}
+    wanted = {place for row in rows for place in study.places(row)}
     missing = sorted(p for p in wanted - OPTIONAL if not getattr(given, p))
     if missing:
         raise SystemExit(f"give --{missing[0]}, the {PLACES[missing[0]]}")
@@ -120,55 +122,107 @@ def _places(
     }
 
 
-def made(
-    study: Study, name: str, seed: int, places: Mapping[str, str], work: Path
-) -> dict[str, Any]:
-    """Trains and evaluates a row by the commands that a user has.
+class Making(NamedTuple):
+    """How rows are made, by the commands that a user has.
 
-    Args:
-        study: which has the row.
-        name: name of the row.
-        seed: fills {seed}.
-        places: fills names of PLACES.
-        work: folder of runs.
-
-    Returns: scores in percent, seconds, and the commands with their braces.
+    study: which has the rows.
+    name: its name.
+    places: fills names of PLACES.
+    work: folder of runs.
+    folder: of results, where choices are kept.
     """
-    row = study.rows[name]
-    runs = {other: str(work / f"{other}-{seed}") for other in study.rows}
-    filled = {**places, **runs, "seed": seed, "out": f"{runs[name]}-eval"}
-    for other in study.needed(name):
-        _trained(study, other, {**filled, "run": runs[other]})
-    took = _trained(study, name, {**filled, "run": runs[name]})
-    begun = time.monotonic()
-    for command in row.evaluate:
-        _run(command, {**filled, "run": runs[name]})
-    evaluated = time.monotonic() - begun
-    metrics = json.loads((Path(filled["out"]) / "metrics.json").read_text())
-    return {
-        "scores": scores(metrics),
-        "seconds": {"train": round(took, 1), "evaluate": round(evaluated, 1)},
-        "commands": [typed(command) for command in (*row.train, *row.evaluate)],
-    }
 
+    study: Study
+    name: str
+    places: Mapping[str, str]
+    work: Path
+    folder: Path
 
-def _trained(study: Study, name: str, filled: Mapping[str, Any]) -> float:
-    """Seconds that the training of a row took, now or before."""
-    done = Path(filled["run"]) / _DONE
-    if not study.rows[name].train:
-        return 0.0
-    if not done.exists():
+    def made(self, name: str, seed: int) -> dict[str, Any]:
+        """Scores in percent, seconds, and the commands with their braces, of a row."""
+        row, choice = self.study.rows[name], self.choice(name)
+        filled = self._filled(name, seed, choice)
+        for other in self.study.needed(name):
+            self._trained(other, self._filled(other, seed, self.choice(other)))
+        took = self._trained(name, filled)
         begun = time.monotonic()
-        for command in study.rows[name].train:
+        for command in row.evaluate:
             _run(command, filled)
-        done.write_text(json.dumps(time.monotonic() - begun))
-    return json.loads(done.read_text())
+        evaluated = time.monotonic() - begun
+        return {
+            "scores": _read(filled["out"]),
+            "seconds": {"train": round(took, 1), "evaluate": round(evaluated, 1)},
+            "commands": [
+                typed(command, choice) for command in (*row.train, *row.evaluate)
+            ],
+        }
+
+    def choice(self, name: str) -> str:
+        """Words of a row's grid, or that of another, chosen now or before."""
+        chooser = study_grid.chooser(self.study, name)
+        if not chooser:
+            return ""
+        file = self.folder / study_table.GRID.format(row=chooser)
+        if not file.exists():
+            found = study_grid.choose(self.study, chooser, self._tried(chooser))
+            _keep(file, found._asdict(), [self.name, "--rows", chooser])
+            print(f"{chooser}: {found.words} of {found.tried}", flush=True)
+        return json.loads(file.read_text())["words"]
+
+    def _tried(self, name: str) -> Callable[[str, str], dict[str, float]]:
+        def score(words: str, folder: str) -> dict[str, float]:
+            filled = self._filled(name, study_grid.SEED, words)
+            run = f"{self.work / folder}-{study_grid.SEED}"
+            filled |= {"run": run, "out": f"{run}-eval"}
+            self._trained(name, filled)
+            _run(self.study.rows[name].judge, filled)
+            return _read(filled["out"])
+
+        return score
+
+    def _filled(self, name: str, seed: int, choice: str) -> dict[str, Any]:
+        runs = {other: str(self.work / f"{other}-{seed}") for other in self.study.rows}
+        own = {"seed": seed, "run": runs[name], "out": f"{runs[name]}-eval"}
+        return {**self.places, **runs, **own, "choice": choice}
+
+    def _trained(self, name: str, filled: Mapping[str, Any]) -> float:
+        """Seconds that the training of a row took, now or before."""
+        done = Path(filled["run"]) / _DONE
+        if not self.study.rows[name].train:
+            return 0.0
+        if not done.exists():
+            begun = time.monotonic()
+            for command in self.study.rows[name].train:
+                _run(command, filled)
+            done.write_text(json.dumps(time.monotonic() - begun))
+        return json.loads(done.read_text())
+
+
+def _keep(file: Path, found: dict[str, Any], words: Sequence[str]) -> None:
+    """Writes what was found, with the facts that a reader needs."""
+    found = found | facts("benchmarks.study", words)
+    file.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def _read(folder: str) -> dict[str, float]:
+    return scores(json.loads((Path(folder) / "metrics.json").read_text()))
 
 
 def _run(command: str, filled: Mapping[str, Any]) -> None:
     """Runs a command, whose words may get blanks where places have them."""
-    words = [word.format(**filled) for word in command.split()]
+    words = _words(command, filled)
     subprocess.run([sys.executable, *words], cwd=_ROOT, check=True)
+
+
+def _words(command: str, filled: Mapping[str, Any]) -> list[str]:
+    """Words of a command; what fills {choice} is several, all else is one."""
+    return [
+        part
+        for word in command.split()
+        for part in (
+            filled["choice"].split() if word == "{choice}" else [word.format(**filled)]
+        )
+    ]
 
 
 def scores(metrics: Mapping[str, Any]) -> dict[str, float]:

@@ -6,14 +6,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks import dots
+from benchmarks import dots, study_grid
 from benchmarks.studies import STUDIES
-from benchmarks.studies.base import Study
+from benchmarks.studies.base import FOLDERS, OPTIONAL, Study
 
 _ROOT = Path(__file__).parents[1]
 RESULTS = _ROOT / "benchmarks" / "results" / "studies"
 PAGE = _ROOT / "docs" / "results.md"
 PICTURES = _ROOT / "docs" / "studies"
+GRID = "{row}-grid.json"  # what was chosen for a row
+TIMED = ", 2 cores"  # machines whose seconds are shown
 
 
 class Found(NamedTuple):
@@ -21,7 +23,8 @@ class Found(NamedTuple):
 
     label: what it is.
     scores: lists of a value for each seed, by name.
-    seconds: means over seeds, to train and to evaluate.
+    seconds: means over what two cores without an accelerator made, to train and to
+        evaluate; empty where they made none.
     seeds: which.
     commits: those of the program that made it.
     machines: those that made it.
@@ -29,7 +32,7 @@ class Found(NamedTuple):
 
     label: str
     scores: Mapping[str, Sequence[float]]
-    seconds: tuple[float, float]
+    seconds: Sequence[float]
     seeds: Sequence[int]
     commits: Sequence[str]
     machines: Sequence[str]
@@ -39,25 +42,26 @@ def read(name: str, results: Path = RESULTS) -> list[Found]:
     """Rows of a study that are there, in its order."""
     found = []
     for row, what in STUDIES[name].rows.items():
-        files = sorted((results / name).glob(f"{row}-*.json"))
-        told = {
-            int(f.stem.rpartition("-")[2]): json.loads(f.read_text()) for f in files
-        }
-        if told:
-            found.append(_row(what.label, dict(sorted(told.items()))))
+        files = (results / name).glob(f"{row}-*.json")
+        seeds = {int(n): f for f in files if (n := f.stem.rpartition("-")[2]).isdigit()}
+        if seeds:
+            told = {seed: json.loads(seeds[seed].read_text()) for seed in sorted(seeds)}
+            found.append(_row(what.label, told))
     return found
 
 
 def _row(label: str, told: Mapping[int, Mapping[str, Any]]) -> Found:
     each = list(told.values())
     kinds = dict.fromkeys(kind for one in each for kind in one["scores"])
+    timed = [one["seconds"] for one in each if one["machine"].endswith(TIMED)]
     return Found(
         label,
         {k: [one["scores"][k] for one in each if k in one["scores"]] for k in kinds},
-        tuple(
-            statistics.mean(one["seconds"][what] for one in each)
+        [
+            statistics.mean(seconds[what] for seconds in timed)
             for what in ("train", "evaluate")
-        ),
+            if timed
+        ],
         list(told),
         list(dict.fromkeys(one["commit"] or "unknown" for one in each)),
         list(dict.fromkeys(one["machine"] for one in each)),
@@ -72,28 +76,16 @@ def as_text(values: Sequence[float]) -> str:
     return mean if len(values) == 1 else f"{mean} +- {statistics.stdev(values):.1f}"
 
 
-def section(name: str, found: Sequence[Found]) -> str:
+def section(name: str, found: Sequence[Found], results: Path = RESULTS) -> str:
     """What a study's place on the page holds, as Markdown."""
     study = STUDIES[name]
     if not found:
         return f"{study.about}\n\nNo row of it is made yet."
-    head = " | ".join(study.scores.values())
-    columns = 4 + len(study.scores)
-    lines = [
-        f"| row | {head} | seeds | train, s | evaluate, s |",
-        "| --- " * columns + "|",
-    ]
-    for row in found:
-        cells = " | ".join(as_text(row.scores.get(kind, [])) for kind in study.scores)
-        seeds = ", ".join(map(str, row.seeds))
-        train, evaluate = row.seconds
-        lines.append(
-            f"| {row.label} | {cells} | {seeds} | {train:.0f} | {evaluate:.0f} |"
-        )
     commits = dict.fromkeys(commit for row in found for commit in row.commits)
     machines = dict.fromkeys(machine for row in found for machine in row.machines)
     made = (
-        f"Mean IoU in percent, mean and sample deviation over seeds. Any row again: "
+        f"Mean IoU in percent, mean and sample deviation over seeds; seconds of two "
+        f"cores. Any row again: "
         f"`python -m benchmarks.study {name} {_options(study)} --rows ROW`; what each "
         f"runs: `--commands`. Commits {', '.join(commits)}; {'; '.join(machines)}."
     )
@@ -101,13 +93,48 @@ def section(name: str, found: Sequence[Found]) -> str:
     picture = (
         f"![{heading}: each row's seeds as dots, and their mean](studies/{name}.png)"
     )
-    return "\n\n".join([study.about, "\n".join(lines), made, picture])
+    lines = "\n".join(_lines(study, found))
+    chosen = _choices(name, results)
+    return "\n\n".join(filter(None, [study.about, lines, chosen, made, picture]))
+
+
+def _lines(study: Study, found: Sequence[Found]) -> list[str]:
+    """The table."""
+    head = " | ".join(study.scores.values())
+    lines = [
+        f"| row | {head} | seeds | train, s | evaluate, s |",
+        "| --- " * (4 + len(study.scores)) + "|",
+    ]
+    for row in found:
+        cells = [as_text(row.scores.get(kind, [])) for kind in study.scores]
+        cells += [", ".join(map(str, row.seeds))]
+        cells += [f"{seconds:.0f}" for seconds in row.seconds] or ["", ""]
+        lines.append(f"| {row.label} | {' | '.join(cells)} |")
+    return lines
+
+
+def _choices(name: str, results: Path) -> str:
+    """What the grids of rows chose, and what they tried; "" without grids."""
+    said = []
+    for row, what in STUDIES[name].rows.items():
+        file = results / name / GRID.format(row=row)
+        if file.exists():
+            told = json.loads(file.read_text())
+            tried = [f"{_code(w)} {score:.1f}" for w, score in told["tried"].items()]
+            said.append(f"{what.label}: {_code(told['words'])} of {', '.join(tried)}")
+    if not said:
+        return ""
+    return (
+        f"Chosen with seed {study_grid.SEED} on photos that no row reports: "
+        + "; ".join(said)
+        + "."
+    )
 
 
 def _options(study: Study) -> str:
     places = sorted({place for row in study.rows for place in study.places(row)})
-    named = [place for place in places if place not in ("photos", "cache")]
-    return " ".join(["--photos PHOTOS", *(f"--{place} FILE" for place in named)])
+    kinds = {p: "DIR" if p in FOLDERS else "FILE" for p in places if p not in OPTIONAL}
+    return " ".join(f"--{place} {kind}" for place, kind in kinds.items())
 
 
 def write(name: str, results: Path = RESULTS, page: Path = PAGE) -> str:
@@ -116,7 +143,7 @@ def write(name: str, results: Path = RESULTS, page: Path = PAGE) -> str:
     Raises: SystemExit, the page has no place for it.
     """
     found = read(name, results)
-    told = section(name, found)
+    told = section(name, found, results)
     page.write_text(replaced(page.read_text(), name, told))
     if found:
         kind, heading = next(iter(STUDIES[name].scores.items()))
@@ -136,3 +163,7 @@ def replaced(text: str, name: str, told: str) -> str:
         )
     before, _, rest = text.partition(begin)
     return f"{before}{begin}\n{told}\n\n{end}{rest.partition(end)[2]}"
+
+
+def _code(words: str) -> str:
+    return f"`{words}`" if words else "as it is"

@@ -3,22 +3,28 @@
     cam     classification only, plain activation maps
     seam    SEAM: equivariance, min-pooling and pixel correlation, no contrast
     no_X    PPC without one of its three contrasts
+    only_X  PPC with one of them alone
+    tagged  PPC whose prototypes are of photos tagged with their class
 
 Each is a variant of the configs that use it: --config configs/ppc_voc.py:seam
 """
 
 from ppcjax.configs import base
 
-_NO_CONTRAST = {"cross_prototype": 0.0, "cross_cam": 0.0, "intra": 0.0}
+_CONTRASTS = ("cross_prototype", "cross_cam", "intra")
+_NO_CONTRAST = dict.fromkeys(_CONTRASTS, 0.0)
 _NO_SEAM = {"min_pooling": 0.0, "equivariance": 0.0, "cross_equivariance": 0.0}
 
 VARIANTS = {
     "": {},
     "cam": {**_NO_CONTRAST, **_NO_SEAM, "maps": "cam"},
     "seam": _NO_CONTRAST,
-    "no_cross_prototype": {"cross_prototype": 0.0},
-    "no_cross_cam": {"cross_cam": 0.0},
-    "no_intra": {"intra": 0.0},
+    **{f"no_{name}": {name: 0.0} for name in _CONTRASTS},
+    **{
+        f"only_{name}": {other: 0.0 for other in _CONTRASTS if other != name}
+        for name in _CONTRASTS
+    },
+    "tagged": {"prototype_photos": "tagged"},
 }
 
 

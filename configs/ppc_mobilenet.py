@@ -28,6 +28,7 @@ def get_config(variant=""):
         intra=0.1,
         contrast_start=100,
         pseudo_threshold=0.35,
+        temperature=0.1,
         maps="refined",
     )
     c.data = dict(

@@ -32,6 +32,7 @@ def get_config(variant=""):
     )
     c.data = dict(
         source="shapes",
+        textures="any",  # of bodies; "class": a class shares one
         size=96,
         batch_size=8,
         crop=96,

@@ -15,14 +15,22 @@ the dog and not the dog. Here that failure is built in and can be measured:
   looks the same all over, so similarity of pixels can carry the evidence from the part
   to its body, and to no other.
 
+There, no two bodies of a class look alike, so that nothing of a class can be learnt but
+its part: a prototype of the class averages over all bodies. Photos are not so, as most
+cows have the hide of a cow. Hence a second set, `textures="class"`: bodies of a class
+have a texture of their own, too faint to tell as much as the part does, and still any
+form and colour. It has the same masks and pixels as the first but for these textures.
+
 Image i of a split is a pure function of (seed, split, i): raw Philox bits and integer
 arithmetic only, hence the same bytes on every machine.
 """
 
 import functools
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
+
+from ppcjax.data_pipelines import textured
 
 CLASSES = ("background", "cross", "rings", "checker", "stripes", "dots")
 
@@ -46,6 +54,8 @@ PART_OFFSET = (560, 680)  # from the body's centre, in 1/1024 of the long half a
 MARGIN = 90  # least distance of centres of bodies and parts from the border
 GAP = 900  # least distance of two centres, in 1/1024 of the sum of their mean radii
 ATTEMPTS = 24  # positions tried for an object before it is left out
+
+Textures = Literal["any", "class"]
 
 SPLITS = {"train": 0, "val": 1, "test": 2}
 _BODY_FORMS = 3
@@ -83,7 +93,9 @@ class _Body(NamedTuple):
     part_turn: int
 
 
-def scene(seed: int, split: str, index: int, size: int) -> Scene:
+def scene(
+    seed: int, split: str, index: int, size: int, textures: Textures = "any"
+) -> Scene:
     """Draws image `index` of a split.
 
     Args:
@@ -91,6 +103,7 @@ def scene(seed: int, split: str, index: int, size: int) -> Scene:
         split: "train", "val" or "test".
         index: number of the image.
         size: side of the square image, pixels.
+        textures: whether a tagged body has any texture, or that of its class.
     """
     bits = np.random.Philox(key=[seed, SPLITS[split]], counter=[0, index, 0, 0])
     numbers = iter(bits.random_raw(1024).tolist())
@@ -109,7 +122,11 @@ def scene(seed: int, split: str, index: int, size: int) -> Scene:
     for body, colour in zip(bodies, colours[1:], strict=True):
         window = _window(body, size)
         inside, on_part, tone = _draw_body(body, window, size)
-        look = _textured(draw, bits, grain, window, colour, size)
+        of_class = None
+        if body.class_id and textures == "class":
+            v, u = _along(body, window)
+            of_class = textured.of_class(body.class_id, v, u, grain[window], size)
+        look = _textured(draw, bits, grain, window, colour, size, of_class)
         if body.class_id:
             change = np.where(tone[on_part], PART_CONTRAST, -PART_CONTRAST)
             toned = look[on_part].astype(np.int32) + change[:, None]
@@ -183,15 +200,20 @@ def _window(body: _Body, size: int) -> tuple[slice, slice]:
 
 def _draw_body(body: _Body, window, size: int):
     """Which pixels of the window are body, which are part, and the part's tone."""
-    y = 16 * np.arange(window[0].start, window[0].stop)[:, None] + 8 - body.y
-    x = 16 * np.arange(window[1].start, window[1].stop)[None, :] + 8 - body.x
-    v, u = _turned(y, x, body.turn)
+    v, u = _along(body, window)
     inside = _body_form(v * 1024 // body.half_height, u * 1024 // body.half_width, body)
     half = min(body.half_height, body.half_width) * PART_SHARE // 1024
     q, p = _turned(v - body.part, u, body.part_turn)
     q, p = q * 1024 // half, p * 1024 // half
     on_part = (np.maximum(abs(q), abs(p)) <= 1024) & (q * q + p * p <= 1200**2) & inside
     return inside, on_part, _part_tone(q, p, body.class_id)
+
+
+def _along(body: _Body, window):
+    """Places of the window's pixels along the body and across it, in 1/16 pixel."""
+    y = 16 * np.arange(window[0].start, window[0].stop)[:, None] + 8 - body.y
+    x = 16 * np.arange(window[1].start, window[1].stop)[None, :] + 8 - body.x
+    return _turned(y, x, body.turn)
 
 
 def _turned(y, x, turn: int):
@@ -224,8 +246,10 @@ def _part_tone(q, p, class_id: int):
     return (dot < 330**2).astype(np.int64)
 
 
-def _textured(draw, bits, grain, window, colour: int, size: int) -> np.ndarray:
-    """[rows, columns, 3] uint8: a colour with one of three textures."""
+def _textured(
+    draw, bits, grain, window, colour: int, size: int, of_class=None
+) -> np.ndarray:
+    """[rows, columns, 3] uint8: a colour with one of three textures, or a given one."""
     base = [
         channel + draw(-COLOUR_JITTER, COLOUR_JITTER) for channel in PALETTE[colour]
     ]
@@ -235,6 +259,8 @@ def _textured(draw, bits, grain, window, colour: int, size: int) -> np.ndarray:
     rows, columns = _weights(cells, size)[window[0]], _weights(cells, size)[window[1]]
     smooth = (rows @ lattice @ columns.T) >> 16  # 0..255
     noise = (smooth + grain[window]) // 2 if kind == 2 else smooth
+    if of_class is not None:  # drawn in vain, so that all else stays as it is
+        noise = of_class
     change = ((noise - 128) * strength) >> 7
     look = np.array(base, np.int32) + change[:, :, None]
     return np.clip(look, 0, 255).astype(np.uint8)

@@ -32,9 +32,8 @@ STUDIES = {
     "asgnet_voc": Study(
         "ASGNet and PANet on VOC's animals, MobileNetV2; cow and dog are held out, and "
         "so are photos of them. Scored on 180 episodes, the same for all rows and "
-        "seeds; the last checkpoint counts, which is step 300 unless the row says "
-        "another. Every row changes one thing of *photos drawn evenly*, which is the "
-        "config as it is.",
+        "seeds; the last checkpoint counts, step 300 unless the row says another. Each "
+        "changes one thing of *photos drawn evenly*, which is the config as it is.",
         {
             "classes": _trained("classes drawn evenly, as before", _EVENLY),
             "classes_100": Row(

@@ -11,33 +11,41 @@ PLACES = {
     "vit": "weights of the transformer",
     "mobilenet": "weights of MobileNetV2",
     "cache": "folder of features that are kept",
+    "unlabelled": "folder of photos that are learnt from without labels",
 }
 OPTIONAL = {"cache"}
+FOLDERS = {"photos", "unlabelled"}
 # What the study itself fills in.
-OWN = {"seed", "run", "out"}
+OWN = {"seed", "run", "out", "choice"}
 
 
 class Row(NamedTuple):
     """A line of a table.
 
     Commands are words of train.py and eval.py. In braces stand a name of PLACES,
-    `seed`, `run` (folder of this row's run), `out` (folder of what is evaluated last)
-    and names of other rows (folders of their runs with the same seed).
+    `seed`, `run` (folder of this row's run), `out` (folder of what is evaluated last),
+    `choice` (words of its grid) and names of other rows (folders of their runs with
+    the same seed).
 
     label: what it is, for readers.
     evaluate: commands of which the last writes {out}/metrics.json.
     train: commands that make {run}; empty where nothing is trained.
+    grid: words that are tried for {choice}, of which the best is kept for all seeds.
+    judge: command that scores {run} for the grid, on photos that no row reports.
+    like: row whose choice this one takes; "" where it has a grid, or none.
     """
 
     label: str
     evaluate: tuple[str, ...]
     train: tuple[str, ...] = ()
+    grid: tuple[str, ...] = ()
+    judge: str = ""
+    like: str = ""
 
     def names(self) -> set[str]:
         """What stands in braces in its commands."""
-        return {
-            name for command in (*self.train, *self.evaluate) for name in of(command)
-        }
+        commands = (*self.train, *self.evaluate, self.judge)
+        return {name for command in commands for name in of(command)}
 
 
 class Study(NamedTuple):
@@ -65,7 +73,8 @@ class Study(NamedTuple):
 
     def places(self, name: str) -> set[str]:
         """Names of PLACES that a row's commands, and those of rows it uses, have."""
-        rows = (*self.needed(name), name)
+        rows = {*self.needed(name), name}
+        rows |= {self.rows[row].like for row in rows} - {""}
         return {n for row in rows for n in self.rows[row].names()} & PLACES.keys()
 
 

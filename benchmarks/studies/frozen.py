@@ -92,6 +92,10 @@ def _masks(photos: Photos) -> dict[str, Row]:
         "memory": segmenter("light decoder, memory", "segment_dino:memory"),
         "neighbours": neighbours("30 nearest patches"),
     }
+    if photos.tagged:  # what its masks could give at best, were they true
+        what = learn(config("segment_dino", photos), photos, photos.tagged)
+        label = "light decoder, true masks of the same photos"
+        rows["all_masks"] = Row(label, (scored(),), (what,))
     for short, net in _SMALL.items():
         rows[f"linear_{short}"] = segmenter(
             f"linear probe, {net.name}", "segment_dino:linear", net

@@ -25,6 +25,7 @@ def shapes(
     val_size: Images = 200,
     test_size: Images = 400,
     scene_seed: kinds.Seed = 0,
+    textures: generator.Textures = "any",
     root: Folder = "",
     void: MaskIds = (),
 ) -> Source:
@@ -38,6 +39,7 @@ def shapes(
         test_size: images in split test.
         scene_seed: seed of the set; apart from the seed of the run, so that runs
             with several seeds see the same images.
+        textures: whether a tagged body has "any" texture, or that of its "class".
         root: must be empty; the set needs no files.
         void: mask ids that mean IGNORE.
     """
@@ -50,7 +52,8 @@ def shapes(
             "config.data.source to folder or voc"
         )
     ids = tuple(f"{split}_{index:05d}" for index in range(sizes[split]))
-    scene = _kept(partial(generator.scene, scene_seed, split), size)
+    draw = partial(generator.scene, scene_seed, split, textures=textures)
+    scene = _kept(draw, size)
 
     def record(index):
         mask = partial(_mask, scene, index, ids[index], tuple(void))

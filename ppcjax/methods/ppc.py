@@ -9,47 +9,22 @@ not formed at all.
 """
 
 import functools
-from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from ppcjax.fields import Range
-from ppcjax.methods import common, eps, ppc_terms, seam
+from ppcjax.methods import common, eps, ppc_network, ppc_terms, seam
 from ppcjax.methods.common import Jitter
 from ppcjax.methods.correlation import Correlation
+from ppcjax.methods.ppc_network import Maps, Network
 from ppcjax.methods.tag_logits import Pooling
-from ppcjax.nn import modules
-from ppcjax.nn.backbones import Backbone, need_endpoints
-from ppcjax.nn.cam_net import INIT_RULES, CamHeads, CamNet
+from ppcjax.nn.backbones import Backbone
+from ppcjax.nn.cam_net import INIT_RULES, CamNet
 from ppcjax.nn.frozen import is_aligned, is_frozen
 from ppcjax.nn.layers import clip_to, features_extent
-from ppcjax.nn.modules import Channels
-from ppcjax.ops.resize import resize
 from ppcjax.types import Method, UserError
-
-
-@dataclass(frozen=True, kw_only=True)
-class Network(common.Network):
-    """The network of SEAM, with the projector of PPC.
-
-    backbone: name of the backbone.
-    backbone_settings: fields of its module.
-    dtype: type of the backbone's convolutions; heads, losses and similarities are
-        float32 always.
-    background: channel of the background in the network, which decides ties; -1 for
-        the last, which EPS has. In batches and predictions it is 0 always.
-    projection: channels D of the contrast features.
-    dropout: rate on the embedding.
-    """
-
-    backbone: common.BackboneName = "wide_resnet38"
-    background: Annotated[int, Range(-1, 65535)] = 0
-    projection: Channels = 128
-    dropout: modules.Dropout = 0.5
-
 
 # Features of transformers are long: random maps of them tell cells apart before
 # anything is learnt, and a pooling that weighs cells keeps to those.
@@ -57,11 +32,7 @@ _FLAT = (r"classifier/conv/kernel", lambda rng, shape: np.zeros(shape))
 
 
 class _Setup(NamedTuple):
-    """What the functions of the method know.
-
-    order: class of each channel of the network; the background is class 0 wherever its
-        channel is.
-    """
+    """What the functions of the method know: first that of Built."""
 
     net: CamNet
     entry: Backbone
@@ -94,7 +65,7 @@ def ppc(
     jitter: Jitter = (0.3, 0.3, 0.3, 0.1),
     small_view: Annotated[int, Range(8, 4096), "pixels"] = 128,
     losses_at: Literal["view", "network"] = "view",
-    maps: Literal["refined", "cam", "softmax", "affinity"] = "refined",
+    maps: Maps = "refined",
 ) -> Method:
     """Class activation maps from tags: plain CAM, SEAM or PPC.
 
@@ -137,25 +108,15 @@ def ppc(
     ):
         if channel >= num_classes:
             raise ValueError(f"{name}={channel}: there are {num_classes} channels")
-    background = network.background % num_classes
     correlation.check(seam_weights, maps)
-    module, entry = network.make_backbone()
+    built = ppc_network.build(
+        num_classes, network=network, correlation=correlation, maps=maps
+    )
+    module, entry = built.net.backbone, built.entry
     if is_frozen(module):
         correlation.check_frozen(contrast.by_term())
-    need_endpoints(module, correlation.endpoints, "backbone", one_grid=True)
-    heads = CamHeads(
-        num_classes,
-        background,
-        network.projection,
-        dropout=network.dropout,
-        spreads=maps == "affinity",
-        **correlation.fields(module),
-    )
-    net = CamNet(module, heads)
     setup = _Setup(
-        net,
-        entry,
-        np.insert(np.arange(1, num_classes), background, 0),
+        *built,
         ppc_terms.Mining.of(num_classes, *contrast.mining_shares),
         tag_pooling,
         seam_weights,
@@ -167,7 +128,9 @@ def ppc(
         maps,
     )
     return Method(
-        common.initializer(net, INIT_RULES if entry.mean else (_FLAT, *INIT_RULES)),
+        common.initializer(
+            built.net, INIT_RULES if entry.mean else (_FLAT, *INIT_RULES)
+        ),
         functools.partial(_loss, setup),
         functools.partial(_predict, setup),
         gives="maps",
@@ -183,7 +146,7 @@ def _loss(setup, params, model_state, batch, key, step):
     image = common.normalized(batch, setup.entry, colour_key, setup.jitter)
     views = [image]
     if _compares_views(setup):
-        views.append(_second_view(setup, image, batch))
+        views.append(ppc_network.second_view(image, batch, setup.small_view))
     outputs, sizes, model_state = _outputs(
         setup, params, model_state, views, (first_key, second_key)
     )
@@ -224,6 +187,7 @@ def _loss(setup, params, model_state, batch, key, step):
             pixel_key,
             mining=setup.mining,
             prototype_share=contrast.prototype_share,
+            tagged=contrast.prototype_photos == "tagged",
             background=background,
             threshold=contrast.pseudo_threshold,
             temperature=contrast.temperature,
@@ -237,14 +201,6 @@ def _loss(setup, params, model_state, batch, key, step):
 
 def _compares_views(setup) -> bool:
     return any({**setup.weights.by_term(), **setup.contrast.by_term()}.values())
-
-
-def _second_view(setup, image, batch):
-    """The smaller copy of the images, which a frozen network has looked at itself."""
-    if "second_image" in batch:
-        return batch["second_image"].astype(jnp.float32)
-    size = (setup.small_view, setup.small_view)
-    return resize(image, size, align_corners=True)
 
 
 def _outputs(setup, params, model_state, views, keys):

@@ -12,7 +12,7 @@ CVPR 2022. With P the projection and R the refined maps of a view:
 import functools
 import math
 from dataclasses import dataclass
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import chex
 import jax
@@ -40,6 +40,9 @@ class Contrast:
     temperature: t of the contrasts.
     pseudo_threshold: background score in pseudo labels.
     prototype_share: K of a prototype, a share of one image's grid cells.
+    prototype_photos: photos of the batch whose pixels may be those of a class's
+        prototype: all as released, or those tagged with it. Maps of a class reach 1 in
+        any photo, so that most confident pixels of all are mostly of other classes.
     mining_shares: hardest share of prototypes dropped, and share up to which they are
         kept.
     """
@@ -51,6 +54,7 @@ class Contrast:
     temperature: Temperature = 0.1
     pseudo_threshold: Share = 0.2
     prototype_share: Annotated[float, Range(above=0, most=1)] = 0.125
+    prototype_photos: Literal["all", "tagged"] = "all"
     mining_shares: Annotated[tuple[Share, Share], Ordered()] = (0.1, 0.6)
 
     def by_term(self) -> dict[str, float]:
@@ -67,7 +71,7 @@ class ContrastView(NamedTuple):
 
     pixels: [P, D] embeddings of unit norm, with gradient.
     features: [P, D] the same before normalisation.
-    scores: [P, C] confidences S, constant.
+    scores: [P, C] confidences S, constant, that prototypes are made by.
     labels: [P] int32 pseudo labels, constant.
     """
 
@@ -98,6 +102,7 @@ def contrast_view(
     *,
     background: int = 0,
     threshold: float = 0.2,
+    tagged: bool = False,
 ) -> ContrastView:
     """Pixels, confidences and pseudo labels of a view.
 
@@ -109,6 +114,7 @@ def contrast_view(
         grid: (h, w) on which views are compared.
         background: index of the background channel.
         threshold: score of the background.
+        tagged: whether scores are 0 for classes that a photo is not tagged with.
 
     Returns:
         The view, P = B h w.
@@ -116,7 +122,9 @@ def contrast_view(
     features = resize(output.projection, grid, align_corners=True)
     refined = resize(output.refined, grid, align_corners=True)
     scores = cam_ops.confidence(refined, background=background, threshold=threshold)
-    labels = jnp.argmax(scores * tags[:, None, None, :], axis=-1)
+    of_tags = scores * tags[:, None, None, :]
+    labels = jnp.argmax(of_tags, axis=-1)
+    scores = of_tags if tagged else scores
     features = features.reshape(-1, features.shape[-1])
     return ContrastView(
         pixels=l2_normalize(features),
@@ -124,6 +132,30 @@ def contrast_view(
         scores=scores.reshape(-1, scores.shape[-1]),
         labels=labels.reshape(-1),
     )
+
+
+def prototype_pixels(grid: tuple[int, int], share: float) -> int:
+    """Pixels that a prototype is made of.
+
+    Args:
+        grid: (h, w) on which views are compared.
+        share: K, a share of one image's grid cells.
+    """
+    return max(1, int(grid[0] * grid[1] * share))
+
+
+def view_prototypes(view: ContrastView, count: int) -> tuple[jax.Array, jax.Array]:
+    """Prototypes of a view, and what they are made of.
+
+    Args:
+        view: the view, of a whole batch.
+        count: pixels of a prototype.
+
+    Returns:
+        [C, D] of unit norm, constant; [P, C] bool, the pixels of each.
+    """
+    top = prototypes.most_confident(view.scores, count)
+    return prototypes.estimate(view.features, view.scores, top), top
 
 
 def cross_view(
@@ -203,6 +235,7 @@ def contrasts(
     *,
     mining: Mining,
     prototype_share: float,
+    tagged: bool = False,
     background: int = 0,
     threshold: float = 0.2,
     temperature: float = 0.1,
@@ -215,6 +248,7 @@ def contrasts(
         key: PRNG key of the random half of the pixels.
         mining: ranks of the prototypes that serve as negatives.
         prototype_share: pixels of a prototype, as a share of one image's grid.
+        tagged: whether prototypes are of photos tagged with their class alone.
         background: index of the background channel.
         threshold: score of the background in pseudo labels.
         temperature: t > 0.
@@ -224,11 +258,9 @@ def contrasts(
         and the share of the first view's pixels labelled as foreground.
     """
     grid = outputs[1].refined.shape[1:3]
-    count = max(1, int(grid[0] * grid[1] * prototype_share))
-    views = [
-        contrast_view(output, tags, grid, background=background, threshold=threshold)
-        for output in outputs
-    ]
+    count = prototype_pixels(grid, prototype_share)
+    how = {"background": background, "threshold": threshold, "tagged": tagged}
+    views = [contrast_view(output, tags, grid, **how) for output in outputs]
     # Both at once: each choice takes several rounds of counting over all devices.
     both = jax.tree.map(lambda *arrays: jnp.stack(arrays), *views)
     centres, inner = jax.vmap(
@@ -243,8 +275,7 @@ def contrasts(
 
 def _centres_and_intra(view, key, *, count, mining, temperature):
     """Prototypes of a view, of so many pixels each, and its own contrast."""
-    top = prototypes.most_confident(view.scores, count)
-    centres = prototypes.estimate(view.features, view.scores, top)
+    centres, _ = view_prototypes(view, count)
     chosen = sampling.random_half(view.labels, key, view.scores.shape[1])
     nats = intra_view(view, centres, chosen, mining=mining, temperature=temperature)
     return centres, nats

@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 
 from ppcjax.ops.memory import Bank
-from ppcjax.ops.mining import Mining, choose
+from ppcjax.ops.mining import Mining, at_least, choose, drawn
 from ppcjax.types import IGNORE
 
 __all__ = ["NONE", "Mining", "negative_logsumexp", "positive_terms"]
@@ -81,7 +81,7 @@ def negative_logsumexp(
     def count(edges):  # [S, T] -> [S, T]
         def add(counts, part):
             cosine, negative = compared(part)
-            return counts + _at_least(jnp.where(negative, cosine, -9.0), edges)
+            return counts + at_least(jnp.where(negative, cosine, -9.0), edges)
 
         return _fold(banks, block, add, jnp.zeros(edges.shape, jnp.int32))
 
@@ -155,15 +155,8 @@ def positive_terms(
         other = jnp.arange(slots)[None, :] != without[row][:, None]
         positive = live[None, :] & (rows < len(labels))[:, None] & other
         if mining is not None:
-            choice = choose(
-                mining,
-                mining.positives,
-                jnp.sum(positive, axis=1),
-                lambda edges: _at_least(jnp.where(positive, -cosine, -9.0), edges),
-                jax.random.fold_in(key, i),
-                columns=slots,
-            )
-            positive &= choice.takes(-cosine, jnp.arange(slots))
+            tile_key = jax.random.fold_in(key, i)
+            positive = drawn(mining, mining.positives, -cosine, positive, tile_key)
         gap = fixed_lse[row][:, None] - cosine / temperature
         share = jnp.where(positive, jax.nn.sigmoid(gap), 0.0)
         found = (
@@ -246,15 +239,6 @@ def _slots_of(banks, owner):
 def _of_class(bank, labels):
     """How many slots of each anchor's class are written: [S]."""
     return bank["filled"][jnp.minimum(labels, bank["filled"].shape[0] - 1)]
-
-
-def _at_least(x, edges):
-    """How many of each row of x [S, N] reach each edge [S, T]: [S, T] int32."""
-
-    def reach(edge):  # [S]; one edge at a time: no array of anchors x edges x slots
-        return jnp.sum(x >= edge[:, None], axis=1, dtype=jnp.int32)
-
-    return jax.lax.map(reach, edges.T).T
 
 
 def _product(a: jax.Array, b: jax.Array) -> jax.Array:

@@ -121,3 +121,43 @@ def choose(
         jax.random.uniform(row_key, rows),
         jax.random.uniform(column_key, (columns,)),
     )
+
+
+def at_least(x: chex.Array, edges: chex.Array) -> jax.Array:
+    """How many of each row of x [S, N] reach each edge [S, T]: [S, T] int32."""
+
+    def reach(edge):  # [S]; one edge at a time: no array of anchors x edges x slots
+        return jnp.sum(x >= edge[:, None], axis=1, dtype=jnp.int32)
+
+    return jax.lax.map(reach, edges.T).T
+
+
+def drawn(
+    mining: Mining,
+    most: int,
+    difficulty: chex.Array,
+    allowed: chex.Array,
+    key: chex.PRNGKey,
+) -> jax.Array:
+    """Which slots take part, where all difficulties are held at once.
+
+    Args:
+        mining: what is to take part.
+        most: how many are to take part.
+        difficulty: [S, N] cosines of negatives, or minus those of positives.
+        allowed: [S, N] bool, slots that may.
+        key: PRNG key of the draws.
+
+    Returns:
+        [S, N] bool.
+    """
+    seen = jnp.where(allowed, difficulty, -9.0)
+    choice = choose(
+        mining,
+        most,
+        jnp.sum(allowed, axis=1),
+        lambda edges: at_least(seen, edges),
+        key,
+        columns=allowed.shape[1],
+    )
+    return allowed & choice.takes(difficulty, jnp.arange(allowed.shape[1]))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import study, study_table
+from benchmarks import study, study_grid, study_table
 from benchmarks.studies import STUDIES, base
 from benchmarks.studies.words import with_held_out
 from ppcjax.cli import config_args
@@ -30,15 +30,22 @@ def test_every_row_says_all_that_it_needs(of, name):
     assert "out" in set(base.of(row.evaluate[-1]))
     assert not row.train or "run" in set(base.of(row.train[-1]))
     assert all(of.rows[other].train for other in of.needed(name))
+    chooser = study_grid.chooser(of, name)
+    assert ("choice" in row.names()) == bool(chooser)
+    if chooser:
+        assert len(of.rows[chooser].grid) > 1 and of.rows[chooser].train
+        assert "out" in set(base.of(of.rows[chooser].judge))
+        assert study_grid.SEED not in of.seeds
 
 
 def test_every_command_names_a_config_that_takes_its_settings():
     commands = {
         tuple(word for word in words if word.startswith("--config"))
-        for each in STUDIES.values()
-        for row in each.rows.values()
+        for of in STUDIES.values()
+        for name, row in of.rows.items()
+        for choice in of.rows[study_grid.chooser(of, name) or name].grid or ("",)
         for command in (*row.train, *row.evaluate)
-        if any((words := shlex.split(study.typed(command)))[1:])
+        if any((words := shlex.split(study.typed(command, choice)))[1:])
     }
     named = [c for c in commands if any(w.startswith("--config=") for w in c)]
     assert len(named) > 20
@@ -48,20 +55,8 @@ def test_every_command_names_a_config_that_takes_its_settings():
         config_args.parse(given, config_args.define(given))
 
 
-@pytest.fixture
-def world(tmp_path, monkeypatch):
-    """A study whose programs do nothing but say that they were run."""
-    ran = []
-
-    def run(command, filled):
-        words = [word.format(**filled) for word in command.split()]
-        ran.append(words)
-        folder = Path(words[-1])
-        folder.mkdir(parents=True, exist_ok=True)
-        found = {"thresholds": {"chosen": {"mean_iou": 0.5}, "fixed": None}}
-        (folder / "metrics.json").write_text(json.dumps(found))
-
-    of = base.Study(
+def toy():
+    return base.Study(
         "Rows.",
         {
             "used": base.Row("Used", ("eval {run} {out}",), ("train {photos} {run}",)),
@@ -70,9 +65,25 @@ def world(tmp_path, monkeypatch):
         {"chosen": "chosen", "oracle": "best"},
         seeds=(0, 1),
     )
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch):
+    """A study whose programs do nothing but say that they were run."""
+    ran = []
+
+    def run(command, filled):
+        words = study._words(command, filled)
+        ran.append(words)
+        folder = Path(words[-1])
+        folder.mkdir(parents=True, exist_ok=True)
+        score = 0.7 if "--rate=2" in filled["choice"] else 0.5
+        found = {"thresholds": {"chosen": {"mean_iou": score}, "fixed": None}}
+        (folder / "metrics.json").write_text(json.dumps(found))
+
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- study toy -->\n<!-- end of study toy -->\nafter\n")
-    monkeypatch.setitem(STUDIES, "toy", of)
+    monkeypatch.setitem(STUDIES, "toy", toy())
     monkeypatch.setattr(study, "_run", run)
     monkeypatch.setattr(study_table, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(study_table, "PAGE", page)
@@ -113,6 +124,53 @@ def test_the_commands_that_are_kept_name_no_path(world):
     for file in (folder / "results").rglob("*.json"):
         assert str(folder) not in file.read_text()
         assert json.loads(file.read_text())["commands"]
+
+
+def test_a_grid_is_tried_once_and_its_choice_kept(world, monkeypatch):
+    folder, ran, page = world
+    train, evaluate = ("train {choice} {run}",), ("eval {run} {out}",)
+    grid = {"grid": ("--rate=1", "--rate=2 --more", ""), "judge": "judge {run} {out}"}
+    rows = {
+        "tuned": base.Row("Tuned", evaluate, train, **grid),
+        "same": base.Row("Same", evaluate, train, like="tuned"),
+    }
+    monkeypatch.setitem(STUDIES, "toy", toy()._replace(rows=rows))
+    make(folder, "--rows", "same", "--seeds", "1")
+    assert [words[0] for words in ran] == [*["train", "judge"] * 3, "train", "eval"]
+    assert ran[-2][1:3] == ["--rate=2", "--more"]
+    make(folder)
+    assert sum(words[0] == "judge" for words in ran) == 3
+    trained = [words for words in ran if words[0] == "train"]
+    assert len(trained) == 3 + 4
+    assert sum("--rate=2" in words for words in trained) == 1 + 4
+    assert (
+        "Tuned: `--rate=2 --more` of `--rate=1` 50.0, `--rate=2 --more` 70.0, "
+        "as it is 50.0"
+    ) in page.read_text()
+    assert "| Tuned | 70.0 +- 0.0 |  | 0, 1 |" in page.read_text()
+
+
+def test_seconds_are_those_of_two_cores(world):
+    folder, _, page = world
+    make(folder)
+    file = folder / "results" / "toy" / "used-0.json"
+    told = json.loads(file.read_text())
+    for machine, shown in (("A, 2 cores", "7"), ("A, 16 cores, GPU", "")):
+        told |= {"machine": machine, "seconds": {"train": 7.0, "evaluate": 7.0}}
+        for name in ("used-0", "used-1"):
+            file.with_stem(name).write_text(json.dumps(told))
+        study_table.write("toy")
+        assert f"| Used | 50.0 +- 0.0 |  | 0, 1 | {shown} | {shown} |" in (
+            page.read_text()
+        )
+
+
+def test_a_study_without_photos_needs_none(world, monkeypatch):
+    folder, ran, _ = world
+    row = base.Row("Row", ("eval {out}",))
+    monkeypatch.setitem(STUDIES, "toy", toy()._replace(rows={"row": row}))
+    study.main(["toy", "--work", str(folder / "work")])
+    assert len(ran) == 2
 
 
 @pytest.mark.parametrize(

@@ -87,9 +87,70 @@ def test_untagged_bodies_are_background():
     assert np.max(background) > 2 * np.min(background)
 
 
+TEXTURED = [shapes.scene(0, "train", index, 96, "class") for index in range(100)]
+
+
+def test_textures_of_classes_change_nothing_but_tagged_bodies():
+    for any_texture, of_class in zip(SCENES, TEXTURED, strict=True):
+        np.testing.assert_array_equal(any_texture.mask, of_class.mask)
+        np.testing.assert_array_equal(any_texture.part, of_class.part)
+        changed = (any_texture.image != of_class.image).any(-1)
+        assert changed.any() and not changed[of_class.mask == 0].any()
+        for class_id in np.unique(of_class.mask)[1:]:
+            body = of_class.mask == class_id
+            means = [s.image[body].mean(0) for s in (any_texture, of_class)]
+            assert np.abs(means[0] - means[1]).max() < shapes.TEXTURE_STRENGTH[1]
+
+
+def _roughness(scene, class_id):
+    """How unlike pixels 1, 2, ... 6 apart are, without the amplitude of it."""
+    grey = scene.image.astype(float).mean(-1)
+    body = (scene.mask == class_id) & ~scene.part
+    found = []
+    for lag in (1, 2, 3, 4, 6):
+        both = [body[lag:] & body[:-lag], body[:, lag:] & body[:, :-lag]]
+        apart = [grey[lag:] - grey[:-lag], grey[:, lag:] - grey[:, :-lag]]
+        found.append(
+            np.mean(
+                np.concatenate([d[b] for d, b in zip(apart, both, strict=True)]) ** 2
+            )
+        )
+    found.append(grey[body].var())
+    return np.log(np.array(found) / sum(found))
+
+
+def _told(scenes):
+    """Share of bodies whose roughness is most like that of others of their class."""
+    looks, ids = [], []
+    for scene in scenes:
+        for class_id in np.unique(scene.mask)[1:]:
+            looks.append(_roughness(scene, class_id))
+            ids.append(class_id)
+    looks, ids = np.array(looks), np.array(ids)
+    apart = np.abs(looks[:, None] - looks[None]).sum(-1)
+    np.fill_diagonal(apart, np.inf)
+    return (ids[np.argmin(apart, 1)] == ids).mean()
+
+
+def test_textures_tell_a_class_only_where_they_are_of_classes():
+    assert _told(SCENES) < 0.4 and _told(TEXTURED) > 0.8
+
+
+def test_bytes_of_textures_of_classes_never_change():
+    digest = hashlib.sha256()
+    for split in ("train", "val", "test"):
+        for index in range(8):
+            digest.update(shapes.scene(0, split, index, 96, "class").image.tobytes())
+    assert (
+        digest.hexdigest()
+        == "b78511cbbe96e064e2146433da11ea5dde5b526a739a149c8d8c86e5675821d6"
+    )
+
+
 @pytest.mark.parametrize("size", [32, 64, 97])
-def test_other_sizes(size):
-    scene = shapes.scene(3, "val", 5, size)
+@pytest.mark.parametrize("textures", ["any", "class"])
+def test_other_sizes(size, textures):
+    scene = shapes.scene(3, "val", 5, size, textures)
     assert scene.image.shape == (size, size, 3) and scene.mask.max() > 0
 
 
@@ -105,6 +166,12 @@ def test_source_has_masks_and_their_tags():
     )
 
 
+def test_source_draws_textures_of_classes():
+    fields = {"source": "shapes", "val_size": 5, "textures": "class"}
+    pixels = make_source(fields, "val").record(3).photo().pixels
+    np.testing.assert_array_equal(pixels, shapes.scene(0, "val", 3, 96, "class").image)
+
+
 @pytest.mark.parametrize(
     ("split", "fields", "message"),
     [
@@ -112,6 +179,7 @@ def test_source_has_masks_and_their_tags():
         ("val", {"val_size": 0}, "config.data.val_size=0"),
         ("val", {"root": "photos"}, "reads no files"),
         ("val", {"size": 8.5}, "config.data.size=8.5"),
+        ("val", {"textures": "some"}, "config.data.textures='some'"),
     ],
 )
 def test_wrong_settings(split, fields, message):
