@@ -18,8 +18,14 @@ def _trained(label: str, *words: str, steps: int = 300, method: str = "asgnet") 
     return Row(label, (_scored(f"{{run}}/checkpoints/{steps}"),), (train,))
 
 
-def _scored(checkpoint: str) -> str:
-    return f"eval.py --ckpt={checkpoint} {_EPISODES} --root={{photos}} --export={{out}}"
+def _scored(checkpoint: str, program: str = "eval.py") -> str:
+    words = f"{program} --ckpt={checkpoint} {_EPISODES}"
+    return f"{words} --root={{photos}} --export={{out}}"
+
+
+def _other(label: str, checkpoint: str) -> Row:
+    """Examples show the other of the two classes that are held out."""
+    return Row(label, (_scored(checkpoint, "-m benchmarks.other_supports"),))
 
 
 STUDIES = {
@@ -59,6 +65,13 @@ STUDIES = {
                 "--config.optim.lr_mults=(('^backbone/',0.1),)",
             ),
             "panet": _trained("PANet", "--config.data.sampling=image", method="panet"),
+            "base_other": _other(
+                "photos drawn evenly, examples of the other class",
+                "{base}/checkpoints/300",
+            ),
+            "panet_other": _other(
+                "PANet, examples of the other class", "{panet}/checkpoints/300"
+            ),
         },
         {"5-shot": "five examples", "1-shot": "one example"},
     )

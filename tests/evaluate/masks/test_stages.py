@@ -96,7 +96,7 @@ def test_affinity_walks_and_a_segmenter_learns(photos, cams, affinity, tmp_path)
     walked = tmp_path / "walked"
     metrics, record = export(affinity, walked, f"--cams={cams}")
     assert "random walk" in metrics["stages"] and metrics["evaluation"] == "affinity"
-    assert record["cams"]["crf"] == "k1"
+    assert record["cams"]["crf"] == "k1" and record["walk_background"] == 0.5
     assert metrics["classes"] == list(CLASSES) and metrics["images"] == 6
     assert len(list((walked / "masks").glob("*.png"))) == 6
 
