@@ -181,7 +181,7 @@ def measure(
     Args:
         run: whose network looks.
         looker: how its contrasts look.
-        batches: of photos with masks.
+        batches: how many of photos with masks are looked at.
         count: how many.
         shown: photos that are drawn, the first ones.
     """

@@ -129,7 +129,7 @@ class Making(NamedTuple):
     name: its name.
     places: fills names of PLACES.
     work: folder of runs.
-    folder: of results, where choices are kept.
+    folder: where results and choices are kept.
     """
 
     study: Study

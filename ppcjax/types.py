@@ -114,7 +114,8 @@ class Method(NamedTuple):
         a method does not learn from examples without training.
     segment: (params, model_state, prototypes, queries) -> as `predict`; reads
         "query_image" and "query_valid" only. None where `fit` is.
-    gpu_options: options of XLA that its training step is compiled with on GPUs.
+    gpu_options: options of XLA that its training step and what predicts are compiled
+        with on GPUs.
     aligned: whether the corner cells of what `predict` gives lie on the corners of the
         photo; else each cell covers a square of pixels.
     second_view: side of the smaller copy of a batch's canvases that `loss` compares

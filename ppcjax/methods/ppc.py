@@ -134,7 +134,7 @@ def ppc(
         functools.partial(_loss, setup),
         functools.partial(_predict, setup),
         gives="maps",
-        # XLA of jax 0.11.2 ends the process while it fuses one of the step's products.
+        # XLA of jax 0.11.2 ends the process while it fuses some of the products.
         gpu_options={"xla_gpu_enable_triton_gemm": False},
         aligned=is_aligned(module),
         second_view=small_view if _compares_views(setup) else 0,

@@ -1,20 +1,16 @@
 """Few-shot networks on photos of any size: examples as one batch, scores of a photo."""
 
-import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from PIL import Image
 
+from ppcjax.predict import devices
 from ppcjax.predict.canvases import canvas_size, scaled_side
 from ppcjax.predict.queries import QueryPrediction, query_stride, to_photo
 from ppcjax.runs import Run
 from ppcjax.types import IGNORE, UserError
-
-# One compiled program per method and shape, however many prototypes use it.
-compiled = functools.lru_cache(maxsize=16)(jax.jit)
 
 
 class Examples(NamedTuple):
@@ -134,7 +130,9 @@ def shrunk(image: np.ndarray, size: int, how: Image.Resampling) -> np.ndarray:
 def learn(run: Run, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """What the method of a run makes of examples, arrays [1, ...] by name."""
     seen = _seen(run, batch)
-    found = compiled(run.method.fit)(run.params, run.model_state, seen)
+    found = devices.compiled(run.method.fit, run.method)(
+        run.params, run.model_state, seen
+    )
     return {name: np.asarray(value) for name, value in found.items()}
 
 
@@ -170,9 +168,8 @@ def scores(
         "query_image": canvas,
         "query_valid": np.array([[[0, 0, height, width]]], np.int32),
     }
-    found = compiled(run.method.segment)(
-        run.params, run.model_state, dict(learnt), _seen(run, queries)
-    )
+    segment = devices.compiled(run.method.segment, run.method)
+    found = segment(run.params, run.model_state, dict(learnt), _seen(run, queries))
     return to_photo(
         np.asarray(found["logits"])[0, 0],
         np.array([height, width]),

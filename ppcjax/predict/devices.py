@@ -1,5 +1,6 @@
 """All devices of this process under one prediction: batches sharded, weights copied."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -32,6 +33,24 @@ def seen(method: Method, batch: Mapping[str, Any]) -> Any:
 def replicate(tree: Any) -> Any:
     """Arrays copied to every device of this process."""
     return jax.device_put(tree, NamedSharding(_mesh(), PartitionSpec()))
+
+
+def compiled(function: Callable[..., Any], method: Method) -> Callable[..., Any]:
+    """A function of a method, as its devices need it compiled.
+
+    There is one program for each function and shape, however many ask for it.
+
+    Args:
+        function: one that the method has, such as `Method.predict`.
+        method: says by `gpu_options` how it is compiled on GPUs.
+    """
+    on_gpu = jax.local_devices()[0].platform == "gpu"
+    return _compiled(function, tuple(method.gpu_options.items()) if on_gpu else ())
+
+
+@functools.lru_cache(maxsize=16)
+def _compiled(function, options):
+    return jax.jit(function, compiler_options=dict(options) or None)
 
 
 def by_rows(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:

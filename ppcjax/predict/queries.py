@@ -93,7 +93,7 @@ def predict_queries(
     Yields:
         For each query its episode, its place there, and its mask [H, W] in 0..N.
     """
-    network = jax.jit(run.method.predict)
+    network = devices.compiled(run.method.predict, run.method)
     params, model_state = devices.replicate((run.params, run.model_state))
     stride = query_stride(run)
 

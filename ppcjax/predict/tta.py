@@ -99,6 +99,7 @@ def predict(
         One prediction per example that is not finished.
     """
     scaling = scaling or Scaling()
+    network = devices.compiled(method.predict, method)
     params, model_state = devices.replicate((params, model_state))
     canvas = partial(canvas_size, steps=scaling.canvas_steps)
     name, of_kind = {
@@ -112,8 +113,7 @@ def predict(
     def run(group):
         return of_kind(
             group,
-            lambda image, valid: _network(
-                method.predict,
+            lambda image, valid: network(
                 params,
                 model_state,
                 devices.seen(method, {"image": image, "valid": valid}),
@@ -233,11 +233,6 @@ def _sum_of_maps(
             resizing=resizing,
         )
     return total, extent
-
-
-@partial(jax.jit, static_argnums=0)
-def _network(predict, params, model_state, batch):
-    return predict(params, model_state, batch)
 
 
 def _collect(group, results) -> Iterator[Prediction]:

@@ -1,5 +1,9 @@
 """Evaluation uses all devices of the process, with the results of one."""
 
+import re
+import types
+from pathlib import Path
+
 import jax
 import numpy as np
 import pytest
@@ -58,3 +62,30 @@ def test_all_devices_give_what_one_gives(name, monkeypatch):
     for number in one:
         # Logits of up to 17, whose last digit is 2e-6, after dozens of layers.
         np.testing.assert_allclose(two[number], one[number], atol=2e-5, rtol=2e-6)
+
+
+@pytest.mark.parametrize(("platform", "given"), [("gpu", {"a": 1}), ("cpu", None)])
+def test_what_predicts_on_gpus_is_compiled_as_its_method_says(
+    platform, given, monkeypatch
+):
+    found = []
+    device = types.SimpleNamespace(platform=platform)
+    monkeypatch.setattr(jax, "local_devices", lambda: [device])
+    monkeypatch.setattr(
+        jax, "jit", lambda function, **how: found.append((function, how)) or function
+    )
+    method = types.SimpleNamespace(gpu_options={"a": 1})
+    for _ in range(2):  # one program for both
+        devices.compiled(given_as := (lambda: platform), method)
+        devices.compiled(given_as, method)
+    assert [how for _, how in found] == [{"compiler_options": given}] * 2
+
+
+def test_nothing_else_compiles_what_a_method_predicts_with():
+    programs = {
+        path.name
+        for folder in ("predict", "evaluate", "label")
+        for path in (Path("ppcjax") / folder).rglob("*.py")
+        if re.search(r"jit\((run\.)?method\.", path.read_text())
+    }
+    assert not programs, "use devices.compiled"

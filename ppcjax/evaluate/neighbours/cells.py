@@ -80,7 +80,7 @@ def describer(run: Run, grid: Grid, batch_size: int) -> Describe:
         [B, cells, cells, D], on the devices; rows beyond the examples are to be passed
         over.
     """
-    network = jax.jit(run.method.predict)
+    network = devices.compiled(run.method.predict, run.method)
     weights = devices.replicate((run.params, run.model_state))
     rows = devices.filled(batch_size, batch_size)
     valid = np.tile(np.int32([0, 0, grid.side, grid.side]), (rows, 1))

@@ -103,7 +103,7 @@ class Views(NamedTuple):
 
     def described(self, run: Run) -> Iterator[Described]:
         """Maps of all photos by the trained, then by the random weights."""
-        network = jax.jit(run.method.predict)
+        network = devices.compiled(run.method.predict, run.method)
         weights = {TRAINED: (run.params, run.model_state)}
         if self.random:
             weights[RANDOM] = _random_state(run)
