@@ -181,7 +181,7 @@ def measure(
     Args:
         run: whose network looks.
         looker: how its contrasts look.
-        batches: how many of photos with masks are looked at.
+        batches: masked photos, as training forms them.
         count: how many.
         shown: photos that are drawn, the first ones.
     """
