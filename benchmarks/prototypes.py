@@ -181,7 +181,7 @@ def measure(
     Args:
         run: whose network looks.
         looker: how its contrasts look.
-        batches: masked photos, as training forms them.
+        batches: photos with masks, as training cuts them.
         count: how many.
         shown: photos that are drawn, the first ones.
     """
