@@ -4,7 +4,7 @@ from ppcjax.evaluate.episodes import choice
 from ppcjax.evaluate.episodes import evaluation as episodes
 from ppcjax.evaluate.episodes.protocols import EpisodeSettings
 from ppcjax.evaluate.masks import evaluation as masks
-from ppcjax.evaluate.masks import settings, stages
+from ppcjax.evaluate.masks import settings, stages, walked
 from ppcjax.evaluate.neighbours import evaluation as neighbours
 from ppcjax.evaluate.protocol import Evaluation, nothing
 from ppcjax.evaluate.views import evaluation as views
@@ -47,7 +47,7 @@ EVALUATIONS: dict[str, Evaluation] = {
     ),
     "affinity": Evaluation(
         settings.AffinitySettings,
-        stages.affinity,
+        walked.affinity,
         masks.check,
         None,
         _giving("affinity"),

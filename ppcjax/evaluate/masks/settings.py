@@ -145,9 +145,12 @@ class AffinitySettings:
     """Settings of the evaluation of affinity networks.
 
     cams: folder of an earlier export, whose scores walk.
+    val_cams: folder of the same export of the validation split, which then chooses what
+        the background scores in the walk; empty: nothing is chosen.
     """
 
     cams: str = ""
+    val_cams: str = ""
     walk: WalkSettings = WalkSettings()
     scoring: Scoring = Scoring()
     output: Output = Output()

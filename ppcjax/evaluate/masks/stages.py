@@ -1,56 +1,22 @@
-"""Evaluations whose scores come from elsewhere: an earlier export, masked examples."""
+"""Photos segmented by masked examples, which a few-shot run learns from."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.special import softmax
 
-from ppcjax.checkout import program
 from ppcjax.data_pipelines.episodes.supports import Supports, read_supports
-from ppcjax.evaluate.masks import files
 from ppcjax.evaluate.masks.evaluation import probabilities_plan
 from ppcjax.evaluate.masks.photos import Photos
-from ppcjax.evaluate.masks.settings import AffinitySettings, SupportSettings
-from ppcjax.evaluate.masks.summary import threshold_text
+from ppcjax.evaluate.masks.settings import SupportSettings
 from ppcjax.evaluate.protocol import Plan, Request
 from ppcjax.predict import supports as few_shot
 from ppcjax.predict.prediction import Finished, Prediction
-from ppcjax.refine.walk import WalkSettings, walk_predictions
 from ppcjax.report import page as pages
 from ppcjax.report.html import render
-from ppcjax.runs import Run, provenance
+from ppcjax.runs import Run
 from ppcjax.types import UserError
-
-
-def affinity(
-    run: Run, settings: AffinitySettings, request: Request, given: frozenset[str]
-) -> Plan:
-    """Affinity networks: the scores of an earlier export walk along the affinities."""
-    del given
-    cams = _checked_cams(run, settings.cams)
-    made = provenance.read(cams)
-    walk = settings.walk.of_scores(_threshold(made))
-    of = Photos.of(run, request)
-    found = walk_predictions(
-        run.method,
-        run.params,
-        run.model_state,
-        of.examples(),
-        lambda name: files.read_scores(cams, name, num_classes=len(run.classes)),
-        walk,
-        num_classes=len(run.classes),
-    )
-    return probabilities_plan(
-        run,
-        of,
-        found,
-        settings.scoring,
-        settings.output,
-        stages=f"random walk of the scores in {cams}, background {_background(walk)}",
-        record={"cams": made, "walk_background": walk.background},
-    )
 
 
 def supports(
@@ -125,37 +91,3 @@ def _by_examples(
             continue
         probabilities = softmax(fitted.logits(example.image), axis=-1)
         yield Prediction.of_probabilities(example, probabilities.astype(np.float32))
-
-
-def _threshold(made: Any) -> float:
-    """At which an export made masks of its scores; that of PPC if it does not say."""
-    found = (made or {}).get("threshold")
-    return float(found) if isinstance(found, int | float) else 0.27
-
-
-def _background(walk: WalkSettings) -> str:
-    if walk.alpha is not None:
-        return f"(1 - best)^{walk.alpha:g}"
-    return threshold_text(walk.background or 0.0)
-
-
-def _checked_cams(run: Run, cams: str) -> Path:
-    if not cams:
-        raise UserError(
-            f"{run.folder} holds an affinity network: give the scores that are to "
-            "walk, --cams=EXPORT of an earlier evaluation"
-        )
-    folder = Path(cams).expanduser()
-    if not (folder / "scores").is_dir():
-        raise UserError(
-            f"--cams={cams}: there is no folder {folder / 'scores'}; export the "
-            f"activation maps into it first, with {program('eval')} --export"
-        )
-    made = (provenance.read(folder) or {}).get("classes")
-    if made is not None and made != list(run.classes):
-        shown = ", ".join(map(str, made)) if isinstance(made, list) else repr(made)
-        raise UserError(
-            f"--cams={cams}: its scores are of the classes {shown}, but the run has "
-            f"{', '.join(run.classes)}"
-        )
-    return folder

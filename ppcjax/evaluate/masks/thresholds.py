@@ -1,5 +1,6 @@
 """The threshold that a validation split chooses, and its record in the run."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ from ppcjax import data_pipelines
 from ppcjax.console.loops import show_progress
 from ppcjax.data_pipelines.sources.base import Source
 from ppcjax.data_pipelines.sources.subset import part
-from ppcjax.evaluate.masks.metric import make_metric, sweep_with
-from ppcjax.evaluate.masks.settings import MapSettings
+from ppcjax.evaluate.masks.metric import SWEEP, make_metric, sweep_with
+from ppcjax.evaluate.masks.settings import MapSettings, Scoring
 from ppcjax.evaluate.protocol import added
 from ppcjax.predict.photos import predict_photos
+from ppcjax.predict.prediction import Prediction
 from ppcjax.runs import Run
 from ppcjax.runs.checked import read_json
 from ppcjax.runs.files import note_json
@@ -61,12 +63,6 @@ def choose_threshold(
     source = part(source, limit)
     if not has_masks(source):
         return _none(f"{name} has no masks")
-    metric = make_metric(
-        run.classes,
-        sweep_with(fixed),
-        report_classes=settings.scoring.report_classes,
-        absent=settings.scoring.absent,
-    )
     examples = data_pipelines.make_eval(data, source)
     found = predict_photos(
         run,
@@ -74,11 +70,45 @@ def choose_threshold(
         {"scaling": settings.scaling, "convention": settings.convention},
     )
     found = settings.output.before_crf(found)
+    chosen = best_threshold(found, source, name, settings.scoring, sweep_with(fixed))
+    if chosen is None:
+        return _none(f"the masks of {name} show no class but the background")
+    if limit is None and not settings.output.pixel_refine:
+        check_file(run.folder / "threshold.json", _is_ours)
+        note_json(run.folder / "threshold.json", chosen | {"step": run.step})
+    return chosen
+
+
+def best_threshold(
+    found: Iterable[Prediction],
+    source: Source,
+    split: str,
+    scoring: Scoring,
+    thresholds: Sequence[float] = SWEEP,
+) -> dict[str, Any] | None:
+    """The threshold at which the scores of a split are best.
+
+    Args:
+        found: predictions of its photos.
+        source: these photos.
+        split: their name.
+        scoring: over which classes.
+        thresholds: ascending, those that are tried.
+
+    Returns:
+        "threshold", "split" and "images"; None where the masks show no class.
+    """
+    metric = make_metric(
+        source.classes,
+        thresholds,
+        report_classes=scoring.report_classes,
+        absent=scoring.absent,
+    )
     counts: dict[str, Any] = {}
     shown = show_progress(
         found,
         len(source),
-        f"choosing a threshold on {name}",
+        f"choosing a threshold on {split}",
         unit="photos",
         compiles="the network",
     )
@@ -86,17 +116,12 @@ def choose_threshold(
         if prediction.example.mask is not None:
             counted = metric.count({"scores": prediction.scores}, prediction.example)
             counts = added(counts, counted)
-    if not counts:
-        return _none(f"{name} has no masks")
-    result = metric.summarize(counts)
-    if not np.isfinite(result["mean_iou"]).any():
-        return _none(f"the masks of {name} show no class but the background")
+    result = metric.summarize(counts) if counts else None
+    if result is None or not np.isfinite(result["mean_iou"]).any():
+        return None
     best = float(result["thresholds"][result["best"]])
-    chosen = {"threshold": round(best, 6), "split": name, "images": result["images"]}
-    if limit is None and not settings.output.pixel_refine:
-        check_file(run.folder / "threshold.json", _is_ours)
-        note_json(run.folder / "threshold.json", chosen | {"step": run.step})
-    return chosen
+    images = result["images"]
+    return {"threshold": round(best, 6), "split": split, "images": images}
 
 
 def _is_ours(file: Path) -> bool:

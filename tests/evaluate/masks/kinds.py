@@ -166,7 +166,15 @@ def write_cams(folder, root):
 
 
 def run_kind(
-    kind, root, out, *, classes=CLASSES, limit=None, on_photos=False, **settings
+    kind,
+    root,
+    out,
+    *,
+    classes=CLASSES,
+    limit=None,
+    on_photos=False,
+    val_split="",
+    **settings,
 ):
     """Evaluates a kind; `settings` count as given on the command line.
 
@@ -177,6 +185,7 @@ def run_kind(
         classes: names by class id.
         limit: largest number of photos, evenly spaced; None: all.
         on_photos: whether the photos are read without their masks.
+        val_split: that of the run's data.
         **settings: further ones, such as `threshold`.
 
     Returns:
@@ -186,7 +195,7 @@ def run_kind(
     (gives,) = [gives for gives, (_, m) in METHODS.items() if entry.fits(m)]
     name, method = METHODS[gives]
     data = {"source": "folder", "root": str(root), "eval_split": "all", "crop": 32}
-    data["train_split"] = "all"
+    data |= {"train_split": "all", "val_split": val_split, "val_share": 0.4}
     config = {"name": kind.name, "method": {"name": name}, "data": data}
     run = Run(out.parent, 1, config, classes, method, {}, {})
     values = dict(kind.settings)

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from ppcjax.runs import provenance
+from ppcjax.types import UserError
 from tests.evaluate.masks import kinds
+
+AFFINITY = kinds.Kind("affinity", {})
 
 
 @pytest.mark.parametrize(
@@ -20,10 +23,41 @@ def test_an_export_says_its_threshold(tmp_path, noted, as_if):
     (cams / provenance.NAME).write_text(json.dumps(noted))
 
     def curve(name, **settings):
-        kind = kinds.Kind("affinity", {})
-        found = kinds.run_kind(kind, root, tmp_path / name, limit=1, **settings)
+        found = kinds.run_kind(AFFINITY, root, tmp_path / name, limit=1, **settings)
         assert f"background {as_if:.2f}" in found["stages"]
         return found["curve"]["mean_iou"]
 
     given = curve("given", background=as_if)
     np.testing.assert_array_equal(curve("noted", background=None), given)
+
+
+def test_held_out_photos_choose_the_background(tmp_path):
+    """Of any start the same: it is the best, and told in the export's record."""
+    root = kinds.write_photos(tmp_path / "data")
+    cams = kinds.write_cams(tmp_path / "cams", root)
+    found = []
+    for start in (0.3, 0.5):
+        (cams / provenance.NAME).write_text(json.dumps({"threshold": start}))
+        more = {"background": None, "val_cams": str(cams), "val_split": "val"}
+        kinds.run_kind(AFFINITY, root, tmp_path / str(start), limit=1, **more)
+        record = provenance.read(tmp_path / str(start))
+        assert record["val_cams"]["split"] == "val"
+        found.append(record["walk_background"])
+    assert found[0] == pytest.approx(found[1], abs=0.02)
+    assert 0 < found[0] != 0.3
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"val_split": ""}, "config.data.val_split='' is none beside the split 'all'"),
+        ({"val_split": "all"}, "val_split='all' is none beside"),
+        ({"val_split": "val", "background": 0.3}, "which is given; leave out"),
+    ],
+)
+def test_nothing_to_choose_by_is_an_error(tmp_path, more, said):
+    root = kinds.write_photos(tmp_path / "data")
+    cams = kinds.write_cams(tmp_path / "cams", root)
+    more = {"background": None, "val_cams": str(cams)} | more
+    with pytest.raises(UserError, match=said):
+        kinds.run_kind(AFFINITY, root, tmp_path / "out", **more)
