@@ -1,7 +1,7 @@
 """How many photos a person must mark until the masks of all others are good.
 
     python -m benchmarks.labelling --root VOC --classes cat,cow,dog,horse,sheep \
-        --weights FILE --out RESULTS
+        --weights FILE
     python -m benchmarks.labelling --root PHOTOS --folder --weights FILE --out RESULTS
     python -m benchmarks.labelling ... --backbone mobilenet_v2
 
@@ -10,8 +10,9 @@ that `data_pipelines.episodes.marks` makes of true masks; what `ppcjax label` le
 them proposes masks of photos that were never marked, the same for all seeds, and
 `ppcjax.fewshot` does so from the same five. RESULTS/NAME.json of a class and kind of
 mark is written when it is known, and not made again. The table and the plot are of all
-that lies in RESULTS. With --by_eval the proposals are compared with what the command
-`eval --support` finds of the same marks, see `benchmarks.labelling_eval`.
+that lies in RESULTS; without --out that is benchmarks/results/labelling, and the page
+of results is written anew. With --by_eval the proposals are compared with what the
+command `eval --support` finds of the same marks, see `benchmarks.labelling_eval`.
 """
 
 import argparse
@@ -27,6 +28,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks import labelling_table as tables
+from benchmarks import study_table
 from benchmarks.facts import facts
 from benchmarks.labelling_table import COMPARED, COUNTS
 from benchmarks.labelling_world import World, opened, tasks
@@ -35,6 +37,8 @@ from ppcjax.label.learning import Example, Learner
 from ppcjax.predict import by_examples
 from ppcjax.types import IGNORE, UserError
 
+_RESULTS = study_table.RESULTS.parent / "labelling"
+_PATHS = {"--root": "PHOTOS", "--weights": "FILE", "--cache": "DIR", "--out": "DIR"}
 _CONFIG = "configs/panet_dino.py:ridge"  # the one that `ppcjax label` has
 
 
@@ -146,7 +150,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--backbone", default="vit_s14", help="the frozen network")
     parser.add_argument("--weights", required=True, help="for config.frozen.weights")
     parser.add_argument("--cache", default="", help="for config.frozen.cache")
-    parser.add_argument("--out", required=True, type=Path, help="folder of results")
+    parser.add_argument("--out", type=Path, default=_RESULTS, help="of results")
     parser.add_argument("--by_eval", action="store_true", help="the command instead")
     given = parser.parse_args(argv)
     if given.by_eval:
@@ -158,6 +162,23 @@ def main(argv: list[str] | None = None) -> None:
     rows = tables.read(given.out)
     print(tables.table(rows))
     tables.plot(rows, given.out / "labelling.png")
+    if given.out == _RESULTS:
+        write_page(rows)
+
+
+def write_page(rows: Sequence[dict[str, Any]], page: Path = study_table.PAGE) -> None:
+    """Writes the table and the plot of the page of results anew."""
+    told = study_table.replaced(page.read_text(), "labelling", tables.section(rows))
+    page.write_text(told)
+    (_RESULTS / "labelling.png").replace(page.parent / "labelling.png")
+
+
+def named(argv: Sequence[str]) -> list[str]:
+    """Arguments of a command with names in the place of a machine's paths."""
+    before = ["", *argv]
+    return [
+        _PATHS.get(option, word) for option, word in zip(before, argv, strict=False)
+    ]
 
 
 def make(world: World, given: Any, argv: list[str]) -> None:
@@ -169,7 +190,7 @@ def make(world: World, given: Any, argv: list[str]) -> None:
         found = {
             **task.about(given),
             "rows": measured(world, *task[:4], given.seeds),
-            **facts("benchmarks.labelling", argv),
+            **facts("benchmarks.labelling", named(argv)),
         }
         file.write_text(json.dumps(found, indent=1) + "\n")
         print(f"{task.title}: {tables.cells(found)}", flush=True)

@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks import curves
 
 COUNTS = (1, 3, 5, 10)  # photos that are marked
+_MARKS = {"scribbles": "strokes", "boxes": "boxes"}
 COMPARED = 5  # of these, where `ppcjax.fewshot` gets the same
 
 
@@ -63,6 +64,64 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
         name = f"mean of {len(group)}"
         lines.append(f"| {network} | {photos} | {name} | {marks} | | {said} | | | |")
     return "\n".join(lines)
+
+
+def section(rows: Sequence[dict[str, Any]]) -> str:
+    """What stands in docs/results.md: a line for each class and network, and means."""
+    counts = " | ".join(str(n) for n in COUNTS[1:])
+    head = " | ".join(f"{_MARKS[kind]}, {COUNTS[0]} | {counts}" for kind in _MARKS)
+    lines = [
+        f"| class | network | {head} |",
+        "| --- " * (2 + len(_MARKS) * len(COUNTS)) + "|",
+    ]
+    for (kind, network), group in _grouped(rows, "class", "backbone").items():
+        cells = [
+            f"{statistics.mean(values):.1f} +- {_spread(values):.1f}"
+            for marks in _MARKS
+            for values in means(group[marks][0]).values()
+        ]
+        lines.append(f"| {kind} | {network} | {' | '.join(cells)} |")
+    for (photos, network), group in _grouped(rows, "photos", "backbone").items():
+        cells = [
+            f"{statistics.mean(map(_at(n), group[marks])):.1f}"
+            for marks in _MARKS
+            for n in COUNTS
+        ]
+        name = f"*mean of {len(group['boxes'])}, {photos}*"
+        lines.append(f"| {name} | {network} | {' | '.join(cells)} |")
+    return "\n\n".join(["\n".join(lines), _made(rows)])
+
+
+def _grouped(rows, *keys) -> dict[tuple[str, ...], dict[str, list[dict[str, Any]]]]:
+    """Rows by what they have in common, and by the kind of marks."""
+    groups: dict[tuple[str, ...], dict[str, list[dict[str, Any]]]] = {}
+    for found in rows:
+        group = groups.setdefault(tuple(found[key] for key in keys), {})
+        group.setdefault(found["marks"], []).append(found)
+    return groups
+
+
+def _made(rows: Sequence[dict[str, Any]]) -> str:
+    """Seconds, and where the numbers are from."""
+    took = []
+    for network in dict.fromkeys(found["backbone"] for found in rows):
+        each = [
+            r for found in rows if found["backbone"] == network for r in found["rows"]
+        ]
+        fits = [
+            statistics.median(r["fit"] for r in each if r["marked"] == n)
+            for n in (COMPARED, COUNTS[-1])
+        ]
+        photo = statistics.median(r["photo"] for r in each)
+        took.append(f"{network} {fits[0]:.2f}, {fits[1]:.2f} and {photo:.3f}")
+    commits = dict.fromkeys(found["commit"] for found in rows)
+    machines = dict.fromkeys(found["machine"] for found in rows)
+    return (
+        f"Seconds, medians, features being kept: a fit on {COMPARED} photos, on "
+        f"{COUNTS[-1]}, and a proposal of one: {'; '.join(took)}. Commits "
+        f"{', '.join(commits)}; {'; '.join(machines)}, busy with other work, one "
+        "thread of BLAS."
+    )
 
 
 def _kinds(found: dict[str, Any]) -> tuple[str, str, str]:

@@ -16,7 +16,7 @@ import numpy as np
 from ppcjax.label.looks import Look, Looks
 from ppcjax.label.sums import Sums
 from ppcjax.ops.resize import bilinear_matrix
-from ppcjax.predict.by_examples import compiled
+from ppcjax.predict import devices
 from ppcjax.predict.queries import QueryPrediction
 from ppcjax.runs import Run
 from ppcjax.types import IGNORE, UserError
@@ -197,7 +197,7 @@ class Learner:
         return list(itertools.islice(last, _MOST_AT_ONCE))[::-1]
 
     def _fitted(self, batch) -> dict[str, np.ndarray]:
-        found = compiled(self._run.method.fit)(
+        found = devices.compiled(self._run.method.fit, self._run.method)(
             self._run.params, self._run.model_state, batch
         )
         return {name: np.asarray(value) for name, value in found.items()}
@@ -234,7 +234,7 @@ class Learner:
             "query_image": self._looks.placed(look)[None, None],
             "query_valid": self._looks.valid(look)[None, None],
         }
-        found = compiled(self._run.method.segment)(
+        found = devices.compiled(self._run.method.segment, self._run.method)(
             self._run.params, self._run.model_state, dict(fit.arrays), queries
         )
         rows, columns = (-(-n // self._looks.stride) for n in look.size)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import labelling, labelling_world
+from benchmarks import labelling, labelling_world, study_table
 from benchmarks import labelling_table as tables
 from ppcjax import data_pipelines
 from ppcjax.types import IGNORE, UserError
@@ -90,3 +90,14 @@ def test_files_of_results_are_kept_and_shown(world, tmp_path):
         labelling.make(
             world, argparse.Namespace(**{**vars(given), "classes": "blue"}), []
         )
+
+
+def test_the_page_shows_what_was_found_and_no_path():
+    rows = tables.read(labelling._RESULTS)
+    page = study_table.PAGE.read_text()
+    told = study_table.replaced(page, "labelling", tables.section(rows))
+    assert told == page, "write it again: see benchmarks.labelling"
+    assert all("/" not in found["command"] for found in rows)
+    assert labelling.named(["--root", "/a", "--seeds", "0", "--out", "b"]) == [
+        *("--root", "PHOTOS", "--seeds", "0", "--out", "DIR")
+    ]

@@ -6,7 +6,7 @@ import pytest
 from ppcjax.label.learning import Example, Learner
 from ppcjax.label.looks import Looks
 from ppcjax.label.warming import warm
-from ppcjax.predict.by_examples import compiled
+from ppcjax.predict.devices import compiled
 from tests.label import worlds
 
 
@@ -24,7 +24,10 @@ def run():
 @pytest.mark.parametrize("classes", [1, 2])
 def test_what_is_compiled_before_is_what_is_used(run, tmp_path, classes):
     assert warm(run)
-    functions = [compiled(run.method.fit), compiled(run.method.segment)]
+    functions = [
+        compiled(function, run.method)
+        for function in (run.method.fit, run.method.segment)
+    ]
     before = [function._cache_size() for function in functions]
     assert before == [1, 2]
     session = worlds.session(worlds.write_photos(tmp_path / "photos"))
