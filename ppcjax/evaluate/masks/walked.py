@@ -19,6 +19,11 @@ from ppcjax.refine.walk import WalkSettings, walk_predictions
 from ppcjax.runs import Run, provenance
 from ppcjax.types import UserError
 
+_BEHIND_CRF = (
+    "its scores are those of a CRF, nearly masks, of which little is left to spread; "
+    "maps walk better: export them without --crf"
+)
+
 
 def affinity(
     run: Run, settings: AffinitySettings, request: Request, given: frozenset[str]
@@ -27,6 +32,8 @@ def affinity(
     del given
     cams = _checked_cams(run, settings.cams)
     made = provenance.read(cams)
+    if (made or {}).get("crf"):
+        print(f"warning  --cams={settings.cams}: {_BEHIND_CRF}")
     walk = settings.walk.of_scores(_threshold(made))
     record: dict[str, Any] = {"cams": made}
     if settings.val_cams:

@@ -14,9 +14,13 @@ AFFINITY = kinds.Kind("affinity", {})
 
 @pytest.mark.parametrize(
     ("noted", "as_if"),
-    [({"threshold": 0.5}, 0.5), ({"threshold": 0}, 0.0), ({"threshold": "?"}, 0.27)],
+    [
+        ({"threshold": 0.5, "crf": "k1"}, 0.5),
+        ({"threshold": 0}, 0.0),
+        ({"threshold": "?"}, 0.27),
+    ],
 )
-def test_an_export_says_its_threshold(tmp_path, noted, as_if):
+def test_an_export_says_its_threshold(tmp_path, capsys, noted, as_if):
     """Behind a CRF it is 0.5: at 0.27 half of what the CRF left out would come back."""
     root = kinds.write_photos(tmp_path / "data")
     cams = kinds.write_cams(tmp_path / "cams", root)
@@ -29,6 +33,8 @@ def test_an_export_says_its_threshold(tmp_path, noted, as_if):
 
     given = curve("given", background=as_if)
     np.testing.assert_array_equal(curve("noted", background=None), given)
+    warned = "maps walk better: export them without --crf" in capsys.readouterr().out
+    assert warned == ("crf" in noted)
 
 
 def test_held_out_photos_choose_the_background(tmp_path):
