@@ -29,7 +29,7 @@ RACES = {
     "ppc_mobilenet": (
         "configs/ppc_mobilenet.py",
         21,
-        {"contrast_start": 0},
+        {"contrast_start": 0, "prototype_photos": "all"},
         {"jitter": (0.0, 0.0, 0.0, 0.0)},
     ),
     "asgnet": ("configs/asgnet_voc.py", 21, {}, {"blur": 0.0}),

@@ -56,8 +56,11 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("name", nargs="?", choices=STUDIES, help="the study")
-    for place, what in PLACES.items():
-        parser.add_argument(f"--{place}", default="", help=what)
+    parser.add_argument("--photos", default="", help=PLACES["photos"])
+    parser.add_argument("--unlabelled", default="", help=PLACES["unlabelled"])
+    parser.add_argument("--vit", default="", help=PLACES["vit"])
+    parser.add_argument("--mobilenet", default="", help=PLACES["mobilenet"])
+    parser.add_argument("--cache", default="", help=PLACES["cache"])
     parser.add_argument("--rows", nargs="+", default=[], help="all, if not given")
     parser.add_argument("--seeds", nargs="+", type=int, default=[])
     parser.add_argument("--work", default="runs/studies", help="folder of runs")

@@ -86,7 +86,7 @@ def section(name: str, found: Sequence[Found], results: Path = RESULTS) -> str:
     made = (
         f"Mean IoU in percent, mean and sample deviation over seeds; seconds of two "
         f"cores. Any row again: "
-        f"`python -m benchmarks.study {name} {_options(study)} --rows ROW`; what each "
+        f"`python -m benchmarks.study {name}{_options(study)} --rows ROW`; what each "
         f"runs: `--commands`. Commits {', '.join(commits)}; {'; '.join(machines)}."
     )
     heading = next(iter(study.scores.values()))
@@ -120,21 +120,20 @@ def _choices(name: str, results: Path) -> str:
         file = results / name / GRID.format(row=row)
         if file.exists():
             told = json.loads(file.read_text())
-            tried = [f"{_code(w)} {score:.1f}" for w, score in told["tried"].items()]
-            said.append(f"{what.label}: {_code(told['words'])} of {', '.join(tried)}")
+            tried = ", ".join(f"{_code(w)} {s:.1f}" for w, s in told["tried"].items())
+            said.append(f"- {what.label}: {_code(told['words'])}, of {tried}")
     if not said:
         return ""
     return (
-        f"Chosen with seed {study_grid.SEED} on photos that no row reports: "
-        + "; ".join(said)
-        + "."
+        f"Chosen with seed {study_grid.SEED} on photos that no row reports, by their "
+        "score there:\n\n" + "\n".join(said)
     )
 
 
 def _options(study: Study) -> str:
     places = sorted({place for row in study.rows for place in study.places(row)})
     kinds = {p: "DIR" if p in FOLDERS else "FILE" for p in places if p not in OPTIONAL}
-    return " ".join(f"--{place} {kind}" for place, kind in kinds.items())
+    return "".join(f" --{place} {kind}" for place, kind in kinds.items())
 
 
 def write(name: str, results: Path = RESULTS, page: Path = PAGE) -> str:

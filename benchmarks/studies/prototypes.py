@@ -18,6 +18,7 @@ _CONTRASTS = {
     "cross_cam": "contrast across views by maps",
     "intra": "contrast within a view",
 }
+_RELEASED = "--config.method.prototype_photos=all"
 # What PPC's settings change, each on its own.
 _SETTINGS = {
     "from_the_start": ("contrast from the first step", "contrast_start=0"),
@@ -48,9 +49,9 @@ def _rows(photos: Photos, steps: int, more: str = "") -> dict[str, Row]:
     rows = {
         "cam": row("CAM", "cam", like=""),
         "seam": row("SEAM", "seam", like=""),
-        "ppc": row("PPC", "", like=""),
+        "ppc": row("PPC, prototypes as released", "", _RELEASED, like=""),
+        "tagged": row("PPC, prototypes of tagged photos", "tagged"),
     }
-    rows["tagged"] = row("PPC, prototypes of tagged photos", "tagged")
     for name, label in _CONTRASTS.items():
         rows[f"no_{name}"] = row(f"PPC without {label}", f"no_{name}")
         rows[f"only_{name}"] = row(f"SEAM and {label}", f"only_{name}")

@@ -144,7 +144,7 @@ def test_a_grid_is_tried_once_and_its_choice_kept(world, monkeypatch):
     assert len(trained) == 3 + 4
     assert sum("--rate=2" in words for words in trained) == 1 + 4
     assert (
-        "Tuned: `--rate=2 --more` of `--rate=1` 50.0, `--rate=2 --more` 70.0, "
+        "- Tuned: `--rate=2 --more`, of `--rate=1` 50.0, `--rate=2 --more` 70.0, "
         "as it is 50.0"
     ) in page.read_text()
     assert "| Tuned | 70.0 +- 0.0 |  | 0, 1 |" in page.read_text()
