@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import prototypes
+from benchmarks import prototype_table, prototypes, study_table
 from benchmarks.prototype_counts import Counts
 from ppcjax import methods
 from ppcjax.frozen import kept
@@ -110,3 +110,11 @@ def test_other_methods_have_no_prototypes(tmp_path):
     run = make_run(tmp_path, "segment")
     with pytest.raises(UserError, match="give a run of method 'ppc'"):
         prototypes.main(["--ckpt", str(run), "--split", "test", "--out", "none"])
+
+
+def test_the_page_shows_what_was_found():
+    page = study_table.PAGE.read_text()
+    told = prototype_table.section(prototype_table.read())
+    assert study_table.replaced(page, "preconditions", told) == page, (
+        "write it again: python -m benchmarks.prototype_table"
+    )
