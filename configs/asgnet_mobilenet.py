@@ -29,6 +29,7 @@ def get_config():
         superpixels_at_most=5,
         superpixel_cells=40,  # of the 28 x 28 of a photo
         iterations=(10, 5),
+        sharpness=1.0,
         prior="mean",
         shots="averaged",
         auxiliary=1.0,

@@ -53,6 +53,9 @@ STUDIES = {
                 "no auxiliary losses", "--config.method.auxiliary=0.0"
             ),
             "no_prior": _trained("no prior", "--config.method.prior=none"),
+            "sharp": _trained(
+                "superpixels that differ", "--config.method.sharpness=2.5"
+            ),
             "five": _trained(
                 "learnt on one to five shots, joined",
                 "--config.data.shot=5 --config.data.least_shot=1",

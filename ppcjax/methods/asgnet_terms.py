@@ -8,7 +8,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from ppcjax.fields import kinds
+from ppcjax.fields import Range, kinds
 from ppcjax.methods import episodes
 from ppcjax.ops import seeds as seed_ops
 from ppcjax.ops import superpixels
@@ -25,12 +25,14 @@ class Clustering(NamedTuple):
     cells: area of one, in cells of the grid.
     iterations: steps of the clustering, in training and in prediction.
     seed_count: "placed" or "released", see `ppcjax.ops.seeds.released_count`.
+    sharpness: factor of features in the distances.
     """
 
     at_most: int
     cells: int
     iterations: tuple[int, int]
     seed_count: str
+    sharpness: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +50,9 @@ class Guidance:
         shots compete for each cell, for networks trained on that many.
     seed_count: "placed", or "released", which loses seeds of objects at the upper and
         left border, see `ppcjax.ops.seeds.released_count`.
+    sharpness: factor of features while they are clustered; 1 as released. Where the
+        features of an object are no more than some 3 apart, all its superpixels then
+        end at its mean; the larger it is, the fewer cells is each a mean of.
     """
 
     superpixels_at_most: _Count = 5
@@ -56,6 +61,7 @@ class Guidance:
     prior: Literal["mean", "sum", "none"] = "mean"
     shots: Literal["averaged", "joined"] = "averaged"
     seed_count: Literal["placed", "released"] = "placed"
+    sharpness: Annotated[float, Range(above=0, most=1000)] = 1.0
 
     def clustering(self) -> Clustering:
         """The part of it that makes superpixels."""
@@ -64,6 +70,7 @@ class Guidance:
             self.superpixel_cells,
             self.iterations,
             self.seed_count,
+            self.sharpness,
         )
 
 
@@ -118,8 +125,9 @@ def prototypes(
         seeds = seeds._replace(count=seed_ops.released_count(seeds.cells))
     steps = clustering.iterations[0 if train else 1]
     centres, valid = superpixels.object_prototypes(
-        features, weights, seeds, iterations=steps
+        features * clustering.sharpness, weights, seeds, iterations=steps
     )
+    centres = centres / clustering.sharpness
     valid = valid & jnp.reshape(batch["shot_valid"], (-1, 1))
     rows = batch["shot_valid"].shape[0]
     return Prototypes(
