@@ -52,6 +52,7 @@ def _tags(photos: Photos) -> dict[str, Row]:
         "crf": refined("cam, CRF", "--crf=k1"),
         "seam": maps("SEAM", "ppc_dino:seam"),
         "ppc": maps("PPC", "ppc_dino"),
+        "tagged": maps("PPC, prototypes of tagged photos", "ppc_dino:tagged"),
     } | {
         f"affinity_{short}": maps(
             f"CAM, affinity, {net.name}", "ppc_dino:affinity", net
