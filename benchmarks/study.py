@@ -1,61 +1,69 @@
 """A whole table of results: all rows, all seeds, and the page that shows them.
 
     python -m benchmarks.study
-    python -m benchmarks.study NAME --photos DIR [--vit FILE] [--rows ROW ...]
+    python -m benchmarks.study NAME ... --photos DIR [--vit FILE] [--rows ROW ...]
+    python -m benchmarks.study NAME ... --photos DIR --jobs 14 [--minutes 60]
     python -m benchmarks.study NAME --commands
 
 Without a name it lists the studies; with --commands it prints what a reader would type.
-Each row and seed is kept as benchmarks/results/studies/NAME/ROW-SEED.json as soon as it
-is known, and not made again; runs lie in --work, and go on where they were killed. At
-the end the table in docs/results.md and its plot are written anew, of all rows that are
-there.
+With --jobs so many commands run at a time, on one GPU, too, and what they say goes to
+files beside their runs. Each row and seed is kept as soon as it is known, as
+benchmarks/results/studies/NAME/ROW-SEED.json, and not made again; runs lie in --work,
+and go on where they were killed. At the end the tables in docs/results.md and their
+plots are written anew, of all rows that are there.
 """
 
 import argparse
-import json
-import shlex
-import subprocess
-import sys
+import os
 import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
-from benchmarks import study_grid, study_table
-from benchmarks.facts import facts
-from benchmarks.studies import STUDIES, base
+from benchmarks import study_grid, study_jobs, study_table
+from benchmarks.studies import STUDIES
 from benchmarks.studies.base import OPTIONAL, PLACES, Study
-
-_ROOT = Path(__file__).parents[1]
-_DONE = "seconds.json"  # in a run folder: its training came to its end
+from benchmarks.study_making import Making, typed
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Makes the rows that are missing, and writes the table."""
+    """Makes the rows that are missing, and writes the tables."""
     given = _parser().parse_args(argv)
-    if given.name is None:
+    if not given.names:
         print("\n".join(STUDIES))
         return
-    study = STUDIES[given.name]
-    rows = given.rows or list(study.rows)
-    unknown = [row for row in rows if row not in study.rows]
-    if unknown:
-        raise SystemExit(
-            f"{given.name} has no row {unknown[0]}; it has {', '.join(study.rows)}"
-        )
+    _check(given)
     if given.commands:
-        print("\n\n".join(commands(study, row) for row in rows))
+        for name in given.names:
+            rows = given.rows or STUDIES[name].rows
+            print("\n\n".join(commands(STUDIES[name], row) for row in rows))
         return
-    _make(given.name, rows, given)
-    print(study_table.write(given.name))
+    if given.jobs > 1:  # none may take a whole GPU
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    with tempfile.TemporaryDirectory() as prepared:
+        steps = _steps(given, Path(prepared))
+        left = study_jobs.run(steps, given.jobs, given.minutes)
+    for name in given.names:
+        print(study_table.write(name))
+    if left:
+        raise SystemExit(f"not done: {', '.join(left)}")
+
+
+def _check(given: argparse.Namespace) -> None:
+    """Raises SystemExit for a study or row that there is not."""
+    for name in given.names:
+        if name not in STUDIES:
+            raise SystemExit(f"no study {name}; there are {', '.join(STUDIES)}")
+        rows = STUDIES[name].rows
+        for row in given.rows:
+            if row not in rows:
+                raise SystemExit(f"{name} has no row {row}; it has {', '.join(rows)}")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("name", nargs="?", choices=STUDIES, help="the study")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="studies")
     parser.add_argument("--photos", default="", help=PLACES["photos"])
     parser.add_argument("--unlabelled", default="", help=PLACES["unlabelled"])
     parser.add_argument("--vit", default="", help=PLACES["vit"])
@@ -64,6 +72,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rows", nargs="+", default=[], help="all, if not given")
     parser.add_argument("--seeds", nargs="+", type=int, default=[])
     parser.add_argument("--work", default="runs/studies", help="folder of runs")
+    parser.add_argument("--jobs", type=int, default=1, help="rows at a time")
+    parser.add_argument("--minutes", type=float, default=0, help="then begin no more")
     parser.add_argument("--commands", action="store_true", help="print and end")
     return parser
 
@@ -81,33 +91,21 @@ def commands(study: Study, name: str) -> str:
     return "\n".join([lines[0], *map(typed, lines[1:])])
 
 
-def typed(command: str, choice: str = "CHOICE") -> str:
-    """A command as it is typed in a shell, with capitals where braces were."""
-    names = {name: name.upper() for name in base.of(command)} | {"choice": choice}
-    return " ".join(["python", *map(shlex.quote, _words(command, names))])
-
-
-def _make(name: str, rows: Sequence[str], given: argparse.Namespace) -> None:
-    """Makes those rows that are not there."""
-    study = STUDIES[name]
-    places = _places(study, rows, given)
-    folder = study_table.RESULTS / name
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as prepared:
+def _steps(given: argparse.Namespace, prepared: Path) -> Iterator[study_jobs.Step]:
+    """What is to be done for all rows that are asked for."""
+    for name in given.names:
+        study = STUDIES[name]
+        rows = given.rows or list(study.rows)
+        places = _places(study, rows, given)
+        folder = study_table.RESULTS / name
+        folder.mkdir(parents=True, exist_ok=True)
         if "photos" in places:
-            places["photos"] = str(
-                study.prepare(Path(places["photos"]), Path(prepared))
-            )
+            (prepared / name).mkdir()
+            photos = study.prepare(Path(places["photos"]), prepared / name)
+            places["photos"] = str(photos)
         work = Path(given.work).expanduser().resolve() / name
-        making = Making(study, name, places, work, folder)
-        for seed in given.seeds or study.seeds:
-            for row in rows:
-                file = folder / f"{row}-{seed}.json"
-                if file.exists():
-                    continue
-                found = making.made(row, seed)
-                _keep(file, found, [name, "--rows", row, "--seeds", str(seed)])
-                print(f"{row} {seed}: {found['scores']}", flush=True)
+        making = Making(study, name, places, work, folder, logs=given.jobs > 1)
+        yield from making.steps(rows, given.seeds or study.seeds)
 
 
 def _places(
@@ -123,121 +121,6 @@ def _places(
         for place in wanted
         for value in [getattr(given, place)]
     }
-
-
-class Making(NamedTuple):
-    """How rows are made, by the commands that a user has.
-
-    study: which has the rows.
-    name: its name.
-    places: fills names of PLACES.
-    work: folder of runs.
-    folder: where results and choices are kept.
-    """
-
-    study: Study
-    name: str
-    places: Mapping[str, str]
-    work: Path
-    folder: Path
-
-    def made(self, name: str, seed: int) -> dict[str, Any]:
-        """Scores in percent, seconds, and the commands with their braces, of a row."""
-        row, choice = self.study.rows[name], self.choice(name)
-        filled = self._filled(name, seed, choice)
-        for other in self.study.needed(name):
-            self._trained(other, self._filled(other, seed, self.choice(other)))
-        took = self._trained(name, filled)
-        begun = time.monotonic()
-        for command in row.evaluate:
-            _run(command, filled)
-        evaluated = time.monotonic() - begun
-        return {
-            "scores": _read(filled["out"]),
-            "seconds": {"train": round(took, 1), "evaluate": round(evaluated, 1)},
-            "commands": [
-                typed(command, choice) for command in (*row.train, *row.evaluate)
-            ],
-        }
-
-    def choice(self, name: str) -> str:
-        """Words of a row's grid, or that of another, chosen now or before."""
-        chooser = study_grid.chooser(self.study, name)
-        if not chooser:
-            return ""
-        file = self.folder / study_table.GRID.format(row=chooser)
-        if not file.exists():
-            found = study_grid.choose(self.study, chooser, self._tried(chooser))
-            _keep(file, found._asdict(), [self.name, "--rows", chooser])
-            print(f"{chooser}: {found.words} of {found.tried}", flush=True)
-        return json.loads(file.read_text())["words"]
-
-    def _tried(self, name: str) -> Callable[[str, str], dict[str, float]]:
-        def score(words: str, folder: str) -> dict[str, float]:
-            filled = self._filled(name, study_grid.SEED, words)
-            run = f"{self.work / folder}-{study_grid.SEED}"
-            filled |= {"run": run, "out": f"{run}-eval"}
-            self._trained(name, filled)
-            _run(self.study.rows[name].judge, filled)
-            return _read(filled["out"])
-
-        return score
-
-    def _filled(self, name: str, seed: int, choice: str) -> dict[str, Any]:
-        runs = {other: str(self.work / f"{other}-{seed}") for other in self.study.rows}
-        own = {"seed": seed, "run": runs[name], "out": f"{runs[name]}-eval"}
-        return {**self.places, **runs, **own, "choice": choice}
-
-    def _trained(self, name: str, filled: Mapping[str, Any]) -> float:
-        """Seconds that the training of a row took, now or before."""
-        done = Path(filled["run"]) / _DONE
-        if not self.study.rows[name].train:
-            return 0.0
-        if not done.exists():
-            begun = time.monotonic()
-            for command in self.study.rows[name].train:
-                _run(command, filled)
-            done.write_text(json.dumps(time.monotonic() - begun))
-        return json.loads(done.read_text())
-
-
-def _keep(file: Path, found: dict[str, Any], words: Sequence[str]) -> None:
-    """Writes what was found, with the facts that a reader needs."""
-    found = found | facts("benchmarks.study", words)
-    file.write_text(json.dumps(found, indent=1) + "\n")
-
-
-def _read(folder: str) -> dict[str, float]:
-    return scores(json.loads((Path(folder) / "metrics.json").read_text()))
-
-
-def _run(command: str, filled: Mapping[str, Any]) -> None:
-    """Runs a command, whose words may get blanks where places have them."""
-    words = _words(command, filled)
-    subprocess.run([sys.executable, *words], cwd=_ROOT, check=True)
-
-
-def _words(command: str, filled: Mapping[str, Any]) -> list[str]:
-    """Words of a command; what fills {choice} is several, all else is one."""
-    return [
-        part
-        for word in command.split()
-        for part in (
-            filled["choice"].split() if word == "{choice}" else [word.format(**filled)]
-        )
-    ]
-
-
-def scores(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Mean IoU in percent: by threshold, by shots, or of the arg-max."""
-    if "thresholds" in metrics:
-        found = metrics["thresholds"]
-        kinds = ("chosen", "fixed", "oracle")
-        return {k: round(100 * found[k]["mean_iou"], 2) for k in kinds if found.get(k)}
-    if "shots" in metrics:
-        means = {n: of["mean_iou"]["mean"] for n, of in metrics["shots"].items()}
-        return {f"{n}-shot": round(100 * mean, 2) for n, mean in means.items()}
-    return {"mean_iou": round(100 * metrics["mean_iou"], 2)}
 
 
 if __name__ == "__main__":

@@ -2,11 +2,13 @@
 
 import json
 import shlex
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from benchmarks import study, study_grid, study_table
+from benchmarks import study, study_grid, study_making, study_table
 from benchmarks.studies import STUDIES, base
 from benchmarks.studies.words import with_held_out
 from ppcjax.cli import config_args
@@ -45,7 +47,7 @@ def test_every_command_names_a_config_that_takes_its_settings():
         for name, row in of.rows.items()
         for choice in of.rows[study_grid.chooser(of, name) or name].grid or ("",)
         for command in (*row.train, *row.evaluate)
-        if any((words := shlex.split(study.typed(command, choice)))[1:])
+        if any((words := shlex.split(study_making.typed(command, choice)))[1:])
     }
     named = [c for c in commands if any(w.startswith("--config=") for w in c)]
     assert len(named) > 20
@@ -70,10 +72,11 @@ def toy():
 @pytest.fixture
 def world(tmp_path, monkeypatch):
     """A study whose programs do nothing but say that they were run."""
-    ran = []
+    ran, logs = [], []
 
-    def run(command, filled):
-        words = study._words(command, filled)
+    def run(command, filled, log):
+        words = study_making.words_of(command, filled)
+        logs.append(log)
         ran.append(words)
         folder = Path(words[-1])
         folder.mkdir(parents=True, exist_ok=True)
@@ -84,7 +87,7 @@ def world(tmp_path, monkeypatch):
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- study toy -->\n<!-- end of study toy -->\nafter\n")
     monkeypatch.setitem(STUDIES, "toy", toy())
-    monkeypatch.setattr(study, "_run", run)
+    monkeypatch.setattr(study_making, "run_command", run)
     monkeypatch.setattr(study_table, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(study_table, "PAGE", page)
     made = study_table.write
@@ -165,6 +168,55 @@ def test_seconds_are_those_of_two_cores(world):
         )
 
 
+def test_several_at_a_time_make_the_same(world):
+    folder, ran, page = world
+    make(folder)
+    alone, commands = page.read_text(), sorted(map(tuple, ran))
+    for file in (folder / "results").rglob("*.json"):
+        file.unlink()
+    shutil.rmtree(folder / "work")
+    ran.clear()
+    make(folder, "--jobs", "3")
+    assert page.read_text() == alone
+    # Folders of prepared photos differ.
+    assert [words[0] for words in sorted(map(tuple, ran))] == [w[0] for w in commands]
+
+
+def test_a_row_that_fails_stops_no_other_and_is_named(world, monkeypatch):
+    folder, ran, page = world
+    real = study_making.run_command
+
+    def failing(command, filled, log):
+        if command.startswith("train") and filled["seed"] == 0:
+            raise subprocess.CalledProcessError(1, ["python", "train.py"])
+        real(command, filled, log)
+
+    monkeypatch.setattr(study_making, "run_command", failing)
+    with pytest.raises(SystemExit) as caught:
+        make(folder)
+    assert str(caught.value) == (
+        "not done: toy/used-0 run, toy/used-0, toy/uses-0 run, toy/uses-0"
+    )
+    assert "| Used | 50.0 |  | 1 |" in page.read_text()
+
+
+def test_no_row_is_begun_after_the_end(world):
+    folder, ran, _ = world
+    with pytest.raises(SystemExit, match="not done: toy/used-0 run, toy/used-0, "):
+        make(folder, "--minutes", "1e-9")
+    assert not ran
+
+
+def test_what_commands_say_goes_to_a_file_where_several_run(tmp_path):
+    log = tmp_path / "work" / "run.log"
+    filled = {"choice": "", "out": str(tmp_path)}
+    for _ in range(2):
+        study_making.run_command("-c print(7*6)", filled, str(log))
+    assert log.read_text() == "42\n42\n"
+    with pytest.raises(subprocess.CalledProcessError):
+        study_making.run_command("-c raise(SystemExit(3))", filled, str(log))
+
+
 def test_a_study_without_photos_needs_none(world, monkeypatch):
     folder, ran, _ = world
     row = base.Row("Row", ("eval {out}",))
@@ -178,6 +230,7 @@ def test_a_study_without_photos_needs_none(world, monkeypatch):
     [
         (["toy", "--photos", ""], "give --photos"),
         (["toy", "--photos", ".", "--rows", "none"], "has no row none; it has used"),
+        (["ploy"], "no study ploy; there are "),
     ],
 )
 def test_what_is_missing_is_said(world, words, said):
@@ -187,17 +240,17 @@ def test_what_is_missing_is_said(world, words, said):
 
 def test_a_killed_evaluation_leaves_the_training(world, monkeypatch):
     folder, ran, _ = world
-    real = study._run
+    real = study_making.run_command
 
-    def killed(command, filled):
+    def killed(command, filled, log):
         if command.startswith("eval"):
             raise KeyboardInterrupt
-        real(command, filled)
+        real(command, filled, log)
 
-    monkeypatch.setattr(study, "_run", killed)
+    monkeypatch.setattr(study_making, "run_command", killed)
     with pytest.raises(KeyboardInterrupt):
         make(folder, "--seeds", "0")
-    monkeypatch.setattr(study, "_run", real)
+    monkeypatch.setattr(study_making, "run_command", real)
     make(folder, "--seeds", "0")
     assert [words[0] for words in ran] == ["train", "eval", "eval"]
 
