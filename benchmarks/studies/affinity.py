@@ -58,7 +58,6 @@ def _network(
     """An affinity network of its own."""
     what = "--config=configs/affinity_mobilenet.py --config.data.root={photos} "
     what += "--config.init_from={mobilenet} --config.data.train_split=labelled "
-    what += "--config.data.val_split=held_out "
     what += f"--config.steps={steps} --config.data.masks={masks}"
     train = f"train.py {what} --config.seed={{seed}} --workdir={{run}}"
     return Row(label, (_walk(words, network="{run}"),), (train,))

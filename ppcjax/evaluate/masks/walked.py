@@ -67,13 +67,13 @@ def _walked(
 def _chosen(
     run: Run, settings: AffinitySettings, request: Request, walk: WalkSettings
 ) -> tuple[WalkSettings, dict[str, Any]]:
-    """The walk with the background that is best on the validation split.
+    """The walk with the background that is best on the photos of another export.
 
     Walked scores are compared with the background by s = p / (p + b); the best
     threshold t of s is that of a background b t / (1 - t).
 
     Raises:
-        UserError: there is no such split, or nothing to choose.
+        UserError: these are those that are evaluated, or have nothing to choose by.
     """
     if settings.walk.background is not None or settings.walk.alpha is not None:
         raise UserError(
@@ -81,14 +81,15 @@ def _chosen(
             "which is given; leave out eval.background and eval.alpha, or this"
         )
     data = request.data(run)
-    name, split = data.get("val_split"), request.split_of(data)
-    if not name or name == split:
-        raise UserError(
-            f"--val_cams={settings.val_cams}: config.data.val_split={name!r} is none "
-            f"beside the split {split!r} that is evaluated; name one in training"
-        )
     cams = _checked_cams(run, settings.val_cams)
-    walk = walk.of_scores(_threshold(provenance.read(cams)))
+    made = provenance.read(cams) or {}
+    name, split = made.get("split"), request.split_of(data)
+    if not isinstance(name, str) or name == split:
+        raise UserError(
+            f"--val_cams={settings.val_cams}: an export of split {name!r}, but it "
+            f"takes one beside {split!r}, which is evaluated; export another split"
+        )
+    walk = walk.of_scores(_threshold(made))
     source = data_pipelines.make_source(
         data, name, classes=run.classes, evaluation=True, lists=run.lists
     )

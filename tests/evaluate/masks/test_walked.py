@@ -43,7 +43,8 @@ def test_held_out_photos_choose_the_background(tmp_path):
     cams = kinds.write_cams(tmp_path / "cams", root)
     found = []
     for start in (0.3, 0.5):
-        (cams / provenance.NAME).write_text(json.dumps({"threshold": start}))
+        noted = {"threshold": start, "split": "val"}
+        (cams / provenance.NAME).write_text(json.dumps(noted))
         more = {"background": None, "val_cams": str(cams), "val_split": "val"}
         kinds.run_kind(AFFINITY, root, tmp_path / str(start), limit=1, **more)
         record = provenance.read(tmp_path / str(start))
@@ -54,16 +55,17 @@ def test_held_out_photos_choose_the_background(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("noted", "background", "said"),
     [
-        ({"val_split": ""}, "config.data.val_split='' is none beside the split 'all'"),
-        ({"val_split": "all"}, "val_split='all' is none beside"),
-        ({"val_split": "val", "background": 0.3}, "which is given; leave out"),
+        ({}, None, "an export of split None, but it takes one beside 'all'"),
+        ({"split": "all"}, None, "an export of split 'all', but it takes one beside"),
+        ({"split": "val"}, 0.3, "which is given; leave out"),
     ],
 )
-def test_nothing_to_choose_by_is_an_error(tmp_path, more, said):
+def test_nothing_to_choose_by_is_an_error(tmp_path, noted, background, said):
     root = kinds.write_photos(tmp_path / "data")
     cams = kinds.write_cams(tmp_path / "cams", root)
-    more = {"background": None, "val_cams": str(cams)} | more
+    (cams / provenance.NAME).write_text(json.dumps(noted))
+    more = {"background": background, "val_cams": str(cams)}
     with pytest.raises(UserError, match=said):
         kinds.run_kind(AFFINITY, root, tmp_path / "out", **more)
