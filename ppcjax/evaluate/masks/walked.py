@@ -15,6 +15,8 @@ from ppcjax.evaluate.masks.summary import threshold_text
 from ppcjax.evaluate.masks.thresholds import best_threshold
 from ppcjax.evaluate.protocol import Plan, Request
 from ppcjax.predict.prediction import Prediction
+from ppcjax.refine import crf
+from ppcjax.refine.stream import Background
 from ppcjax.refine.walk import WalkSettings, walk_predictions
 from ppcjax.runs import Run, provenance
 from ppcjax.types import UserError
@@ -39,10 +41,13 @@ def affinity(
     if settings.val_cams:
         walk, record["val_cams"] = _chosen(run, settings, request, walk)
     of = Photos.of(run, request)
+    found = _walked(run, cams, of.examples(), walk)
+    if settings.output.crf and walk.alpha is None:
+        found = (for_crf(prediction, walk.background or 0.0) for prediction in found)
     return probabilities_plan(
         run,
         of,
-        _walked(run, cams, of.examples(), walk),
+        found,
         settings.scoring,
         settings.output,
         stages=f"random walk of the scores in {cams}, background {_background(walk)}",
@@ -62,6 +67,24 @@ def _walked(
         walk,
         num_classes=len(run.classes),
     )
+
+
+def for_crf(prediction: Prediction, background: float) -> Prediction:
+    """Walked scores as a CRF gets activation maps.
+
+    Beside a background that scores the same everywhere they are too flat for it: where
+    an object scores 0.35 and the background 0.27, the CRF goes by colours alone. The
+    masks stay as they are.
+
+    Args:
+        prediction: scores that walked, as probabilities.
+        background: what the background scored in the walk, in [0, 1].
+    """
+    if not 0 < background < 1:
+        return prediction
+    exponent = Background(background).exponent
+    scores = crf.with_background(prediction.probabilities, exponent)
+    return Prediction.of_probabilities(prediction.example, scores)
 
 
 def _chosen(

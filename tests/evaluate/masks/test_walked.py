@@ -1,15 +1,24 @@
 """Scores that walk: their background is the threshold that they were cut at before."""
 
 import json
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
+from ppcjax.evaluate.masks import walked
+from ppcjax.predict.prediction import Prediction
 from ppcjax.runs import provenance
 from ppcjax.types import UserError
 from tests.evaluate.masks import kinds
 
 AFFINITY = kinds.Kind("affinity", {})
+
+
+class Example(NamedTuple):
+    """A photo of which nothing is known."""
+
+    tags: Any
 
 
 @pytest.mark.parametrize(
@@ -69,3 +78,24 @@ def test_nothing_to_choose_by_is_an_error(tmp_path, noted, background, said):
     more = {"background": background, "val_cams": str(cams)}
     with pytest.raises(UserError, match=said):
         kinds.run_kind(AFFINITY, root, tmp_path / "out", **more)
+
+
+def test_a_crf_gets_walked_scores_as_it_gets_maps():
+    """The masks stay; where a score exceeds the background it is told more surely."""
+    rng = np.random.default_rng(0)
+    probabilities = rng.uniform(0, 0.6, (9, 11, 3)).astype(np.float32)
+    probabilities[..., 0] = 0.27
+    flat = Prediction.of_probabilities(Example(None), probabilities)
+    told = walked.for_crf(flat, 0.27)
+    np.testing.assert_array_equal(
+        told.probabilities.argmax(-1), flat.probabilities.argmax(-1)
+    )
+    np.testing.assert_array_equal(
+        told.probabilities[..., 1:], flat.probabilities[..., 1:]
+    )
+    best = probabilities[..., 1:].max(-1)
+    margin, before = (
+        np.abs(np.log(best) - np.log(p.probabilities[..., 0])) for p in (told, flat)
+    )
+    assert np.all(margin >= before - 1e-6) and np.median(margin / before) > 1.2
+    assert walked.for_crf(flat, 0.0) is flat
