@@ -101,7 +101,8 @@ def _chosen(
     if settings.walk.background is not None or settings.walk.alpha is not None:
         raise UserError(
             f"--val_cams={settings.val_cams}: chooses the score of the background, "
-            "which is given; leave out eval.background and eval.alpha, or this"
+            "which is given; set eval.background and eval.alpha to None, or leave this "
+            "out"
         )
     data = request.data(run)
     cams = _checked_cams(run, settings.val_cams)

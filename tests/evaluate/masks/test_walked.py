@@ -68,7 +68,7 @@ def test_held_out_photos_choose_the_background(tmp_path):
     [
         ({}, None, "an export of split None, but it takes one beside 'all'"),
         ({"split": "all"}, None, "an export of split 'all', but it takes one beside"),
-        ({"split": "val"}, 0.3, "which is given; leave out"),
+        ({"split": "val"}, 0.3, "which is given; set eval.background"),
     ],
 )
 def test_nothing_to_choose_by_is_an_error(tmp_path, noted, background, said):
