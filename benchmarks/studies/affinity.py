@@ -58,7 +58,6 @@ def _network(
     """An affinity network of its own."""
     what = "--config=configs/affinity_mobilenet.py --config.data.root={photos} "
     what += "--config.init_from={mobilenet} --config.data.train_split=labelled "
-    what += "--config.data.val_split=held_out "
     what += f"--config.steps={steps} --config.data.masks={masks}"
     train = f"train.py {what} --config.seed={{seed}} --workdir={{run}}"
     return Row(label, (_walk(words, network="{run}"),), (train,))
@@ -84,19 +83,24 @@ _ROWS = {
         ),
     ),
     "crf": Row(
-        "maps, CRF",
+        "maps, CRF k1",
         (_BEHIND_CRF,),
         (_BEHIND_CRF.replace("{out}", "{run}"),),
     ),
     "before": _settings(
-        "scores behind the CRF, walk, background 0.27, CRF: as before",
+        "scores behind the CRF, walk, background 0.27, CRF k1: as before",
         f"--background=0.27 {_CRF}",
         "{crf}",
     ),
     "behind": _settings("scores behind the CRF, walk", "", "{crf}"),
     "walk": _network("maps, walk"),
     "chosen": _settings("maps, walk, background chosen", _CHOSEN),
-    "chosen_crf": _settings("maps, walk, background chosen, CRF", f"{_CHOSEN} {_CRF}"),
+    "chosen_k1": _settings(
+        "maps, walk, background chosen, CRF k1", f"{_CHOSEN} {_CRF}"
+    ),
+    "chosen_k3": _settings(
+        "maps, walk, background chosen, CRF k3", f"{_CHOSEN} --crf=k3 --workers=2"
+    ),
     "steps_16": _settings("the same, 16 steps, no CRF", f"{_CHOSEN} --steps=16"),
     "steps_256": _settings("the same, 256 steps", f"{_CHOSEN} --steps=256"),
     "power_16": _settings("the same, power 16", f"{_CHOSEN} --power=16"),

@@ -42,7 +42,7 @@ class WalkSettings:
         if self.background is not None and self.alpha is not None:
             raise UserError(
                 f"eval.background={self.background:g} and eval.alpha={self.alpha:g}: "
-                "both say what the background scores; leave one out"
+                "both say what the background scores; set one to None"
             )
 
     def of_scores(self, threshold: float) -> "WalkSettings":

@@ -145,8 +145,9 @@ class AffinitySettings:
     """Settings of the evaluation of affinity networks.
 
     cams: folder of an earlier export, whose scores walk.
-    val_cams: folder of the same export of the validation split, which then chooses what
-        the background scores in the walk; empty: nothing is chosen.
+    val_cams: folder of the same export of a split with masks that is not evaluated,
+        which then chooses what the background scores in the walk; empty: nothing is
+        chosen.
     """
 
     cams: str = ""

@@ -15,6 +15,8 @@ from ppcjax.evaluate.masks.summary import threshold_text
 from ppcjax.evaluate.masks.thresholds import best_threshold
 from ppcjax.evaluate.protocol import Plan, Request
 from ppcjax.predict.prediction import Prediction
+from ppcjax.refine import crf
+from ppcjax.refine.stream import Background
 from ppcjax.refine.walk import WalkSettings, walk_predictions
 from ppcjax.runs import Run, provenance
 from ppcjax.types import UserError
@@ -39,10 +41,13 @@ def affinity(
     if settings.val_cams:
         walk, record["val_cams"] = _chosen(run, settings, request, walk)
     of = Photos.of(run, request)
+    found = _walked(run, cams, of.examples(), walk)
+    if settings.output.crf and walk.alpha is None:
+        found = (for_crf(prediction, walk.background or 0.0) for prediction in found)
     return probabilities_plan(
         run,
         of,
-        _walked(run, cams, of.examples(), walk),
+        found,
         settings.scoring,
         settings.output,
         stages=f"random walk of the scores in {cams}, background {_background(walk)}",
@@ -64,31 +69,51 @@ def _walked(
     )
 
 
+def for_crf(prediction: Prediction, background: float) -> Prediction:
+    """Walked scores as a CRF gets activation maps.
+
+    Beside a background that scores the same everywhere they are too flat for it: where
+    an object scores 0.35 and the background 0.27, the CRF goes by colours alone. The
+    masks stay as they are.
+
+    Args:
+        prediction: scores that walked, as probabilities.
+        background: what the background scored in the walk, in [0, 1].
+    """
+    if not 0 < background < 1:
+        return prediction
+    exponent = Background(background).exponent
+    scores = crf.with_background(prediction.probabilities, exponent)
+    return Prediction.of_probabilities(prediction.example, scores)
+
+
 def _chosen(
     run: Run, settings: AffinitySettings, request: Request, walk: WalkSettings
 ) -> tuple[WalkSettings, dict[str, Any]]:
-    """The walk with the background that is best on the validation split.
+    """The walk with the background that is best on the photos of another export.
 
     Walked scores are compared with the background by s = p / (p + b); the best
     threshold t of s is that of a background b t / (1 - t).
 
     Raises:
-        UserError: there is no such split, or nothing to choose.
+        UserError: these are those that are evaluated, or have nothing to choose by.
     """
     if settings.walk.background is not None or settings.walk.alpha is not None:
         raise UserError(
             f"--val_cams={settings.val_cams}: chooses the score of the background, "
-            "which is given; leave out eval.background and eval.alpha, or this"
+            "which is given; set eval.background and eval.alpha to None, or leave this "
+            "out"
         )
     data = request.data(run)
-    name, split = data.get("val_split"), request.split_of(data)
-    if not name or name == split:
-        raise UserError(
-            f"--val_cams={settings.val_cams}: config.data.val_split={name!r} is none "
-            f"beside the split {split!r} that is evaluated; name one in training"
-        )
     cams = _checked_cams(run, settings.val_cams)
-    walk = walk.of_scores(_threshold(provenance.read(cams)))
+    made = provenance.read(cams) or {}
+    name, split = made.get("split"), request.split_of(data)
+    if not isinstance(name, str) or name == split:
+        raise UserError(
+            f"--val_cams={settings.val_cams}: an export of split {name!r}, but it "
+            f"takes one beside {split!r}, which is evaluated; export another split"
+        )
+    walk = walk.of_scores(_threshold(made))
     source = data_pipelines.make_source(
         data, name, classes=run.classes, evaluation=True, lists=run.lists
     )

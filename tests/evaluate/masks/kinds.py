@@ -212,7 +212,8 @@ def run_kind(
     if "cams" in fields_of(entry.settings):
         cams = out.parent / "cams"
         values["cams"] = str(cams if cams.exists() else write_cams(cams, root))
-        values["background"] = 0.6  # of the walk: else it is nowhere the likeliest
+        if "alpha" not in values:  # of the walk: else it is nowhere the likeliest
+            values["background"] = 0.6
     values = settings_of(entry, values | settings, kind.name)
     request = dataclasses.replace(Request(export=str(out), limit=limit), **photos)
     plan = entry.plan(run, values, request, frozenset({*kind.settings, *settings}))

@@ -1,15 +1,24 @@
 """Scores that walk: their background is the threshold that they were cut at before."""
 
 import json
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
+from ppcjax.evaluate.masks import walked
+from ppcjax.predict.prediction import Prediction
 from ppcjax.runs import provenance
 from ppcjax.types import UserError
 from tests.evaluate.masks import kinds
 
 AFFINITY = kinds.Kind("affinity", {})
+
+
+class Example(NamedTuple):
+    """A photo of which nothing is known."""
+
+    tags: Any
 
 
 @pytest.mark.parametrize(
@@ -43,7 +52,8 @@ def test_held_out_photos_choose_the_background(tmp_path):
     cams = kinds.write_cams(tmp_path / "cams", root)
     found = []
     for start in (0.3, 0.5):
-        (cams / provenance.NAME).write_text(json.dumps({"threshold": start}))
+        noted = {"threshold": start, "split": "val"}
+        (cams / provenance.NAME).write_text(json.dumps(noted))
         more = {"background": None, "val_cams": str(cams), "val_split": "val"}
         kinds.run_kind(AFFINITY, root, tmp_path / str(start), limit=1, **more)
         record = provenance.read(tmp_path / str(start))
@@ -54,16 +64,38 @@ def test_held_out_photos_choose_the_background(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("noted", "background", "said"),
     [
-        ({"val_split": ""}, "config.data.val_split='' is none beside the split 'all'"),
-        ({"val_split": "all"}, "val_split='all' is none beside"),
-        ({"val_split": "val", "background": 0.3}, "which is given; leave out"),
+        ({}, None, "an export of split None, but it takes one beside 'all'"),
+        ({"split": "all"}, None, "an export of split 'all', but it takes one beside"),
+        ({"split": "val"}, 0.3, "which is given; set eval.background"),
     ],
 )
-def test_nothing_to_choose_by_is_an_error(tmp_path, more, said):
+def test_nothing_to_choose_by_is_an_error(tmp_path, noted, background, said):
     root = kinds.write_photos(tmp_path / "data")
     cams = kinds.write_cams(tmp_path / "cams", root)
-    more = {"background": None, "val_cams": str(cams)} | more
+    (cams / provenance.NAME).write_text(json.dumps(noted))
+    more = {"background": background, "val_cams": str(cams)}
     with pytest.raises(UserError, match=said):
         kinds.run_kind(AFFINITY, root, tmp_path / "out", **more)
+
+
+def test_a_crf_gets_walked_scores_as_it_gets_maps():
+    """The masks stay; where a score exceeds the background it is told more surely."""
+    rng = np.random.default_rng(0)
+    probabilities = rng.uniform(0, 0.6, (9, 11, 3)).astype(np.float32)
+    probabilities[..., 0] = 0.27
+    flat = Prediction.of_probabilities(Example(None), probabilities)
+    told = walked.for_crf(flat, 0.27)
+    np.testing.assert_array_equal(
+        told.probabilities.argmax(-1), flat.probabilities.argmax(-1)
+    )
+    np.testing.assert_array_equal(
+        told.probabilities[..., 1:], flat.probabilities[..., 1:]
+    )
+    best = probabilities[..., 1:].max(-1)
+    margin, before = (
+        np.abs(np.log(best) - np.log(p.probabilities[..., 0])) for p in (told, flat)
+    )
+    assert np.all(margin >= before - 1e-6) and np.median(margin / before) > 1.2
+    assert walked.for_crf(flat, 0.0) is flat
