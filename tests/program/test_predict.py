@@ -273,7 +273,7 @@ def test_a_lack_of_memory_names_options_that_predict_has(place, capsys, monkeypa
     def lacks(*_, **__):
         raise MemoryError("Unable to allocate 3 GiB")
 
-    monkeypatch.setattr(tta, "_network", lacks)
+    monkeypatch.setattr(tta.devices, "compiled", lambda *_: lacks)
     said = refused(capsys, "run", "p")
     named = re.findall(r"--(\w+) \(", said)
     assert "out of memory" in said and named
