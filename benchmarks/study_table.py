@@ -100,17 +100,40 @@ def section(name: str, found: Sequence[Found], results: Path = RESULTS) -> str:
 
 def _lines(study: Study, found: Sequence[Found]) -> list[str]:
     """The table."""
-    head = " | ".join(study.scores.values())
+    head = list(study.scores.values())
+    kind = next(iter(study.scores))
+    others = _by_seed(study, found, kind)
+    if others:
+        head.append(f"{study.scores[kind]}, less {study.rows[study.against].label}")
     lines = [
-        f"| row | {head} | seeds | train, s | evaluate, s |",
-        "| --- " * (4 + len(study.scores)) + "|",
+        f"| row | {' | '.join(head)} | seeds | train, s | evaluate, s |",
+        "| --- " * (4 + len(head)) + "|",
     ]
     for row in found:
         cells = [as_text(row.scores.get(kind, [])) for kind in study.scores]
+        if others:
+            cells.append(_gain(row, kind, others))
         cells += [", ".join(map(str, row.seeds))]
         cells += [f"{seconds:.0f}" for seconds in row.seconds] or ["", ""]
         lines.append(f"| {row.label} | {' | '.join(cells)} |")
     return lines
+
+
+def _by_seed(study: Study, found: Sequence[Found], kind: str) -> dict[int, float]:
+    """Scores of the row that others are compared with."""
+    label = study.rows[study.against].label if study.against else None
+    for row in found:
+        if row.label == label:
+            return dict(zip(row.seeds, row.scores[kind], strict=True))
+    return {}
+
+
+def _gain(row: Found, kind: str, others: Mapping[int, float]) -> str:
+    """What a row has more than that of the same seed, its own cell being empty."""
+    own = dict(zip(row.seeds, row.scores.get(kind, []), strict=False))
+    if own == others:
+        return ""
+    return as_text([own[seed] - others[seed] for seed in own if seed in others])
 
 
 def _choices(name: str, results: Path) -> str:

@@ -57,6 +57,7 @@ class Study(NamedTuple):
     prepare: makes of the folder of photos, and an empty one, the folder that commands
         get.
     seeds: those that a whole table has.
+    against: row that others are compared with, seed by seed; "" for none.
     """
 
     about: str
@@ -64,6 +65,7 @@ class Study(NamedTuple):
     scores: Mapping[str, str]
     prepare: Callable[[Path, Path], Path] = lambda photos, folder: photos
     seeds: tuple[int, ...] = (0, 1, 2)
+    against: str = ""
 
     def needed(self, name: str) -> Iterator[str]:
         """Rows whose runs a row uses, before those that use them."""

@@ -50,5 +50,6 @@ STUDIES = {
         },
         {"fixed": "mean IoU"},
         seeds=(0, 1, 2, 3, 4),
+        against="ce",
     )
 }

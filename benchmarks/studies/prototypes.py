@@ -73,11 +73,13 @@ STUDIES = {
         _rows(VOC, 391),
         _SCORES,
         with_held_out,
+        against="seam",
     ),
     "prototypes_msrc": Study(
         _ABOUT + f"300 steps of eight, {MSRC.about}; scored on the three quarters that "
         "are learnt from, rates are chosen on the rest.",
         _rows(MSRC, 300, "--config.method.small_view=160"),
         _SCORES,
+        against="seam",
     ),
 }

@@ -9,7 +9,7 @@ _CONTRASTS = {
 }
 _VARIANTS = {
     "cam": "CAM",
-    "seam": "SEAM, no contrast",
+    "seam": "SEAM",
     "ppc": "PPC, all three contrasts",
     "tagged": "PPC, prototypes of tagged photos",
     **{f"only_{name}": f"SEAM and {label} alone" for name, label in _CONTRASTS.items()},
@@ -48,11 +48,15 @@ def _about(what: str) -> str:
 
 STUDIES = {
     "tags_shapes": Study(
-        _about("whose bodies have any colour and texture"), _rows("any"), _SCORES
+        _about("whose bodies have any colour and texture"),
+        _rows("any"),
+        _SCORES,
+        against="seam",
     ),
     "tags_shapes_textured": Study(
         _about("whose bodies have any colour, and the texture of their class"),
         _rows("class"),
         _SCORES,
+        against="seam",
     ),
 }

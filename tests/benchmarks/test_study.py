@@ -22,6 +22,7 @@ ROWS = [
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_rows_have_names_of_their_own(name):
+    assert STUDIES[name].against in {"", *STUDIES[name].rows}
     assert not STUDIES[name].rows.keys() & {*base.PLACES, *base.OWN}
 
 
@@ -151,6 +152,22 @@ def test_a_grid_is_tried_once_and_its_choice_kept(world, monkeypatch):
         "as it is 50.0"
     ) in page.read_text()
     assert "| Tuned | 70.0 +- 0.0 |  | 0, 1 |" in page.read_text()
+
+
+def test_rows_are_compared_seed_by_seed():
+    made = {"seconds": {"train": 1, "evaluate": 1}, "commit": "a", "machine": "b"}
+
+    def row(label, values):
+        each = {n: made | {"scores": {"chosen": v}} for n, v in values.items()}
+        return study_table._row(label, each)
+
+    found = [row("Used", {0: 50, 1: 60}), row("Uses", {1: 63, 2: 90})]
+    of = toy()._replace(against="used")
+    head, _, used, uses = study_table._lines(of, found)
+    assert head.startswith("| row | chosen | best | chosen, less Used | seeds |")
+    assert used.startswith("| Used | 55.0 +- 7.1 |  |  | 0, 1 |")
+    assert uses.startswith("| Uses | 76.5 +- 19.1 |  | 3.0 | 1, 2 |")
+    assert "less" not in study_table._lines(of, found[1:])[0]
 
 
 def test_seconds_are_those_of_two_cores(world):
