@@ -154,22 +154,6 @@ def test_a_grid_is_tried_once_and_its_choice_kept(world, monkeypatch):
     assert "| Tuned | 70.0 +- 0.0 |  | 0, 1 |" in page.read_text()
 
 
-def test_rows_are_compared_seed_by_seed():
-    made = {"seconds": {"train": 1, "evaluate": 1}, "commit": "a", "machine": "b"}
-
-    def row(label, values):
-        each = {n: made | {"scores": {"chosen": v}} for n, v in values.items()}
-        return study_table._row(label, each)
-
-    found = [row("Used", {0: 50, 1: 60}), row("Uses", {1: 63, 2: 90})]
-    of = toy()._replace(against="used")
-    head, _, used, uses = study_table._lines(of, found)
-    assert head.startswith("| row | chosen | best | chosen, less Used | seeds |")
-    assert used.startswith("| Used | 55.0 +- 7.1 |  |  | 0, 1 |")
-    assert uses.startswith("| Uses | 76.5 +- 19.1 |  | 3.0 | 1, 2 |")
-    assert "less" not in study_table._lines(of, found[1:])[0]
-
-
 def test_seconds_are_those_of_two_cores(world):
     folder, _, page = world
     make(folder)
@@ -277,21 +261,6 @@ def test_a_page_without_a_place_is_an_error(world):
     page.write_text("nothing")
     with pytest.raises(SystemExit, match="needs the lines"):
         make(folder)
-
-
-@pytest.mark.parametrize("name", STUDIES)
-def test_the_page_shows_what_was_found(name):
-    page = study_table.PAGE.read_text()
-    told = study_table.section(name, study_table.read(name))
-    assert study_table.replaced(page, name, told) == page, (
-        f"write it again: python -m benchmarks.study {name} --photos . --seeds"
-    )
-
-
-def test_every_result_is_of_a_row_that_there_is():
-    for file in study_table.RESULTS.rglob("*.json"):
-        row = file.stem.rpartition("-")[0]
-        assert row in STUDIES[file.parent.name].rows, file
 
 
 def test_held_out_photos_are_in_no_other_list(tmp_path):
