@@ -79,6 +79,8 @@ def get_config(variant=""):
     c.method.update(NETWORKS[network]["method"])
     if mode == "mem_official":  # it has as many of both
         c.method.region_slots = c.method.pixel_slots
+    if mode == "mem_paper":  # of fewer, its hardest tenth would be drawn whole
+        c.method.pixel_slots = MODES[mode]["pixel_slots"]
     c.data = dict(
         source="folder",
         root="~/data/camvid",
