@@ -101,12 +101,24 @@ _ROWS = {
     "chosen_k3": _settings(
         "maps, walk, background chosen, CRF k3", f"{_CHOSEN} --crf=k3 --workers=2"
     ),
-    "steps_16": _settings("the same, 16 steps, no CRF", f"{_CHOSEN} --steps=16"),
-    "steps_256": _settings("the same, 256 steps", f"{_CHOSEN} --steps=256"),
-    "power_16": _settings("the same, power 16", f"{_CHOSEN} --power=16"),
-    "one": _network("the same, network of one step", _CHOSEN, steps=1),
-    "long": _network("the same, network of 600 steps", _CHOSEN, steps=600),
-    "true": _network("the same, network of true masks", _CHOSEN, masks=""),
+    "steps_16": _settings(
+        "maps, walk, background chosen, 16 steps", f"{_CHOSEN} --steps=16"
+    ),
+    "steps_256": _settings(
+        "maps, walk, background chosen, 256 steps", f"{_CHOSEN} --steps=256"
+    ),
+    "power_16": _settings(
+        "maps, walk, background chosen, power 16", f"{_CHOSEN} --power=16"
+    ),
+    "one": _network(
+        "maps, walk, background chosen, network of one step", _CHOSEN, steps=1
+    ),
+    "long": _network(
+        "maps, walk, background chosen, network of 600 steps", _CHOSEN, steps=600
+    ),
+    "true": _network(
+        "maps, walk, background chosen, network taught true masks", _CHOSEN, masks=""
+    ),
 }
 STUDIES = {
     "affinity_voc": Study(
