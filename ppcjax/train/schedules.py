@@ -89,7 +89,10 @@ def make(
     """
     if schedule is None:
         if power is None:
-            raise UserError("config.optim.power is missing; 0 keeps the rate constant")
+            raise UserError(
+                "config.optim.power is missing; 0 keeps the rate constant, and "
+                "config.optim.schedule names another schedule"
+            )
         return poly(lr, steps, power=power, drops=drops)
     where = "config.optim.schedule"
     settings = {key: schedule[key] for key in schedule}
