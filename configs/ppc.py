@@ -4,7 +4,8 @@
     seam    SEAM: equivariance, min-pooling and pixel correlation, no contrast
     no_X    PPC without one of its three contrasts
     only_X  PPC with one of them alone
-    tagged  PPC whose prototypes are of photos tagged with their class
+    tagged  PPC whose prototypes are of photos tagged with their class, as those of
+            ppc_mobilenet and ppc_folder are anyway
 
 Each is a variant of the configs that use it: --config configs/ppc_voc.py:seam
 """
