@@ -58,6 +58,7 @@ def _shown_by(before: Callable[..., None], folder: Path) -> Callable[..., None]:
     Half a program that was kept would be met again by every later run, so it goes.
     """
     begun, said = time.time(), set()
+    before = getattr(before, "before", before)  # of another run in this process
 
     def show(message, *more, **named):
         found = _FAILED.match(str(message))
@@ -78,6 +79,7 @@ def _shown_by(before: Callable[..., None], folder: Path) -> Callable[..., None]:
                 "removed and compiled again"
             )
 
+    show.before = before
     return show
 
 

@@ -100,11 +100,14 @@ def check(config: Any, reads: str) -> RunSettings:
     """
     from ppcjax import data_pipelines  # the training loop itself needs no data side
 
+    known = fields.fields_of(RunSettings)
+    for name in set(known).intersection(getattr(config, "keys", tuple)()):
+        # First, as settings of parts may be computed from them.
+        fields.check(known[name].hint, config[name], f"config.{name}")
     given = fields.check(Mapping[str, Any], config, "config")
     check_trains(_part(given, "method"))
     parts = {name: _part(given, name) for name in PARTS}
     own = {k: v for k, v in given.items() if k not in (*PARTS, "frozen")}
-    known = fields.fields_of(RunSettings)
     unknown = sorted(set(own) - set(known))
     if unknown:
         raise UserError(

@@ -74,3 +74,18 @@ def test_files_that_may_be_open_are_enough_or_it_is_said(soft, hard, is_enough):
             with pytest.raises(UserError, match="only 16 files may be open.*ulimit -n"):
                 limits.raise_open_files()
     lifted.assert_called_once_with(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def test_many_runs_in_a_process_say_it_once(tmp_path, monkeypatch, settings, capfd):
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path))
+    for _ in range(2000):
+        kept.keep_compiled_programs()
+    warnings.showwarning(
+        "Error reading persistent compilation cache entry for 'jit_f': zlib.error",
+        UserWarning,
+        "f.py",
+        1,
+    )
+    assert capfd.readouterr().err.count("is damaged") == 1
+    warnings.showwarning("something else", UserWarning, "f.py", 1)
+    assert settings["other"]

@@ -265,6 +265,12 @@ def test_what_is_too_much_together_is_refused(given, words):
     assert said.count("\n") == 1
 
 
+def test_what_other_settings_are_computed_from_is_named():
+    for name in names():
+        steps = next(s for s in shipped(name) if s.path == "config.steps")
+        written((steps, "many"))
+
+
 @pytest.mark.parametrize("value", [-0.1, 1.0, float("nan"), "0.5", True, 10**400])
 def test_arguments_of_python_are_refused(value):
     with pytest.raises(UserError, match="ppcjax.load: threshold=.*: give a number"):
