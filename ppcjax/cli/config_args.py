@@ -5,16 +5,16 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import ml_collections
 from absl import flags
 from ml_collections import config_flags
 
 from ppcjax import checkout
-from ppcjax.cli import as_one_line
+from ppcjax.cli import as_one_line, declared_only
 from ppcjax.errors import UserError
 
 _SHOWN = 60  # characters of a value that is repeated in a message
@@ -44,7 +44,20 @@ def with_config_first(argv: Sequence[str]) -> list[str]:
     return [f"--config={checkout.config_file(name)}" for name in named] + rest
 
 
-def define(argv: Sequence[str]) -> flags.FlagValues:
+class Arguments(NamedTuple):
+    """A command line on its way.
+
+    values: flags, "config" among them, which are filled by `parse`.
+    argv: arguments for them, --config=FILE first.
+    beside: what is given for settings that the config does not hold.
+    """
+
+    values: flags.FlagValues
+    argv: Sequence[str]
+    beside: Sequence[declared_only.Given]
+
+
+def define(argv: Sequence[str]) -> Arguments:
     """Flags of which "config" reads a file, and what is given for its fields.
 
     Args:
@@ -53,6 +66,16 @@ def define(argv: Sequence[str]) -> flags.FlagValues:
     Raises:
         UserError: a file of flags cannot be read.
     """
+    if len(argv) > 1:
+        with contextlib.suppress(Exception):  # which `parse` meets again, and tells
+            _fill(argv[:1], plain := _defined(argv[:1]))
+            held, beside = declared_only.part(argv[1:], plain.config)
+            held = [*argv[:1], *held]
+            return Arguments(_defined(held), held, beside)
+    return Arguments(_defined(argv), argv, ())
+
+
+def _defined(argv: Sequence[str]) -> flags.FlagValues:
     values = flags.FlagValues()
     typed = ["ppcjax", *argv]
     # Its file is read into a module that is kept: what the last config left in it, such
@@ -68,35 +91,51 @@ def define(argv: Sequence[str]) -> flags.FlagValues:
     return values
 
 
-def parse(argv: Sequence[str], values: flags.FlagValues) -> None:
+def parse(
+    given: Arguments, hints: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+) -> Any:
     """Reads the flags.
 
-    Misspelt flags or fields of the config, values of the wrong type, and a config that
-    cannot be read are one line each.
+    Misspelt flags or settings, values of the wrong type, and a config that cannot be
+    read are one line each.
 
     Args:
-        argv: arguments as `with_config_first` orders them.
-        values: the flags, which are filled.
+        given: what `define` makes of the arguments; its flags are filled.
+        hints: config -> annotations by path of the settings that fit it.
+
+    Returns: the config.
 
     Raises:
         UserError: something in it is wrong.
     """
-    try:
-        with _no_bytecode():
-            rest = values(["ppcjax", *argv])[1:]
-    except flags.Error as error:
-        raise UserError(_shortened(as_one_line(error), argv)) from error
-    except Exception as error:
-        if len(argv) > 1:
-            # What is given for its fields fails, too, where the config itself does.
-            parse(argv[:1], define(argv[:1]))
-        raise UserError(_shortened(_of_config(argv, error), argv)) from error
+    values, argv, beside = given
+    rest = _fill(argv, values)
     _check_made(argv[0], values.config)
+    unknown = declared_only.fill(values.config, beside, hints)
+    if unknown:
+        typed = [argv[0], *unknown.words]
+        _fill(typed, _defined(typed))
+        raise UserError(_unknown_field(typed, ""))
     if rest:
         raise UserError(
             f"unexpected argument {rest[0]!r}; options begin with --, and a pattern "
             "such as 'photos/*.jpg' needs quotes"
         )
+    return values.config
+
+
+def _fill(argv: Sequence[str], values: flags.FlagValues) -> list[str]:
+    """Reads flags; returns what is none, or raises a UserError."""
+    try:
+        with _no_bytecode():
+            return values(["ppcjax", *argv])[1:]
+    except flags.Error as error:
+        raise UserError(_shortened(as_one_line(error), argv)) from error
+    except Exception as error:
+        if len(argv) > 1:
+            # What is given for its fields fails, too, where the config itself does.
+            _fill(argv[:1], _defined(argv[:1]))
+        raise UserError(_shortened(_of_config(argv, error), argv)) from error
 
 
 @contextlib.contextmanager

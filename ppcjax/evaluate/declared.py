@@ -11,6 +11,7 @@ from ppcjax.fields import Field
 from ppcjax.frozen.settings import FrozenSettings
 from ppcjax.train import optim, schedules
 from ppcjax.train.settings import RunSettings
+from ppcjax.types import UserError
 
 
 class Section(NamedTuple):
@@ -73,7 +74,14 @@ def settings_of(config: Mapping[str, Any]) -> Iterator[tuple[str, Any, Field]]:
 
     Args:
         config: JSON types or their like.
+
+    Raises:
+        UserError: it names no method, data or optimizer, or an unknown method.
     """
+    if missing := _missing(config):
+        raise UserError(
+            f"config.{missing} is missing, which decides what else there is"
+        )
     method = methods.make({"name": config["method"]["name"]}, 3)
     name = fitting(method)[0]
     shown = {
@@ -104,6 +112,23 @@ def settings_of(config: Mapping[str, Any]) -> Iterator[tuple[str, Any, Field]]:
             yield f"{section.path}.{name}", values.get(name, default), field
 
 
+def _missing(config: Mapping[str, Any]) -> str:
+    """What a config needs for others to be known; "" where it is there."""
+    for part, name in (("method", "name"), ("data", "source"), ("optim", "")):
+        if not isinstance(config.get(part), Mapping):
+            return part
+        if name and name not in config[part]:
+            return f"{part}.{name}"
+    return ""
+
+
+def hints(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Annotations by path of the settings that fit a config; none of half a config."""
+    if _missing(config):
+        return {}
+    return {path: field.hint for path, _, field in settings_of(config)}
+
+
 def help_text(config: Mapping[str, Any]) -> str:
     """What --help says of a config: its settings with their values."""
     lines = []
@@ -120,7 +145,9 @@ def as_markdown() -> str:
         "",
         "All fields that a config can have, made from their declarations by",
         "`python -m docs.settings`. `python train.py --config CONFIG --help` and",
-        "`python eval.py --ckpt RUN --help` list those that fit, with their values.",
+        "`python eval.py --ckpt RUN --help` list those that fit, with their values. Each",
+        "can be given as `--PATH.FIELD=VALUE`, whether the config holds it or not; `None`,",
+        "where it is allowed, takes one out.",
     ]
     for section in sections():
         lines += ["", f"## {section.title}", "", f"`{section.path}`", ""]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ppcjax.cli import config_args
+from ppcjax.evaluate import declared
 from ppcjax.runs import Run
 from ppcjax.train import length
 from ppcjax.types import UserError
@@ -45,9 +46,7 @@ def read_config(words: Sequence[str]) -> dict[str, Any] | None:
     argv = config_args.with_config_first(words)
     if not argv[0].startswith("--config="):
         raise UserError(f"{argv[0]}: --config=CONFIG is missing beside it")
-    values = config_args.define(argv)
-    config_args.parse(argv, values)
-    config = values.config
+    config = config_args.parse(config_args.define(argv), declared.hints)
     # What refers to the steps needs some, even where nothing is trained.
     return length.at(config, config.steps or length.LEAST_STEPS)
 

@@ -37,10 +37,14 @@ def main(argv: list[str]) -> None:
         cli.complain("--config=CONFIG is missing: one of these, or a file of yours")
         print(listing())
         sys.exit(1)
-    values = config_args.define(argv)
+    given = config_args.define(argv)
+    values = given.values
     flags.DEFINE_string("workdir", None, "Folder of the run.", flag_values=values)
     flags.DEFINE_bool("inspect", False, "Only show what is read.", flag_values=values)
-    config_args.parse(argv, values)
+    # Here, after the libraries were told to be quiet.
+    from ppcjax.evaluate import declared
+
+    config_args.parse(given, declared.hints)
     if wants_help:
         print(help_text(values.config.to_dict()))
     else:
@@ -64,7 +68,6 @@ def hints(file: str) -> list[str]:
 
 def _train(values: flags.FlagValues, said: list[str]) -> None:
     """Runs the training loop on all devices of all processes."""
-    # Here, after the libraries were told to be quiet.
     from ppcjax.evaluate import training
     from ppcjax.train import inspection, loop, mesh, step
 

@@ -12,6 +12,7 @@ from benchmarks import study, study_grid, study_making, study_table
 from benchmarks.studies import STUDIES, base
 from benchmarks.studies.words import with_held_out
 from ppcjax.cli import config_args
+from ppcjax.evaluate import declared
 
 ROWS = [
     pytest.param(STUDIES[name], row, id=f"{name}-{row}")
@@ -55,7 +56,7 @@ def test_every_command_names_a_config_that_takes_its_settings():
     for words in named:
         settings = [word.replace("=SEED", "=0") for word in words]
         given = config_args.with_config_first(settings)
-        config_args.parse(given, config_args.define(given))
+        config_args.parse(config_args.define(given), declared.hints)
 
 
 def toy():

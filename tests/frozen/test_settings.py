@@ -5,6 +5,7 @@ import pytest
 
 from ppcjax.cli import config_args
 from ppcjax.configs import ppc_dino
+from ppcjax.evaluate import declared
 from ppcjax.frozen import kept, variables
 from ppcjax.types import UserError
 from ppcjax.weights import frozen
@@ -15,8 +16,8 @@ from tests.frozen.networks import network
 def _settings(name, *options):
     words = [f"--config.frozen.{option}" for option in options]
     argv = config_args.with_config_first([f"--config={name}", *words])
-    config_args.parse(argv, values := config_args.define(argv))
-    return kept.settings_of(values.config.to_dict())
+    config = config_args.parse(config_args.define(argv), declared.hints)
+    return kept.settings_of(config.to_dict())
 
 
 @pytest.mark.parametrize(

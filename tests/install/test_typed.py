@@ -7,6 +7,7 @@ import pytest
 from ppcjax import checkout, program
 from ppcjax.cli import config_args
 from ppcjax.errors import UserError
+from ppcjax.evaluate import declared
 from ppcjax.program import train
 from tests.install.building import ROOT
 
@@ -133,7 +134,7 @@ def test_a_config_with_a_mistake_is_one_line(text, tmp_path, capsys):
     file.write_text(text)
     # One that is read before in the same process lends nothing to it.
     before = config_args.with_config_first(["--config=ppc_shapes"])
-    config_args.parse(before, config_args.define(before))
+    config_args.parse(config_args.define(before), declared.hints)
     with pytest.raises(SystemExit) as caught:
         program.main("train", f"--config={file}", "--config.steps=3")
     assert caught.value.code == 1
