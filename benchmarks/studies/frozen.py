@@ -24,6 +24,13 @@ _ABOUT_VIT = (
     "tuned further by others, so that **these rows say nothing of DINOv2**."
 )
 _SMALL = {"mobilenet": MOBILENET, "efficientnet": EFFICIENTNET}
+# How maps become tags, where it is not by log mean exp with r = 0.5.
+_POOLINGS = {
+    "mean": ("mean of the maps", "mean", ""),
+    "top_k": ("mean of their largest tenth", "top_k", ""),
+    "sharper": ("log mean exp, r = 1", "lse", "1.0"),
+    "attention": ("attention, T = 1", "attention", ""),
+}
 
 
 def _tags(photos: Photos) -> dict[str, Row]:
@@ -59,6 +66,20 @@ def _tags(photos: Photos) -> dict[str, Row]:
         )
         for short, net in _SMALL.items()
     }
+
+
+def _pooled(photos: Photos) -> dict[str, Row]:
+    """The row `cam` by other poolings."""
+
+    def row(label: str, pooling: str, sharpness: str) -> Row:
+        what = (
+            f"{config('ppc_dino:cam', photos)} --config.method.pooling={pooling} "
+            f"--config.method.pooling_sharpness={sharpness or None}"
+        )
+        train = (learn(what, photos, photos.tagged),)
+        return Row(f"cam, {label}", (score("--ckpt={run}", photos, "train"),), train)
+
+    return {f"pool_{name}": row(*words) for name, words in _POOLINGS.items()}
 
 
 def _masks(photos: Photos) -> dict[str, Row]:
@@ -162,7 +183,7 @@ STUDIES = {
         f"From tags, {VOC.about}. Learnt on 3,031 photos, scored on the 437 of "
         "`train` among them, tags told; the threshold is chosen on 100 others. "
         + _ABOUT_VIT,
-        _tags(VOC),
+        _tags(VOC) | _pooled(VOC),
         _MAPS,
         with_held_out,
     ),

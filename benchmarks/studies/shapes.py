@@ -1,4 +1,4 @@
-"""Plain CAM, SEAM, PPC and each of its contrasts, on both sets of embedded photos."""
+"""From tags on both sets of embedded photos, and from a few examples on the first."""
 
 from benchmarks.studies.base import Row, Study
 
@@ -46,7 +46,30 @@ def _about(what: str) -> str:
     )
 
 
+def _few(label: str, config: str, trained: bool = True) -> Row:
+    """Episodes of the two classes that training never saw."""
+    untrained = f"--config=configs/{config}.py --config.seed={{seed}}"
+    what = "--ckpt={run}" if trained else untrained
+    scored = (
+        f"eval.py {what} --episodes=200 --shots=1,5 --seeds={{seed}} --gallery=0 "
+        "--export={out}"
+    )
+    train = f"train.py --config=configs/{config}.py --config.seed={{seed}} "
+    return Row(label, (scored,), (train + "--workdir={run}",) if trained else ())
+
+
 STUDIES = {
+    "few_shapes": Study(
+        "Stripes and dots of the embedded photos from one and from five examples, "
+        "taught the other classes alone, 900 steps of four episodes from scratch; 200 "
+        "episodes a seed on `test`. Each seed is another training and other episodes.",
+        {
+            "untrained": _few("PANet, untrained", "panet_shapes", trained=False),
+            "panet": _few("PANet", "panet_shapes"),
+            "asgnet": _few("ASGNet", "asgnet_shapes"),
+        },
+        {"5-shot": "five examples", "1-shot": "one example"},
+    ),
     "tags_shapes": Study(
         _about("whose bodies have any colour and texture"),
         _rows("any"),

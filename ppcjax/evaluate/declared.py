@@ -145,9 +145,9 @@ def as_markdown() -> str:
         "",
         "All fields that a config can have, made from their declarations by",
         "`python -m docs.settings`. `python train.py --config CONFIG --help` and",
-        "`python eval.py --ckpt RUN --help` list those that fit, with their values. Each",
-        "can be given as `--PATH.FIELD=VALUE`, whether the config holds it or not; `None`,",
-        "where it is allowed, takes one out.",
+        "`python eval.py --ckpt RUN --help` list those that fit, with their values.",
+        "Each can be given as `--PATH.FIELD=VALUE`, whether the config holds it or",
+        "not; `None`, where it is allowed, takes one out.",
     ]
     for section in sections():
         lines += ["", f"## {section.title}", "", f"`{section.path}`", ""]
