@@ -87,7 +87,7 @@ def _refine(job) -> Prediction:
 
 def with_affinity_labels(
     predictions: Iterable[Prediction],
-    alphas: tuple[float, float],
+    backgrounds: tuple[Background, Background],
     settings: crf.CrfSettings | None = None,
     *,
     workers: int = 0,
@@ -96,23 +96,22 @@ def with_affinity_labels(
 
     Args:
         predictions: activation maps.
-        alphas: low, with more background, and high, with less; see
-            `crf.with_background`.
+        backgrounds: one that wins often, and one that wins seldom.
         settings: CRF on both masks; None: without one.
         workers: processes, see `ordered_map`.
 
     Yields:
         Each prediction with its `labels`.
     """
-    jobs = ((p, alphas, settings) for p in predictions)
+    jobs = ((p, backgrounds, settings) for p in predictions)
     return ordered_map(_affinity_labels, jobs, workers)
 
 
 def _affinity_labels(job) -> Prediction:
-    prediction, alphas, settings = job
+    prediction, backgrounds, settings = job
     masks = []
-    for alpha in alphas:
-        ids, scores = class_distribution(prediction, Background(0.0, alpha))
+    for background in backgrounds:
+        ids, scores = class_distribution(prediction, background)
         if settings is not None:
             scores = crf.refine(prediction.example.image, scores, settings)
         masks.append(ids[scores.argmax(-1)].astype(np.uint8))

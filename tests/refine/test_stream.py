@@ -78,7 +78,8 @@ def test_crf_keeps_the_labels_of_a_prediction():
 
 def test_affinity_labels_without_a_crf():
     scores = np.array([[0.05, 0.15, 0.5]], np.float32)
-    (found,) = with_affinity_labels([_prediction(scores)], (4.0, 24.0))
+    backgrounds = Background(0.0, 4.0), Background(0.0, 24.0)
+    (found,) = with_affinity_labels([_prediction(scores)], backgrounds)
     low, high = found.labels
     assert low.tolist() == [[0, 0, 2]] and high.tolist() == [[0, 2, 2]]
     np.testing.assert_array_equal(found.scores[..., 2], scores)

@@ -18,6 +18,7 @@ from ppcjax.evaluate.episodes.metric import Counts, count_query, summarize
 from ppcjax.evaluate.episodes.plans import (
     Possible,
     Repetition,
+    are_named,
     describe_left_out,
     evaluated_classes,
     repetitions,
@@ -89,14 +90,13 @@ class Episodes(NamedTuple):
         chosen = evaluated_classes(data, settings.classes, source.classes)
         skip = data["on_bad_image"] == "skip"
         read = {k: data[k] for k in ("support_void", "other_ways") if k in data}
-        named = settings.classes != "base" or bool(data.get("train_classes"))
         repeated, possible = repetitions(
             settings,
             source,
             chosen,
             skip=skip,
             all_shots="shots" in given,
-            all_classes=named,
+            all_classes=are_named(data, settings.classes),
         )
         return cls(
             dataclasses.replace(settings, shots=possible.shots),

@@ -1,7 +1,7 @@
 """Which episodes are evaluated: classes, and a plan for each shot and seed."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -172,6 +172,16 @@ def repetitions(
         if settings.plans:
             write_file(folder / one.file, found[-1].content())
     return found, there
+
+
+def are_named(data: Mapping[str, Any], which: str) -> bool:
+    """Whether somebody named the classes that `evaluated_classes` gives.
+
+    Else they are all that are left, some of which photos may not show.
+    """
+    if which == "novel" or data.get("train_classes"):
+        return True
+    return which == "validation" and bool(data.get("validation_classes"))
 
 
 def evaluated_classes(

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
+from ppcjax.console import screen
 from ppcjax.data_pipelines.sources.base import BACKGROUND
 from ppcjax.data_pipelines.sources.subset import evenly_spaced
 from ppcjax.evaluate.masks import files, gallery, table
@@ -64,8 +65,13 @@ def maps(
     found = output.before_crf(found)
     if settings.affinity_labels is not None:
         crf = preset(output.crf) if output.crf else None
+        if settings.affinity_labels == "auto":
+            screen.line(
+                f"labels for affinity: foreground above {threshold_text(below)}, "
+                f"background below {threshold_text(below / 3)}"
+            )
         found = with_affinity_labels(
-            found, settings.affinity_labels, crf, workers=output.workers
+            found, settings.labelled(below), crf, workers=output.workers
         )
     if output.crf:
         behind, unswept = _behind_crf(settings, exported)

@@ -12,6 +12,7 @@ from ppcjax.predict.tta import Convention, Scaling
 from ppcjax.predict.windows import WindowSettings
 from ppcjax.refine import pixel_refine
 from ppcjax.refine.crf import PRESETS
+from ppcjax.refine.stream import Background
 from ppcjax.refine.walk import WalkSettings
 from ppcjax.types import UserError
 
@@ -108,7 +109,8 @@ class MapSettings:
     alpha: for the CRF, the background scores (1 - best)^alpha; None: the alpha that
         makes it win below the threshold.
     affinity_labels: low and high alpha of the labels that are written for an affinity
-        network, such as 4,24; None: no labels.
+        network, such as 4,24; "auto" calls foreground what is above the threshold of
+        the masks, and background what is below a third of it; None: no labels.
     """
 
     scoring: Scoring = Scoring()
@@ -116,18 +118,31 @@ class MapSettings:
     output: Output = Output()
     convention: Convention = "ppc"
     alpha: _Alpha | None = None
-    affinity_labels: tuple[_Alpha, _Alpha] | None = None
+    affinity_labels: tuple[_Alpha, _Alpha] | Literal["auto"] | None = None
 
     def __post_init__(self):
         """Raises UserError where settings do not go together."""
         if self.alpha is not None and not self.output.crf:
             raise UserError(f"eval.alpha={self.alpha}: give crf, too, which it is for")
         labels = self.affinity_labels
-        if labels is not None and not labels[0] < labels[1]:
+        if isinstance(labels, tuple) and not labels[0] < labels[1]:
             raise UserError(
                 f"eval.affinity_labels={labels}: give a low and a high alpha, such as "
                 "4,24"
             )
+
+    def labelled(self, threshold: float) -> tuple[Background, Background]:
+        """The backgrounds of the labels for an affinity network.
+
+        AffinityNet's alphas 4 and 24 are thresholds of 0.28 and 0.09, a third of it.
+
+        Args:
+            threshold: that of the masks, which counts for "auto".
+        """
+        if self.affinity_labels == "auto":
+            return Background(threshold), Background(threshold / 3)
+        low, high = self.affinity_labels
+        return Background(0.0, low), Background(0.0, high)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

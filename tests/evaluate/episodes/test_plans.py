@@ -5,7 +5,7 @@ import pytest
 
 from ppcjax.data_pipelines.episodes.plans import class_index
 from ppcjax.data_pipelines.sources.base import Source
-from ppcjax.evaluate.episodes.plans import describe_left_out, possible
+from ppcjax.evaluate.episodes.plans import are_named, describe_left_out, possible
 from ppcjax.evaluate.episodes.protocols import EpisodeSettings
 from ppcjax.types import UserError
 
@@ -58,6 +58,17 @@ def test_class_that_nobody_named_is_left_out():
     assert describe_left_out(left) == [
         "2 photos of a class are needed, cow has 0; that class is left out"
     ]
+
+
+@pytest.mark.parametrize("which", ["novel", "validation", "base"])
+@pytest.mark.parametrize("given", ["", "validation_classes", "train_classes"])
+def test_only_classes_that_somebody_named_are_needed(which, given):
+    """A checkpoint is chosen on all that is left, where nobody names a class for it."""
+    data = {"novel": ("cow",), "validation_classes": (), "train_classes": ()}
+    data |= {given: ("sky",)} if given else {}
+    needed = which == "novel" or given == "train_classes"
+    needed |= (which, given) == ("validation", "validation_classes")
+    assert are_named(data, which) == needed
 
 
 def test_pixels_that_a_photo_must_show_are_said():

@@ -100,7 +100,7 @@ METHODS = {
 # Of settings beside the CRF that bear upon masks: values to try; "" is the default.
 _VALUES = {
     "alpha": (1.5,),
-    "affinity_labels": ((4.0, 24.0),),
+    "affinity_labels": ((4.0, 24.0), "auto"),
     "pixel_refine": (3,),
     "none_of_these": ("off", 0.5),
     "export_format": (("coco",),),

@@ -1,5 +1,6 @@
 """Settings of evaluations that end in masks: what is refused, before anything runs."""
 
+import numpy as np
 import pytest
 
 from ppcjax import fields
@@ -93,3 +94,14 @@ def test_training_is_steered_by_the_network_alone():
     )
     short, split = evaluation.trial(settings, {"val_split": "val", "eval_split": "a"})
     assert split == "val" and short == build(MapSettings, scales=(1.0,))
+
+
+def test_auto_labels_are_those_of_affinitynet_at_its_threshold():
+    tried = np.linspace(0.001, 0.999, 999)
+    auto = build(MapSettings, affinity_labels="auto").labelled(0.2755)
+    published = build(MapSettings, affinity_labels=(4.0, 24.0)).labelled(0.5)
+    for one, other in zip(auto, published, strict=True):
+        wins = [(1 - tried) ** of.exponent > tried for of in (one, other)]
+        assert abs(int(wins[0].sum()) - int(wins[1].sum())) <= 3  # thousandths
+    above, below = build(MapSettings, affinity_labels="auto").labelled(0.6)
+    assert (above.threshold, below.threshold) == (0.6, pytest.approx(0.2))

@@ -85,6 +85,17 @@ def test_export_says_what_made_it(maps, cams):
     assert (cams / "scores/p0.npz").is_file()
 
 
+def test_auto_labels_are_cut_at_the_threshold_of_the_masks(maps, tmp_path, capsys):
+    metrics, _ = export(maps, tmp_path, "--affinity_labels=auto", "--threshold=0.6")
+    assert "foreground above 0.60, background below 0.20" in capsys.readouterr().err
+    masks, low, high = (
+        np.asarray(Image.open(tmp_path / name / "p0.png"))
+        for name in ("masks", "labels_low", "labels_high")
+    )
+    np.testing.assert_array_equal(low, masks)
+    assert ((high != 0) | (low == 0)).all()
+
+
 def test_masks_behind_a_crf_are_its_arg_max(cams):
     """The threshold was for the CRF; what it gives are probabilities."""
     metrics = json.loads((cams / "metrics.json").read_text())
