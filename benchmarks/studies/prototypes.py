@@ -51,6 +51,10 @@ def _rows(photos: Photos, steps: int, more: str = "") -> dict[str, Row]:
         "seam": row("SEAM", "seam", like=""),
         "ppc": row("PPC, prototypes as released", "", _RELEASED, like=""),
         "tagged": row("PPC, prototypes of tagged photos", "tagged"),
+        # Which asks for a fifth of each photo that is of no class.
+        "seam_no_min": row(
+            "SEAM without L_min", "seam", "--config.method.min_pooling=0.0", like="seam"
+        ),
     }
     for name, label in _CONTRASTS.items():
         rows[f"no_{name}"] = row(f"PPC without {label}", f"no_{name}")
