@@ -148,6 +148,11 @@ def _few(photos: Photos) -> dict[str, Row]:
         made = f"train.py {what} --config.seed={{seed}} --workdir={{run}}"
         return Row(f"{label}, masks", (episodes("--ckpt={run}", "masks"),), (made,))
 
+    def other(label: str, run: str) -> Row:  # examples show another class
+        words = episodes(f"--ckpt={{{run}}}", "masks")
+        words = words.replace("eval.py", "-m benchmarks.other_supports", 1)
+        return Row(f"{label}, examples of the other class", (words,))
+
     held_out = "--config.data.novel=('cow','dog')"
     held_out += " --config.eval.classes=novel" if photos.config else ""
     compared = {
@@ -173,6 +178,8 @@ def _few(photos: Photos) -> dict[str, Row]:
     return found | {
         "panet": trained("PANet, trained", f"panet{small}", f"{steps} {classes}"),
         "asgnet": trained("ASGNet, trained", f"asgnet{small}", "--config.steps=300"),
+        "panet_other": other("PANet, trained", "panet"),
+        "asgnet_other": other("ASGNet, trained", "asgnet"),
     }
 
 
