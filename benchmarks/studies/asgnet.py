@@ -23,9 +23,10 @@ def _scored(checkpoint: str, program: str = "eval.py") -> str:
     return f"{words} --root={{photos}} --export={{out}}"
 
 
-def _other(label: str, checkpoint: str) -> Row:
-    """Examples show the other of the two classes that are held out."""
-    return Row(label, (_scored(checkpoint, "-m benchmarks.other_supports"),))
+def _other(label: str, checkpoint: str, words: str = "") -> Row:
+    """Examples show something else than what is sought."""
+    program = f"-m benchmarks.other_supports {words}".strip()
+    return Row(label, (_scored(checkpoint, program),))
 
 
 STUDIES = {
@@ -74,6 +75,14 @@ STUDIES = {
             ),
             "panet_other": _other(
                 "PANet, examples of the other class", "{panet}/checkpoints/300"
+            ),
+            "base_inside_out": _other(
+                "photos drawn evenly, examples inside out",
+                "{base}/checkpoints/300",
+                "--inside_out",
+            ),
+            "panet_inside_out": _other(
+                "PANet, examples inside out", "{panet}/checkpoints/300", "--inside_out"
             ),
         },
         {"5-shot": "five examples", "1-shot": "one example"},

@@ -148,11 +148,12 @@ def _few(photos: Photos) -> dict[str, Row]:
         made = f"train.py {what} --config.seed={{seed}} --workdir={{run}}"
         return Row(f"{label}, masks", (episodes("--ckpt={run}", "masks"),), (made,))
 
-    def other(label: str, run: str) -> Row:  # examples show another class
-        words = episodes(f"--ckpt={{{run}}}", "masks")
-        words = words.replace("eval.py", "-m benchmarks.other_supports", 1)
-        return Row(f"{label}, examples of the other class", (words,))
+    def other(run: str, label: str, words: str = "") -> Row:  # what examples tell
+        program = f"-m benchmarks.other_supports {words}".strip()
+        words = episodes(f"--ckpt={{{run}}}", "masks").replace("eval.py", program, 1)
+        return Row(f"{trained_as[run]}, examples {label}", (words,))
 
+    trained_as = {"panet": "PANet, trained", "asgnet": "ASGNet, trained"}
     held_out = "--config.data.novel=('cow','dog')"
     held_out += " --config.eval.classes=novel" if photos.config else ""
     compared = {
@@ -176,10 +177,13 @@ def _few(photos: Photos) -> dict[str, Row]:
     small = "" if photos.config else "_mobilenet"
     steps = "--config.steps=100 --config.checkpoint_every=50"
     return found | {
-        "panet": trained("PANet, trained", f"panet{small}", f"{steps} {classes}"),
-        "asgnet": trained("ASGNet, trained", f"asgnet{small}", "--config.steps=300"),
-        "panet_other": other("PANet, trained", "panet"),
-        "asgnet_other": other("ASGNet, trained", "asgnet"),
+        "panet": trained(trained_as["panet"], f"panet{small}", f"{steps} {classes}"),
+        "asgnet": trained(trained_as["asgnet"], f"asgnet{small}", "--config.steps=300"),
+        **{f"{run}_other": other(run, "of the other class") for run in trained_as},
+        **{
+            f"{run}_inside_out": other(run, "inside out", "--inside_out")
+            for run in trained_as
+        },
     }
 
 
