@@ -76,7 +76,8 @@ def settings_of(config: Mapping[str, Any]) -> Iterator[tuple[str, Any, Field]]:
         config: JSON types or their like.
 
     Raises:
-        UserError: it names no method, data or optimizer, or an unknown method.
+        UserError: it names no method, no data or, where something learns, no optimizer,
+            or an unknown method.
     """
     if missing := _missing(config):
         raise UserError(
@@ -114,12 +115,13 @@ def settings_of(config: Mapping[str, Any]) -> Iterator[tuple[str, Any, Field]]:
 
 def _missing(config: Mapping[str, Any]) -> str:
     """What a config needs for others to be known; "" where it is there."""
-    for part, name in (("method", "name"), ("data", "source"), ("optim", "")):
+    for part, name in (("method", "name"), ("data", "source")):
         if not isinstance(config.get(part), Mapping):
             return part
-        if name and name not in config[part]:
+        if name not in config[part]:
             return f"{part}.{name}"
-    return ""
+    learns = methods.make({"name": config["method"]["name"]}, 3).loss is not None
+    return "optim" if learns and not isinstance(config.get("optim"), Mapping) else ""
 
 
 def hints(config: Mapping[str, Any]) -> dict[str, Any]:

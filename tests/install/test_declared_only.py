@@ -44,6 +44,12 @@ def test_what_a_config_does_not_hold_is_set(name):
             read(name, [f"--{path}=a\tb"])
 
 
+@pytest.mark.parametrize("name", ["neighbours", "neighbours:frozen", "panet_dino"])
+def test_configs_of_what_learns_nothing_are_whole(name):
+    assert read(name, ["--config.data.limit=3"]).data.limit == 3
+    assert "config.eval.gallery" in declared.hints(config_of(name).to_dict())
+
+
 def test_none_takes_a_setting_out(capsys):
     words = ["--config.method.pooling=attention"]
     out = "--config.method.pooling_sharpness"
