@@ -73,11 +73,9 @@ def fill(
     Raises:
         UserError: a value is not what the declaration allows.
     """
-    # What names the method and the source comes first, as others belong to it.
-    for one in sorted(
-        given, key=lambda one: not one.path.endswith((".name", ".source"))
-    ):
-        hint = hints(config.to_dict()).get(one.path)
+    known = hints(config.to_dict()) if given else {}
+    for one in given:
+        hint = known.get(one.path)
         if hint is None:
             return one
         value = fields.parse(hint, one.text, f"--{one.path}")

@@ -131,6 +131,12 @@ class MapSettings:
                 "4,24"
             )
 
+        if labels == "auto" and self.alpha is not None:
+            raise UserError(
+                f"eval.affinity_labels=auto: eval.alpha={self.alpha:g} stands in the "
+                "place of the threshold that it is made of; give low and high alphas"
+            )
+
     def labelled(self, threshold: float) -> tuple[Background, Background]:
         """The backgrounds of the labels for an affinity network.
 

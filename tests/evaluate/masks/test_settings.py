@@ -103,5 +103,7 @@ def test_auto_labels_are_those_of_affinitynet_at_its_threshold():
     for one, other in zip(auto, published, strict=True):
         wins = [(1 - tried) ** of.exponent > tried for of in (one, other)]
         assert abs(int(wins[0].sum()) - int(wins[1].sum())) <= 3  # thousandths
+    with pytest.raises(UserError, match="in the place of the threshold"):
+        build(MapSettings, affinity_labels="auto", alpha=8.0, crf="k1")
     above, below = build(MapSettings, affinity_labels="auto").labelled(0.6)
     assert (above.threshold, below.threshold) == (0.6, pytest.approx(0.2))
